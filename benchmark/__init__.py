@@ -1,0 +1,1 @@
+"""Suites, cells, the runner, evaluation, metrics and the command line."""

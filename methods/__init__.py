@@ -1,0 +1,1 @@
+"""Anomaly detectors behind one fit/score interface, and their building blocks."""

@@ -1,0 +1,126 @@
+"""The contract between the harness and a method: what it declares, is given, and returns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from splits.images import ImageSet
+
+if TYPE_CHECKING:
+    from methods.features.cache import FeatureCache
+
+Need = Literal[
+    "class_ids_fit",  # which product an image shows, while fitting
+    "class_ids_score",  # which product an image shows, while scoring
+    "class_names",  # what the products are called, in words
+    "auxiliary_masks",  # another, labelled data set with pixel masks
+    "support_set",  # a few known-good images per product
+]
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a reader of a table should know about a method; stored with every result and shown in the report."""
+
+    title: str
+    """As the field writes it: "PatchCore"."""
+    family: str
+    """"memory bank", "statistics", "vision-language", "reconstruction", "distillation", "self-supervised" or "baseline"."""
+    summary: str
+    """One or two sentences."""
+    paper: str = ""
+    """"Roth et al., CVPR 2022"."""
+    url: str = ""
+    bibtex: str = ""
+    licence: str = ""
+    """Of the official code, which is not part of this project."""
+    deviations: tuple[str, ...] = ()
+    """Each difference from the paper, as a sentence that names the field."""
+
+
+@dataclass(frozen=True)
+class View:
+    """Which part of an image is judged and at what size: shorter side to `resize`, centre crop `crop` (card 0.1).
+
+    The same for every method of a cell, and for the masks.
+    """
+
+    resize: int = 256
+    crop: int = 224
+
+    def __str__(self) -> str:
+        return f"resize{self.resize}-crop{self.crop}"
+
+
+@dataclass(frozen=True)
+class MapPost:
+    """How a patch score grid becomes an anomaly map: upsampling to the view's crop, then a Gaussian."""
+
+    sigma: float = 4.0
+    """Standard deviation in pixels of the map; 0 = no smoothing."""
+    upsample: Literal["bilinear", "bilinear_corners", "nearest"] = "bilinear"
+    """"bilinear" = align_corners False."""
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a method says about the images of a test set, in their order."""
+
+    scores: npt.NDArray[np.float32]
+    """(N,), higher = more anomalous."""
+    grids: npt.NDArray[np.float32] | None = None
+    """(N, h, w) patch scores over the view's crop, or None if the method does not localise."""
+    post: MapPost = field(default_factory=MapPost)
+
+
+class Progress(Protocol):
+    """Reports progress of a long step to whoever watches."""
+
+    def __call__(self, items: Iterable[Any], title: str, total: int | None = None) -> Iterator[Any]: ...
+
+
+def no_progress(items: Iterable[Any], title: str, total: int | None = None) -> Iterator[Any]:  # noqa: ARG001
+    """A Progress that shows nothing."""
+    return iter(items)
+
+
+@dataclass
+class Context:
+    """What the harness gives a method besides images."""
+
+    rng: np.random.Generator
+    """The only source of randomness; seeded from the cell's identity."""
+    view: View = field(default_factory=View)
+    device: str = "cpu"
+    cache: FeatureCache | None = None
+    """Shared on-disk feature cache, or None."""
+    weights_root: Path | None = None
+    """Mirror folder with pretrained weights, looked in before any hub."""
+    work: Path | None = None
+    """The cell's private folder for checkpoints and the like."""
+    progress: Progress = no_progress
+    report: Callable[[str, float], None] = lambda name, value: None  # noqa: E731
+    """Stores a named figure (e.g. "memory_bank_mb") with the result."""
+
+
+class Method(Protocol):
+    """A dataclass whose fields are its hyper-parameters: exactly what is recorded, nothing else configures it."""
+
+    card: ClassVar[Card]
+    needs: ClassVar[frozenset[Need]]
+    version: ClassVar[int]
+    """Raised by one whenever a change of the code moves numbers."""
+
+    def fit(self, train: ImageSet, context: Context) -> None:
+        """Learn from images whose labels are unknown."""
+        ...
+
+    def score(self, test: ImageSet, context: Context) -> Prediction:
+        """Score images; calling twice gives the same answer."""
+        ...

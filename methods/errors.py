@@ -1,0 +1,21 @@
+"""What can go wrong inside a method that a person can do something about."""
+
+from __future__ import annotations
+
+
+class MethodsError(Exception):
+    """A method cannot do what was asked. The message is one sentence for a person."""
+
+    exit_code = 1
+
+
+class BadParameter(MethodsError):
+    """A field of a method has a value that it cannot take, or no field has that name."""
+
+    exit_code = 2
+
+
+class WeightsMissing(MethodsError):
+    """Pretrained weights are not on this machine; says how to get them and where to put them."""
+
+    exit_code = 4

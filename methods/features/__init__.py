@@ -1,0 +1,1 @@
+"""Frozen features: backbones, one shared cache, batched extraction."""

@@ -1,0 +1,1 @@
+"""Aggregation, statistics, templates and the static site: made of results alone."""

@@ -1,0 +1,1 @@
+"""Result rows: schema, store, provenance, and the papers' published tables."""

@@ -1,0 +1,65 @@
+"""Data sets by name: the folder is the registry, one module a data set."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from pathlib import Path
+from typing import Protocol
+
+from splits.errors import UnknownName
+from splits.images import LabelledImage, PixelSource, Pixels
+
+# Modules of this folder that serve the data sets and are none themselves.
+_SHARED = {"layout", "facts", "fetch", "doctor", "inventory"}
+
+
+class Dataset(PixelSource, Protocol):
+    """Images with labels, and where they come from."""
+
+    name: str
+    """As typed by a person and as it stands on a result: "mvtec", "folder:parts"."""
+    title: str
+    licence: str
+    citation: str
+    """BibTeX entry, "" for a person's own folder."""
+    address: str
+    """Where a person gets the data."""
+    size: str
+    """Download size for people, e.g. "5.3 GB"; "" if unknown."""
+    default_contamination: float
+    """Share of a head class' kept normals that recipes inject as defects unless told otherwise (0.10, VisA 0.05)."""
+    gallery_allowed: bool
+    """True where the licence allows to show images on a public page."""
+
+    def images(self) -> tuple[LabelledImage, ...]:
+        """All images, in the data set's own listing order; from an inventory where no image is at hand."""
+        ...
+
+    def mask(self, image: LabelledImage) -> Pixels | None:
+        """uint8 (H, W), non-zero where defective; None where the image has no mask. Good images have none."""
+        ...
+
+    def require_pixels(self) -> None:
+        """Raise DataMissing, with address and place, unless the images are on this machine."""
+        ...
+
+    def data_digest(self) -> str:
+        """Hash that identifies the data version on a result row, 64 hex digits."""
+        ...
+
+
+def names() -> list[str]:
+    """Names of all data sets; `folder` stands for `folder:PATH`."""
+    found = {module.name for module in pkgutil.iter_modules(__path__)}
+    return sorted(found - _SHARED)
+
+
+def open_dataset(name: str, data_root: Path) -> Dataset:
+    """The data set called `name` ("synthetic", "mvtec", "folder:PATH"); its files are looked for in `data_root`."""
+    kind, _, argument = name.partition(":")
+    if kind not in names():
+        raise UnknownName("data set", name, [*names()])
+    module = importlib.import_module(f"splits.datasets.{kind}")
+    dataset: Dataset = module.open_dataset(data_root, argument)
+    return dataset

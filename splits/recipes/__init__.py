@@ -1,0 +1,49 @@
+"""Split recipes by name: the folder is the registry, one module a family of recipes."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Iterator, Sequence
+from typing import Literal, Protocol
+
+from splits.datasets import Dataset
+from splits.errors import UnknownName
+from splits.split import Split
+
+Overlap = Literal["paper", "none"]
+
+
+class RecipeFamily(Protocol):
+    """A module of this folder."""
+
+    EXAMPLES: Sequence[str]
+    """Names that people type, for help texts and for "did you mean"."""
+
+    @staticmethod
+    def build(name: str, dataset: Dataset, seed: int, overlap: Overlap) -> Split | None:
+        """The split, or None if `name` is not one of this family's."""
+        ...
+
+
+def families() -> Iterator[RecipeFamily]:
+    for module in pkgutil.iter_modules(__path__):
+        if not module.name.startswith("_"):
+            yield importlib.import_module(f"splits.recipes.{module.name}")  # type: ignore[misc]
+
+
+def names() -> list[str]:
+    """Example names of every family."""
+    return sorted(name for family in families() for name in family.EXAMPLES)
+
+
+def build(name: str, dataset: Dataset, seed: int, overlap: Overlap = "paper") -> Split:
+    """Build the split that recipe `name` makes of `dataset` with `seed`.
+
+    `overlap="paper"` leaves injected defects in the test list, as the papers do; "none" takes them out.
+    """
+    for family in families():
+        split = family.build(name, dataset, seed, overlap)
+        if split is not None:
+            return split
+    raise UnknownName("split", name, names())
