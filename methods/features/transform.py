@@ -1,0 +1,108 @@
+"""From an image to the pixels a backbone sees: the view of the benchmark, and its rotated copies."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from PIL import Image
+
+from methods.base import View
+from methods.errors import BadParameter
+from splits.images import Pixels
+from splits.view import centre_crop, resize_and_crop, resize_shorter_side
+
+RECIPE = 1
+"""Raised by one whenever a change of the geometry moves pixels: older cached features are then not read."""
+
+
+@dataclass(frozen=True)
+class Pose:
+    """One rotated and mirrored copy of an image."""
+
+    angle: int
+    """Degrees, counter-clockwise."""
+    flip: bool
+    """Mirrored left to right before the rotation."""
+
+    def __str__(self) -> str:
+        return f"{self.angle:03d}{'flip' if self.flip else ''}"
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Which rotated and mirrored copies of an image are embedded besides the image itself.
+
+    TailedCore enlarges its tail classes so (released code of Jung et al., CVPR 2025). Copies are ordered by
+    angle, the plain one before the mirrored one; the unchanged image is not among them.
+    """
+
+    name: str
+    """Part of the cache key: "rot90flip", "rot30flip" or "rot15flip"."""
+
+    def __post_init__(self) -> None:
+        if self.name not in _STEPS:
+            raise BadParameter(
+                f"unknown augmentation '{self.name}': expected one of {', '.join(map(repr, _STEPS))}"
+            )
+
+    def __len__(self) -> int:
+        """Copies per image: 7, 23 or 47."""
+        return len(self.poses)
+
+    @cached_property
+    def poses(self) -> tuple[Pose, ...]:
+        """Every copy, in the order in which they are embedded."""
+        angles = range(0, 360, _STEPS[self.name])
+        return tuple(Pose(angle, flip) for angle in angles for flip in (False, True))[1:]
+
+    @property
+    def turns_the_crop(self) -> bool:
+        """Whether the crop is turned by right angles, rather than the resized image rotated and cropped."""
+        return _STEPS[self.name] == 90
+
+    def record_name(self, pose: Pose) -> str:
+        """Name of one copy in the cache; augmentations that make the same copy share it."""
+        return f"{'turn' if self.turns_the_crop else 'rotate'}{pose}"
+
+
+_STEPS = {"rot90flip": 90, "rot30flip": 30, "rot15flip": 15}
+
+
+def view_pixels(pixels: Pixels, view: View) -> Pixels:
+    """What a backbone sees of an image: uint8 (crop, crop, 3)."""
+    return resize_and_crop(pixels, view.resize, view.crop)
+
+
+def augmented_view(pixels: Pixels, view: View, augmentation: Augmentation, pose: Pose) -> Pixels:
+    """One copy of an image: uint8 (crop, crop, 3)."""
+    return pose_of(resize_shorter_side(pixels, view.resize), view.crop, augmentation, pose)
+
+
+def pose_of(resized: Pixels, crop: int, augmentation: Augmentation, pose: Pose) -> Pixels:
+    """One copy of an image whose shorter side is already resized: uint8 (crop, crop, 3)."""
+    if augmentation.turns_the_crop:
+        return np.ascontiguousarray(
+            np.rot90(_mirrored(centre_crop(resized, crop), pose.flip), pose.angle // 90)
+        )
+    return rotated_crop(_mirrored(resized, pose.flip), pose.angle, crop)
+
+
+def rotated_crop(resized: Pixels, angle: int, crop: int) -> Pixels:
+    """The centre crop of an image rotated about its middle: uint8 (crop, crop, 3).
+
+    Borders are continued by `ceil((sqrt(2) - 1) * crop / 2)` repeated pixels, so that no corner of the
+    crop is empty at any angle; nearest neighbour, as in the released code of TailedCore.
+    """
+    if angle == 0:
+        return centre_crop(resized, crop)
+    margin = math.ceil((math.sqrt(2) * crop - crop) / 2)
+    padded = np.pad(resized, ((margin, margin), (margin, margin), (0, 0)), mode="edge")
+    turned = Image.fromarray(padded).rotate(angle, Image.Resampling.NEAREST)
+    return centre_crop(np.asarray(turned), crop)
+
+
+def _mirrored(pixels: Pixels, flip: bool) -> Pixels:
+    return np.ascontiguousarray(pixels[:, ::-1]) if flip else pixels

@@ -1,0 +1,63 @@
+"""The part of an image that is judged: shorter side resized, centre cropped; one geometry for pixels and masks."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from splits.errors import SplitsError
+from splits.images import Pixels
+
+
+def resized_shape(height: int, width: int, resize: int) -> tuple[int, int]:
+    """(height, width) after the shorter side became `resize`; the longer one is rounded down, as in torchvision."""
+    if height <= width:
+        return resize, resize * width // height
+    return resize * height // width, resize
+
+
+def crop_corner(height: int, width: int, crop: int) -> tuple[int, int]:
+    """(top, left) of the centre crop; half a pixel rounds to even, as torchvision does."""
+    if min(height, width) < crop:
+        raise SplitsError(
+            f"cannot cut {crop} x {crop} out of {height} x {width} pixels: "
+            f"choose a view whose 'crop' is at most its 'resize'"
+        )
+    return round((height - crop) / 2), round((width - crop) / 2)
+
+
+def resize_shorter_side(pixels: Pixels, resize: int) -> Pixels:
+    """uint8 (H, W, 3) with the shorter side at `resize`: Pillow's bilinear filter, which antialiases."""
+    return _resized(pixels, resize, Image.Resampling.BILINEAR)
+
+
+def centre_crop(pixels: Pixels, crop: int) -> Pixels:
+    """The central uint8 (crop, crop, ...) of an image."""
+    top, left = crop_corner(pixels.shape[0], pixels.shape[1], crop)
+    return np.ascontiguousarray(pixels[top : top + crop, left : left + crop])
+
+
+def resize_and_crop(pixels: Pixels, resize: int, crop: int) -> Pixels:
+    """What of an image is judged: uint8 (crop, crop, 3).
+
+    Equal, pixel for pixel, to torchvision's `Resize(resize)` and `CenterCrop(crop)` on a PIL image. Raises
+    SplitsError if the crop is larger than the resized image.
+    """
+    return centre_crop(resize_shorter_side(pixels, resize), crop)
+
+
+def resize_and_crop_mask(mask: npt.NDArray[np.generic], resize: int, crop: int) -> npt.NDArray[np.bool_]:
+    """The same part of a mask: bool (crop, crop), True where the mask (H, W) is above zero.
+
+    Nearest neighbour, because a bilinear mask grows or shrinks with the threshold it is cut at.
+    """
+    marked = (np.asarray(mask) > 0).astype(np.uint8)
+    return centre_crop(_resized(marked, resize, Image.Resampling.NEAREST), crop).astype(np.bool_)
+
+
+def _resized(pixels: Pixels, resize: int, filtering: Image.Resampling) -> Pixels:
+    height, width = resized_shape(pixels.shape[0], pixels.shape[1], resize)
+    if pixels.shape[:2] == (height, width):
+        return pixels
+    return np.asarray(Image.fromarray(pixels).resize((width, height), filtering))
