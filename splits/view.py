@@ -1,4 +1,4 @@
-"""The part of an image that is judged: shorter side resized, centre cropped; one geometry for pixels and masks."""
+"""The part of an image that is judged: shorter side resized, centre cropped, pixels and masks alike."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from splits.images import Pixels
 
 
 def resized_shape(height: int, width: int, resize: int) -> tuple[int, int]:
-    """(height, width) after the shorter side became `resize`; the longer one is rounded down, as in torchvision."""
+    """(height, width) with the shorter side at `resize`; the other is rounded down, as in torchvision."""
     if height <= width:
         return resize, resize * width // height
     return resize * height // width, resize

@@ -37,10 +37,12 @@ def families() -> tuple[str, ...]:
 def load(
     name: str, device: str = "cpu", weights_root: Path | None = None, layers: tuple[str, ...] | None = None
 ) -> Backbone:
-    """The backbone called `name` ("desc", "tiny", "timm:NAME..."), on `device`, computing `layers` (None = its default).
+    """The backbone called `name` ("desc", "tiny", "timm:NAME..."), on `device`, computing `layers`.
 
-    Raises BadParameter for an unknown name or layer, and WeightsMissing when its weights are not on this machine;
-    never falls back to random weights.
+    `layers=None` means the backbone's default.
+
+    Raises BadParameter for an unknown name or layer, and WeightsMissing when its weights are not on this
+    machine; never falls back to random weights.
     """
     family, _, model = name.partition(":")
     if family not in families():
@@ -53,7 +55,7 @@ def load(
 
 
 def chosen_layers(name: str, layers: tuple[str, ...] | None, known: tuple[str, ...]) -> tuple[str, ...]:
-    """The layers asked for, or the first known one; raises BadParameter naming the first that does not exist."""
+    """The layers asked for, or the first known one; raises BadParameter naming one that does not exist."""
     for layer in layers or ():
         if layer not in known:
             raise BadParameter(

@@ -32,8 +32,8 @@ class FeatureBatch:
 class Extractor:
     """Embeds images with one backbone, through the context's cache, on the context's device.
 
-    Every feature is rounded to float16 once, whether it is read or computed, so a warm and a cold run agree bit
-    for bit.
+    Every feature is rounded to float16 once, whether it is read or computed, so that a warm and a cold run
+    agree bit for bit.
     """
 
     def __init__(
@@ -53,10 +53,10 @@ class Extractor:
         indices: Sequence[int] | None = None,
         title: str,
     ) -> Iterator[FeatureBatch]:
-        """Features of the images at `indices` (None = all), in that order, at most `batch_size` rows at a time.
+        """Features of the images at `indices` (None = all), in that order, `batch_size` rows at a time.
 
-        With `augment`, the copies of an image follow each other in the order of `augment.poses`, and the image itself
-        is not among them. `title` names the step to whoever watches the progress, which counts rows.
+        With `augment`, the copies of an image follow each other in the order of `augment.poses`, and the
+        image itself is not among them. `title` names the step to whoever watches the progress, which counts rows.
         """
         rows = _rows(range(len(images)) if indices is None else indices, augment)
         reader = _Reader(images, self._context.view, augment)

@@ -1,4 +1,4 @@
-"""`desc`: a weight-free descriptor of oriented gradients and colours, 33 channels at an eighth of the resolution."""
+"""`desc`: a weight-free descriptor of oriented gradients and colours, 33 channels per 8 x 8 pixels."""
 
 from __future__ import annotations
 
@@ -60,8 +60,8 @@ def equalised(pixels: torch.Tensor) -> torch.Tensor:
 def describe(images: torch.Tensor) -> torch.Tensor:
     """float32 (B, 33, H / 8, W / 8) of equalised images (B, 3, H, W).
 
-    27 channels of gradient magnitude per orientation (nine unsigned bins on each of three octaves; square root, then
-    the mean of 3 x 3 cells), then mean and standard deviation of R, G and B.
+    27 channels of gradient magnitude per orientation (nine unsigned bins on each of three octaves; square
+    root, then the mean of 3 x 3 cells), then mean and standard deviation of R, G and B.
     """
     grid = (images.shape[-2] // STRIDE, images.shape[-1] // STRIDE)
     light = (images * images.new_tensor(_LUMINANCE).view(1, 3, 1, 1)).sum(dim=1, keepdim=True)
@@ -83,7 +83,7 @@ def mean_and_spread(maps: torch.Tensor) -> torch.Tensor:
 
 
 def _orientations(light: torch.Tensor) -> torch.Tensor:
-    """(B, 9, H, W) of (B, 1, H, W): gradient magnitude, shared linearly between the two nearest orientations."""
+    """(B, 9, H, W) of (B, 1, H, W): gradient magnitude, shared between the two nearest orientations."""
     padded = functional.pad(light, (1, 1, 1, 1), mode="replicate")
     across = (padded[:, :, 1:-1, 2:] - padded[:, :, 1:-1, :-2]) / 2
     down = (padded[:, :, 2:, 1:-1] - padded[:, :, :-2, 1:-1]) / 2
