@@ -11,7 +11,7 @@ from splits.errors import UnknownName
 from splits.images import LabelledImage, PixelSource, Pixels
 
 # Modules of this folder that serve the data sets and are none themselves.
-_SHARED = {"layout", "facts", "fetch", "doctor", "inventory"}
+_SHARED = {"layout", "facts", "files", "fetch", "doctor"}
 
 
 class Dataset(PixelSource, Protocol):

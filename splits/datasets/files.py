@@ -1,0 +1,184 @@
+"""Images kept as files: pixels, masks and hashes of what lies on a disk."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from splits.datasets.facts import Facts
+from splits.errors import DataMissing, SplitsError
+from splits.images import LabelledImage, Pixels
+
+_BAD_IMAGE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError, Image.DecompressionBombWarning)
+
+
+def read_pixels(path: Path) -> Pixels:
+    """uint8 (H, W, 3), RGB; grey is repeated, 16 bits are scaled to 8, alpha is dropped, EXIF is not applied.
+
+    Raises SplitsError naming the file when it is absent, truncated or no image.
+    """
+    try:
+        with Image.open(path) as image:
+            if image.mode.startswith("I"):
+                deep = np.asarray(image).astype(np.int64)
+                scale = 257 if deep.max(initial=0) > 255 else 1
+                grey = np.clip((deep + scale // 2) // scale, 0, 255).astype(np.uint8)
+                return np.repeat(grey[..., None], 3, axis=2)
+            return np.array(image.convert("RGB"), dtype=np.uint8)
+    except FileNotFoundError:
+        raise SplitsError(
+            f"image '{path}' is missing: expected a file there; see `ltbench data doctor`"
+        ) from None
+    except _BAD_IMAGE as error:
+        raise SplitsError(
+            f"image '{path}' cannot be read ({error}): put an intact copy in its place"
+        ) from error
+
+
+def read_mask(path: Path, height: int, width: int) -> Pixels:
+    """uint8 (height, width), 255 where any channel of the file is above zero, else 0.
+
+    Above zero, since VisA's masks hold the defect's number rather than white. Raises SplitsError naming the
+    file when it cannot be read or when its size is not the image's.
+    """
+    try:
+        with Image.open(path) as image:
+            levels = np.asarray(image if image.mode[0] in "1LIF" else image.convert("RGB"))
+            if image.mode == "LA":
+                levels = levels[..., 0]
+    except FileNotFoundError:
+        raise SplitsError(
+            f"mask '{path}' is missing: expected a file there; see `ltbench data doctor`"
+        ) from None
+    except _BAD_IMAGE as error:
+        raise SplitsError(
+            f"mask '{path}' cannot be read ({error}): put an intact copy in its place"
+        ) from error
+    if levels.shape[:2] != (height, width):
+        raise SplitsError(
+            f"mask '{path}' has {levels.shape[1]} x {levels.shape[0]} pixels, expected {width} x {height} "
+            "as its image has: replace one of the two"
+        )
+    defective = levels > 0 if levels.ndim == 2 else (levels > 0).any(axis=2)
+    return np.where(defective, np.uint8(255), np.uint8(0))
+
+
+def image_size(path: Path) -> tuple[int, int]:
+    """(height, width) from the file's header. Raises SplitsError naming the file."""
+    try:
+        with Image.open(path) as image:
+            return image.height, image.width
+    except _BAD_IMAGE as error:
+        raise SplitsError(
+            f"image '{path}' cannot be read ({error}): put an intact copy in its place"
+        ) from error
+
+
+def file_digest(path: Path) -> str:
+    """sha256 of the file's bytes, 64 hex digits. Raises SplitsError naming the file."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise SplitsError(
+            f"file '{path}' cannot be read ({error.strerror}): put an intact copy in its place"
+        ) from error
+
+
+Locate = Callable[[Path, str], Path]
+
+
+def as_is(root: Path, path: str) -> Path:
+    """The file of a datum where the disk's layout is the data set's own."""
+    return root / path
+
+
+class FileDataset:
+    """A data set whose listing is known and whose images lie (or not yet) in a folder."""
+
+    def __init__(
+        self,
+        facts: Facts,
+        listing: Callable[[], tuple[LabelledImage, ...]],
+        root: Path | None,
+        advised: Path,
+        locate: Locate = as_is,
+    ) -> None:
+        """`root` is where the images were found (None: not at hand), `advised` where they should be put.
+
+        `locate` turns the root and a canonical path of an image or mask into the file on this disk.
+        """
+        self.facts = facts
+        self.name, self.title, self.licence = facts.name, facts.title, facts.licence
+        self.citation, self.address, self.size = facts.citation, facts.address, facts.size
+        self.default_contamination = facts.default_contamination
+        self.gallery_allowed = facts.gallery_allowed
+        self.root = root
+        self.advised = advised
+        self._listing = listing
+        self._locate = locate
+        self._digests: dict[str, str] = {}
+
+    def images(self) -> tuple[LabelledImage, ...]:
+        """All images, in the data set's own listing order."""
+        return self._images
+
+    @cached_property
+    def _images(self) -> tuple[LabelledImage, ...]:
+        return self._listing()
+
+    def file(self, path: str) -> Path:
+        """The file on this disk of a canonical image or mask path. Raises DataMissing without images."""
+        self.require_pixels()
+        if self.root is None:  # unreachable: require_pixels raises
+            raise DataMissing(self.missing_sentence())
+        return self._locate(self.root, path)
+
+    def pixels(self, image: LabelledImage) -> Pixels:
+        """uint8 (H, W, 3), RGB."""
+        return read_pixels(self.file(image.path))
+
+    def mask(self, image: LabelledImage) -> Pixels | None:
+        """uint8 (H, W), 255 where defective; None where the image has no mask."""
+        if not image.mask:
+            return None
+        height, width = image_size(self.file(image.path))
+        return read_mask(self.file(image.mask), height, width)
+
+    def content_digest(self, image: LabelledImage) -> str:
+        """sha256 of the image file's bytes, remembered for the life of this object."""
+        if image.path not in self._digests:
+            self._digests[image.path] = file_digest(self.file(image.path))
+        return self._digests[image.path]
+
+    def require_pixels(self) -> None:
+        """Raise DataMissing unless the images are on this machine."""
+        if self.root is None:
+            raise DataMissing(self.missing_sentence())
+
+    def missing_sentence(self) -> str:
+        """What is missing, under which licence, how large, where to get it and where to put it."""
+        facts = self.facts
+        return (
+            f"the images of '{facts.name}' ({facts.title}; licence {facts.licence}; {facts.size}) are not in "
+            f"'{self.advised}': get them from {facts.address} and unpack them there, so that "
+            f"'{self.advised / facts.example}' exists"
+        )
+
+    def data_digest(self) -> str:
+        """sha256 over name and listing (path, part): the version of the data set, without its pixels."""
+        rows = sorted(f"{image.path}\t{image.part}" for image in self.images())
+        return hashlib.sha256("\n".join([self.name, *rows]).encode()).hexdigest()
+
+
+def find_root(data_root: Path, facts: Facts, is_root: Callable[[Path], bool]) -> tuple[Path | None, Path]:
+    """(root, advised): the first place under `data_root` that looks right, and where the data should be."""
+    candidates = [data_root / folder for folder in facts.folders]
+    candidates += [data_root] if data_root.name in facts.folders else []
+    found = next((place for place in candidates if is_root(place)), None)
+    return found, found or candidates[0]

@@ -1,0 +1,99 @@
+"""Make the committed tables of this folder from one-row-per-image lists.
+
+`python -m splits.inventories.build FOLDER` reads `inventory_{mvtec,visa_mvtecstyle,dagm}.csv` (columns class,
+split, defect, relative_path) and `tailedcore_listing_order.csv` (dataset, class, pool, file_index,
+relative_path) in FOLDER and writes the tables beside this file.
+"""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections import defaultdict
+from pathlib import Path, PurePosixPath
+
+from splits.inventories import Row, ranges
+
+_HERE = Path(__file__).parent
+
+
+def _read(path: Path) -> list[Row]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def _write(name: str, columns: list[str], rows: list[list[str]]) -> None:
+    with (_HERE / name).open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows(rows)
+
+
+def _number(row: Row) -> int:
+    return int(PurePosixPath(row["relative_path"]).stem)
+
+
+def class_order(listing: list[Row], dataset: str) -> list[str]:
+    """Classes of `dataset` as the listing names them."""
+    return list(dict.fromkeys(row["class"] for row in listing if row["dataset"] == dataset))
+
+
+def mvtec_rows(inventory: list[Row], order: list[str]) -> list[list[str]]:
+    """One row a folder: class, part, defect, number of files 000..n-1."""
+    counts: dict[tuple[int, str, str], int] = defaultdict(int)
+    for row in inventory:
+        counts[order.index(row["class"]), row["split"], row["defect"].replace("good", "")] += 1
+    return [[order[c], part, defect, str(n)] for (c, part, defect), n in sorted(counts.items())]
+
+
+def visa_rows(inventory: list[Row], order: list[str]) -> list[list[str]]:
+    """One row a class: normal images, digits of their names, the tested ones, number of anomalies."""
+    rows = []
+    for category in order:
+        own = [row for row in inventory if row["class"] == category]
+        normal = [row for row in own if row["defect"] == "good"]
+        digits = {len(PurePosixPath(row["relative_path"]).stem) for row in normal}
+        tested = sorted(_number(row) for row in normal if row["split"] == "test")
+        rows.append(
+            [category, str(len(normal)), str(digits.pop()), ranges(tested), str(len(own) - len(normal))]
+        )
+    return rows
+
+
+def dagm_rows(inventory: list[Row]) -> list[list[str]]:
+    """One row a class: first and last number of both parts, numbers of the defective training images."""
+    rows = []
+    for index in range(1, 11):
+        own = [row for row in inventory if row["class"] == f"Class{index}"]
+        parts = [sorted(_number(row) for row in own if row["split"] == part) for part in ("train", "test")]
+        defects = sorted(_number(row) for row in own if row["defect"] == "defect")
+        rows.append([f"Class{index}", ranges(parts[0]), ranges(parts[1]), ranges(defects)])
+    return rows
+
+
+def listing_rows(listing: list[Row]) -> list[list[str]]:
+    """One row a class and pool: positions in the sorted pool, in the authors' listing order."""
+    pools: dict[tuple[str, str, str], list[tuple[int, str]]] = defaultdict(list)
+    for row in listing:
+        pool = "good" if row["pool"] == "train_good" else "defects"
+        pools[row["dataset"], row["class"], pool].append((int(row["file_index"]), row["relative_path"]))
+    rows = []
+    for (dataset, category, pool), files in pools.items():
+        position = {path: index for index, path in enumerate(sorted(path for _, path in files))}
+        rows.append([dataset, category, pool, ranges(position[path] for _, path in sorted(files))])
+    return rows
+
+
+def main(folder: Path) -> None:
+    listing = _read(folder / "tailedcore_listing_order.csv")
+    mvtec = mvtec_rows(_read(folder / "inventory_mvtec.csv"), class_order(listing, "mvtec"))
+    _write("mvtec.csv", ["class", "part", "defect", "count"], mvtec)
+    visa = visa_rows(_read(folder / "inventory_visa_mvtecstyle.csv"), class_order(listing, "visa"))
+    _write("visa.csv", ["class", "normal", "digits", "test_good", "anomalous"], visa)
+    dagm = dagm_rows(_read(folder / "inventory_dagm.csv"))
+    _write("dagm.csv", ["class", "train", "test", "train_defects"], dagm)
+    _write("listing.csv", ["dataset", "class", "pool", "order"], listing_rows(listing))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,140 @@
+"""TailedCore's split generator (Jung et al., CVPR 2025; roomo7time/tailedcore) and facts of its release.
+
+The generator depends on the order in which the authors' disk listed classes and files; a data set's own
+listing order stands for it (for MVTec AD and VisA the recovered order, see `splits.inventories`).
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from splits.datasets import Dataset
+from splits.errors import SplitsError
+from splits.images import LabelledImage
+from splits.recipes._assemble import Pools
+
+SOURCE = "TailedCore (CVPR 2025), github.com/jungyg/TailedCore manifest/"
+
+# Generator seeds behind the released seed01..seed05, found by replaying the generator over many seeds.
+_GENERATOR_SEEDS = {
+    ("mvtec", "pareto"): (1, 2, 508, 10, 12),
+    ("mvtec", "step_k1"): (3, 4, 12, 16, 46),
+    ("mvtec", "step_k4"): (0, 0, 4, 3, 7),
+    ("visa", "pareto"): (207, 222, 233, 237, 245),
+    ("visa", "step_k1"): (206, 213, 224, 232, 236),
+    ("visa", "step_k4"): (206, 217, 232, 241, 245),
+}
+# The one released list whose tail was drawn from the alphabetical list of classes.
+_ALPHABETICAL = ("mvtec", "step_k4", 1)
+# One tail class of five releases holds other good images than the generator gives; the release is the truth.
+_REPLACED = {
+    ("mvtec", "step_k1", 2): ("screw", (113,)),
+    ("mvtec", "step_k1", 3): ("grid", (181,)),
+    ("mvtec", "step_k1", 4): ("capsule", (44,)),
+    ("mvtec", "step_k4", 1): ("wood", (94, 136, 183, 226)),
+    ("mvtec", "step_k4", 3): ("screw", (36, 53, 207, 231)),
+}
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """How the generator is to be run for a (data set, recipe, seed), and what the outcome may be called."""
+
+    generator_seed: int
+    alphabetical_classes: bool = False
+    replaced: tuple[str, tuple[str, ...]] | None = None
+    """(category, paths kept instead) where the release differs from its generator."""
+    evidence: str = "own"
+    note: str = ""
+
+
+def provenance(dataset: str, base: str, seed: int) -> Provenance:
+    """`base` is "pareto", "step_k1", "step_k4" ...; seeds 1-5 of the released ones are the released lists."""
+    seeds = _GENERATOR_SEEDS.get((dataset, base))
+    if seeds is None or not 1 <= seed <= len(seeds):
+        known = dataset in ("mvtec", "visa")
+        return Provenance(seed, evidence="generator-exact" if known else "own")
+    name = (dataset, base, seed)
+    replaced, note = None, f"released as seed{seed:02d}, made by the generator's seed {seeds[seed - 1]}"
+    if name in _REPLACED:
+        category, numbers = _REPLACED[name]
+        replaced = (category, tuple(f"{category}/train/good/{number:03d}.png" for number in numbers))
+        note += f"; class '{category}' holds other images than the generator gives, kept as released"
+    return Provenance(seeds[seed - 1], name == _ALPHABETICAL, replaced, "release-exact", note)
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Contamination asked for by a recipe's name, e.g. "_nr05"."""
+
+    ratio: float
+    is_default: bool
+    is_ablation: bool
+
+
+_NOISE = re.compile(r"(?P<base>.+?)(?P<ablation>_ablation)?(_nr(?P<percent>\d\d))?")
+
+
+def parse_noise(name: str, dataset: Dataset) -> tuple[str, Noise] | None:
+    """("step_k1", 0.2 ...) of "step_k1_nr20"; without "_nrNN" the data set's default contamination."""
+    match = _NOISE.fullmatch(name)
+    if match is None or (match["ablation"] and not match["percent"]):
+        return None
+    ratio = dataset.default_contamination if match["percent"] is None else int(match["percent"]) / 100
+    is_default = ratio == dataset.default_contamination and not match["ablation"]
+    return match["base"], Noise(ratio, is_default, bool(match["ablation"]))
+
+
+def keep(images: Sequence[LabelledImage], count: int, source: random.Random) -> list[LabelledImage]:
+    """`count` of the images; all, without drawing from `source`, where there are no more."""
+    if len(images) <= count:
+        return list(images)
+    shuffled = list(images)
+    source.shuffle(shuffled)
+    return shuffled[:count]
+
+
+def replace_as_released(kept: Pools, goods: Pools, facts: Provenance) -> None:
+    """Put the released images of the one replaced class in the place of the generated ones."""
+    if facts.replaced is not None:
+        category, paths = facts.replaced
+        kept[category] = [image for image in goods[category] if image.path in paths]
+
+
+def inject(
+    defects: Pools, counts: dict[str, int], source: random.Random
+) -> tuple[list[LabelledImage], list[str]]:
+    """Defects drawn for each category of `counts`, in its order, and a note for each shortage."""
+    drawn: list[LabelledImage] = []
+    notes: list[str] = []
+    for category, wanted in counts.items():
+        pool = defects[category]
+        if wanted > len(pool):
+            notes.append(f"class '{category}' should receive {wanted} defects, but only {len(pool)} exist")
+        drawn += source.sample(pool, min(wanted, len(pool)))
+    return drawn, notes
+
+
+def evidence_of(facts: Provenance, noise: Noise) -> str:
+    """ "release-exact" only for what was released: the default contamination."""
+    if facts.evidence != "release-exact" or noise.is_default:
+        return facts.evidence
+    return "counts-only" if noise.is_ablation and noise.ratio > 0 else "generator-exact"
+
+
+def ablation_counts(kept: Pools, goods: Pools, ratio: float, minimum: int) -> dict[str, int]:
+    """Counts of the noise ablation: a share of *all* goods of each class that keeps `minimum` or more."""
+    return {
+        category: int(ratio * len(goods[category]))
+        for category, images in kept.items()
+        if len(images) >= minimum
+    }
+
+
+def reject_negative(seed: int) -> None:
+    """Raise SplitsError for a seed that the generator cannot take."""
+    if not 0 <= seed < 2**32:
+        raise SplitsError(f"seed '{seed}' cannot be used: expected a whole number from 0 to {2**32 - 1}")

@@ -1,0 +1,29 @@
+"""`clean`: all good training images as the authors publish them, nothing injected."""
+
+from __future__ import annotations
+
+from splits.datasets import Dataset
+from splits.recipes import Overlap
+from splits.recipes._assemble import Chosen, assemble, train_goods
+from splits.split import Split
+
+EXAMPLES = ("clean",)
+
+_OFFICIAL = {"mvtec", "visa", "dagm", "realiad"}
+
+
+def build(name: str, dataset: Dataset, seed: int, overlap: Overlap) -> Split | None:
+    """Every good image of the training part; any seed gives the same lists."""
+    if name != "clean":
+        return None
+    official = dataset.name in _OFFICIAL
+    return assemble(
+        name,
+        dataset,
+        seed,
+        overlap,
+        Chosen(train_goods(dataset)),
+        groups={},
+        evidence="release-exact" if official else "own",
+        source=f"{dataset.title}'s own training and test parts",
+    )

@@ -1,0 +1,106 @@
+"""`pareto`, `pareto_nr05`: class sizes follow a Pareto law, defects are spread over the head classes."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import numpy.typing as npt
+
+from splits.datasets import Dataset
+from splits.recipes import Overlap
+from splits.recipes import _tailedcore as tailedcore
+from splits.recipes._assemble import (
+    HEAD_MINIMUM,
+    Chosen,
+    Pools,
+    assemble,
+    head_and_tail,
+    test_defects,
+    train_goods,
+)
+from splits.split import Split
+
+EXAMPLES = ("pareto", "pareto_nr05", "pareto_ablation_nr40")
+
+SHAPE = 6
+SMALLEST = 5
+
+
+def share_of_classes(count: int) -> npt.NDArray[np.float64]:
+    """(count,), decreasing: mass of the Pareto law in `count` equal steps between its 1 % and 99 % points."""
+    edges = np.linspace(0.99 ** (-1 / SHAPE), 0.01 ** (-1 / SHAPE), count + 1)
+    mass: npt.NDArray[np.float64] = np.diff(1 - edges**-SHAPE)
+    return mass
+
+
+def kept_sizes(available: npt.NDArray[np.int64], seed: int) -> npt.NDArray[np.int64]:
+    """(C,): good images that each class keeps; the class that draws the largest share keeps all it has."""
+    mass = share_of_classes(len(available))
+    # The legacy generator's shuffle is frozen by numpy's policy, and the released lists need exactly it.
+    np.random.RandomState(seed).shuffle(mass)
+    scale = available[np.argmax(mass)] / mass.max()
+    sizes: npt.NDArray[np.int64] = np.clip(np.round(mass * scale), SMALLEST, available).astype(np.int64)
+    return sizes
+
+
+def spread_over_heads(sizes: dict[str, int], total: int, source: random.Random) -> dict[str, int]:
+    """Injected count per head class, in order of first draw: `total` draws in proportion to the sizes."""
+    tickets = [category for category, size in sizes.items() for _ in range(size)]
+    source.shuffle(tickets)
+    counts: dict[str, int] = {}
+    for category in tickets:
+        if sum(counts.values()) == total:
+            break
+        if sizes[category] >= HEAD_MINIMUM:
+            counts[category] = counts.get(category, 0) + 1
+    return counts
+
+
+def _shortages(goods: Pools, counts: dict[str, int], total: int) -> list[str]:
+    notes = []
+    short = sorted(category for category, images in goods.items() if len(images) < SMALLEST)
+    if short:
+        notes.append(f"fewer than {SMALLEST} good images exist, so all are kept: {', '.join(short)}")
+    if sum(counts.values()) < total:
+        notes.append(
+            f"{total} defects should be injected, but the head classes take only {sum(counts.values())} "
+            f"(classes with fewer than {HEAD_MINIMUM} kept images receive none)"
+        )
+    return notes
+
+
+def build(name: str, dataset: Dataset, seed: int, overlap: Overlap) -> Split | None:
+    """TailedCore's Pareto imbalance (section 5.1): seeds 1-5 of MVTec AD and VisA as released.
+
+    The injected total is `contamination * kept goods`, rounded half to even, and goes to heads alone.
+    """
+    parsed = tailedcore.parse_noise(name, dataset)
+    if parsed is None or parsed[0] != "pareto":
+        return None
+    tailedcore.reject_negative(seed)
+    noise = parsed[1]
+    facts = tailedcore.provenance(dataset.name, "pareto", seed)
+    goods, defects = train_goods(dataset), test_defects(dataset)
+    source = random.Random(facts.generator_seed)
+    available = np.array([len(images) for images in goods.values()], dtype=np.int64)
+    drawn = kept_sizes(available, facts.generator_seed)
+    sizes = {category: int(size) for category, size in zip(goods, drawn, strict=True)}
+    total = round(noise.ratio * sum(sizes.values()))
+    counts = spread_over_heads(sizes, total, source)
+    kept = {category: tailedcore.keep(goods[category], size, source) for category, size in sizes.items()}
+    notes = _shortages(goods, counts, total)
+    if noise.is_ablation:
+        counts = tailedcore.ablation_counts(kept, goods, noise.ratio, HEAD_MINIMUM)
+        notes = []
+    injected, short = tailedcore.inject(defects, counts, source)
+    return assemble(
+        name,
+        dataset,
+        seed,
+        overlap,
+        Chosen(kept, injected, (*([facts.note] if facts.note else []), *notes, *short)),
+        groups=head_and_tail(kept),
+        evidence=tailedcore.evidence_of(facts, noise),
+        source=tailedcore.SOURCE,
+    )

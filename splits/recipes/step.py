@@ -1,0 +1,59 @@
+"""`step_k4`, `step_k1_nr20`: 60 % of the classes keep K images, the others keep all and receive defects."""
+
+from __future__ import annotations
+
+import random
+import re
+
+from splits.datasets import Dataset
+from splits.recipes import Overlap
+from splits.recipes import _tailedcore as tailedcore
+from splits.recipes._assemble import HEAD_MINIMUM, Chosen, assemble, head_and_tail, test_defects, train_goods
+from splits.split import Split
+
+EXAMPLES = ("step_k1", "step_k4", "step_k4_nr20", "step_k4_ablation_nr40")
+
+TAIL_SHARE = 0.6
+
+
+def build(name: str, dataset: Dataset, seed: int, overlap: Overlap) -> Split | None:
+    """TailedCore's step imbalance (section 5.1): seeds 1-5 of MVTec AD and VisA, K = 1 and 4, as released.
+
+    A class' injected count is `contamination * goods`, rounded half to even, and never more than its defects.
+    """
+    parsed = tailedcore.parse_noise(name, dataset)
+    match = re.fullmatch(r"step_k([1-9]\d*)", parsed[0]) if parsed else None
+    if parsed is None or match is None:
+        return None
+    tailedcore.reject_negative(seed)
+    base, noise = parsed
+    facts = tailedcore.provenance(dataset.name, base, seed)
+    goods, defects = train_goods(dataset), test_defects(dataset)
+    source = random.Random(facts.generator_seed)
+    classes = sorted(goods) if facts.alphabetical_classes else list(goods)
+    tail = source.sample(classes, round(TAIL_SHARE * len(classes)))
+    kept = dict(goods)
+    for category in tail:
+        kept[category] = tailedcore.keep(goods[category], int(match[1]), source)
+    heads = [category for category in classes if category not in tail]
+    if noise.is_ablation:
+        counts = tailedcore.ablation_counts(kept, goods, noise.ratio, HEAD_MINIMUM)
+    else:
+        counts = {category: round(noise.ratio * len(goods[category])) for category in heads}
+    injected, notes = tailedcore.inject(defects, counts, source)
+    tailedcore.replace_as_released(kept, goods, facts)
+    short = [category for category in tail if len(goods[category]) < int(match[1])]
+    if short:
+        notes.append(f"fewer than {match[1]} good images exist, so all are kept: {', '.join(sorted(short))}")
+    if not heads:
+        notes.append("every class is tail: too few classes for a head, and nothing is injected")
+    return assemble(
+        name,
+        dataset,
+        seed,
+        overlap,
+        Chosen(kept, injected, tuple([facts.note] if facts.note else []) + tuple(notes)),
+        groups=head_and_tail(kept),
+        evidence=tailedcore.evidence_of(facts, noise),
+        source=tailedcore.SOURCE,
+    )
