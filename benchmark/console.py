@@ -1,0 +1,94 @@
+"""What a person sees while cells run: bars on a terminal, one line per event elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+from results.schema import Status
+from results.store import StoredCell
+
+# Progress and words for people go to stderr; stdout carries data alone.
+console = Console(stderr=True, highlight=False)
+
+_STYLE = {Status.OK: "green", Status.ERROR: "red", Status.TIMEOUT: "yellow", Status.OUT_OF_MEMORY: "yellow"}
+
+
+@contextmanager
+def watching(titles: Sequence[str], done_before: int = 0) -> Iterator[ConsoleWatcher]:
+    """A watcher over cells with these titles; `done_before` more were found finished."""
+    with Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}", markup=True),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("eta"),
+        TimeRemainingColumn(),
+        console=console,
+        disable=not console.is_terminal,
+        transient=True,
+    ) as progress:
+        overall = progress.add_task("[bold]cells", total=len(titles) + done_before, completed=done_before)
+        yield ConsoleWatcher(titles, progress, overall)
+
+
+class ConsoleWatcher:
+    """Shows running cells as bars and finished ones as lines."""
+
+    def __init__(self, titles: Sequence[str], progress: Progress, overall: TaskID) -> None:
+        self._titles, self._progress, self._overall = titles, progress, overall
+        self._tasks: dict[int, TaskID] = {}
+        self._started: dict[int, float] = {}
+        self._finished = 0
+
+    def started(self, index: int) -> None:
+        self._started[index] = time.monotonic()
+        self._tasks[index] = self._progress.add_task(f"  {self._titles[index]}", total=None)
+
+    def progressed(self, index: int, stage: str, done: int, total: int) -> None:
+        description = f"  {self._titles[index]} [dim]{stage}[/dim]"
+        self._progress.update(
+            self._tasks[index], description=description, completed=done, total=total or None
+        )
+
+    def finished(self, index: int, stored: StoredCell) -> None:
+        self._finished += 1
+        self._progress.remove_task(self._tasks.pop(index))
+        self._progress.advance(self._overall)
+        seconds = time.monotonic() - self._started.pop(index)
+        style = _STYLE.get(stored.status, "red")
+        line = f"[{style}]{stored.status:>7}[/{style}] {self._titles[index]} [dim]{seconds:.1f} s[/dim]"
+        if stored.status is not Status.OK:
+            line += f"\n        {stored.record['error']}"
+        self._progress.console.print(
+            f"[dim]{self._finished:>3}/{len(self._titles)}[/dim] {line}", soft_wrap=True
+        )
+
+
+def warn(sentence: str) -> None:
+    console.print(f"[yellow]warning:[/yellow] {sentence}", soft_wrap=True)
+
+
+def failure_table(failed: Sequence[StoredCell]) -> Table:
+    """Failed cells with status, reason and log."""
+    table = Table("cell", "status", "why", "log", title=f"{len(failed)} failed", title_justify="left")
+    for cell in failed:
+        same = cell.record["identity"]
+        name = f"{same['dataset']} {same['split']} seed {same['seed']} {same['method']}"
+        table.add_row(name, str(cell.status), cell.record["error"], str(cell.folder / "log.txt"))
+    return table

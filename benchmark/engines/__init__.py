@@ -1,0 +1,54 @@
+"""Ways to run many cells: the folder is the registry, one module an engine."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from benchmark.errors import UsageError
+from benchmark.execute import Prepared
+from benchmark.settings import Settings
+from results.store import StoredCell
+
+
+@dataclass(frozen=True)
+class Options:
+    """How cells are run, beyond where things are."""
+
+    keep_maps: bool = False
+    force: bool = False
+
+
+class Watcher(Protocol):
+    """Told what happens, for a person to see; cells are named by their position in the list."""
+
+    def started(self, index: int) -> None: ...
+
+    def progressed(self, index: int, stage: str, done: int, total: int) -> None: ...
+
+    def finished(self, index: int, stored: StoredCell) -> None: ...
+
+
+class Engine(Protocol):
+    """A module of this folder."""
+
+    @staticmethod
+    def run(
+        cells: Sequence[Prepared], settings: Settings, options: Options, watcher: Watcher
+    ) -> list[StoredCell]:
+        """Run every cell; a cell that fails is a stored row, never an exception."""
+        ...
+
+
+def names() -> list[str]:
+    return sorted(module.name for module in pkgutil.iter_modules(__path__))
+
+
+def load(name: str) -> Engine:
+    if name not in names():
+        raise UsageError(f"unknown engine '{name}': expected one of {', '.join(names())}")
+    engine: Engine = importlib.import_module(f"benchmark.engines.{name}")  # type: ignore[assignment]
+    return engine

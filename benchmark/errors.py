@@ -1,0 +1,25 @@
+"""What can go wrong between a command line and its cells."""
+
+from __future__ import annotations
+
+
+class BenchmarkError(Exception):
+    """The harness cannot do what was asked. The message is one sentence for a person."""
+
+    exit_code = 1
+
+
+class UsageError(BenchmarkError):
+    """An option, suite or setting has a value that cannot be."""
+
+    exit_code = 2
+
+
+class CellsFailed(BenchmarkError):
+    """The run is over and some cells failed; their rows say why."""
+
+    exit_code = 3
+
+
+class BrokenPrediction(BenchmarkError):
+    """A method returned something else than one score (and grid) per image."""

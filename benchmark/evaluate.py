@@ -1,0 +1,89 @@
+"""From a prediction and the truth to one value per category and metric."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from benchmark import metrics
+from benchmark.errors import BrokenPrediction
+from benchmark.maps import anomaly_maps
+from benchmark.metrics import Answer, Truth, Value
+from methods.base import MapPost, Prediction, View
+from splits.datasets import Dataset
+from splits.images import LabelledImage
+from splits.split import Split
+from splits.view import resize_and_crop_mask
+
+
+@dataclass(frozen=True)
+class CategoryValues:
+    """All metrics of one category."""
+
+    category: str
+    values: Sequence[Value]
+
+
+def check_prediction(prediction: Prediction, count: int) -> None:
+    """Raise BrokenPrediction unless there is one score, and one grid if any, per image."""
+    shape = np.shape(prediction.scores)
+    if shape != (count,):
+        raise BrokenPrediction(
+            f"the method returned scores of shape {shape}: expected ({count},), one per test image"
+        )
+    if prediction.grids is None:
+        return
+    shape = np.shape(prediction.grids)
+    if len(shape) != 3 or shape[0] != count:
+        raise BrokenPrediction(f"the method returned grids of shape {shape}: expected ({count}, h, w)")
+
+
+def evaluate(
+    prediction: Prediction, split: Split, dataset: Dataset, view: View, names: Sequence[str]
+) -> Iterator[CategoryValues]:
+    """Values per category, one category in memory at a time.
+
+    `prediction` is in the order of `split.test`. Full maps are made from the patch score grids here, at the
+    view's size, so that every method is judged at one resolution.
+    """
+    check_prediction(prediction, len(split.test))
+    by_category: dict[str, list[int]] = {category: [] for category in split.categories}
+    for index, image in enumerate(split.test):
+        by_category[image.category].append(index)
+    for category, indices in by_category.items():
+        images = [split.test[index] for index in indices]
+        truth = category_truth(images, dataset, view)
+        answer = category_answer(prediction, indices, view)
+        yield CategoryValues(category, metrics.evaluate(truth, answer, names))
+
+
+def category_truth(images: Sequence[LabelledImage], dataset: Dataset, view: View) -> Truth:
+    """Labels and, where every defective image has one, masks within the view."""
+    labels = np.array([image.is_defective for image in images], dtype=bool)
+    without = [image.path for image in images if image.is_defective and not image.mask]
+    if without:
+        why = f"{len(without)} of {int(labels.sum())} defective images have no mask"
+        return Truth(labels=labels, masks=None, why_no_masks=why)
+    masks: npt.NDArray[np.bool_] = np.zeros((len(images), view.crop, view.crop), dtype=bool)
+    for index, image in enumerate(images):
+        mask = dataset.mask(image) if image.is_defective else None
+        if mask is not None:
+            masks[index] = resize_and_crop_mask(mask, view.resize, view.crop)
+    return Truth(labels=labels, masks=masks)
+
+
+def category_answer(prediction: Prediction, indices: Sequence[int], view: View) -> Answer:
+    """Scores and full-resolution maps of some of the images."""
+    scores = np.asarray(prediction.scores, dtype=np.float32)[indices]
+    if prediction.grids is None:
+        return Answer(scores=scores, maps=None)
+    return Answer(scores=scores, maps=full_maps(prediction.grids[indices], prediction.post, view))
+
+
+def full_maps(grids: npt.NDArray[np.float32], post: MapPost, view: View) -> npt.NDArray[np.float32]:
+    """(N, h, w) patch scores -> (N, crop, crop) anomaly maps."""
+    grids = np.asarray(grids, dtype=np.float32)
+    return anomaly_maps(grids, view.crop, post.sigma, post.upsample)

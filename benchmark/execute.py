@@ -1,0 +1,213 @@
+"""Run one cell from its name to its record: the table of contents of a measurement."""
+
+from __future__ import annotations
+
+import resource
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from filelock import FileLock
+
+from benchmark import gallery, metrics, record
+from benchmark.cell import Cell, build_split
+from benchmark.evaluate import check_prediction, evaluate
+from benchmark.settings import Settings
+from methods import catalog
+from methods.base import Context, Method, Prediction, Progress, no_progress
+from results.schema import METRICS, SCORES, Status, table
+from results.store import MAPS_FILE, METRICS_FILE, SCORES_FILE, CellWriter, Store, StoredCell
+from splits.datasets import Dataset, open_dataset
+from splits.images import ImageSet, LabelledImage
+from splits.split import Split
+
+if TYPE_CHECKING:
+    from methods.features.cache import FeatureCache
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A cell with everything that is known before it runs."""
+
+    cell: Cell
+    dataset: Dataset
+    split: Split
+    facts: record.MethodFacts
+    folder: Path
+
+    def finished(self, store: Store) -> StoredCell | None:
+        """The stored answer to exactly this question, whatever its status; None if there is none."""
+        stored = store.find(self.folder)
+        if stored is None:
+            return None
+        same = record.identity(self.cell, self.dataset, self.split, self.facts)
+        recipes = {name: fact["recipe"] for name, fact in metrics.facts(str(self.cell.view)).items()}
+        stored_recipes = {name: fact["recipe"] for name, fact in stored.record["metrics"].items()}
+        return stored if stored.record["identity"] == same and stored_recipes == recipes else None
+
+
+def prepare(cell: Cell, settings: Settings) -> Prepared:
+    """Resolve names to objects and digests; raises for an unknown name, bad field or missing data."""
+    dataset = open_dataset(cell.dataset, settings.data_root)
+    split = build_split(cell, dataset)
+    facts = record.method_facts(cell, weights_digest(cell, settings))
+    folder = Store(settings.results).folder(
+        dataset.name, split.recipe, cell.seed, cell.method, facts.config_digest
+    )
+    return Prepared(cell, dataset, split, facts, folder)
+
+
+def weights_digest(cell: Cell, settings: Settings) -> str:
+    """Digest of the method's backbone weights, "" for a method without one; raises WeightsMissing."""
+    backbone = getattr(catalog.create(cell.method, **cell.fields), "backbone", "")
+    if not backbone:
+        return ""
+    from methods.features.backbone import digest
+
+    return digest(backbone, settings.weights_root)
+
+
+@dataclass
+class Stopwatch:
+    """Seconds per stage, and what the cell took from the machine."""
+
+    device: str
+    started_at: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def time(self, stage: str) -> _Lap:
+        return _Lap(self, stage)
+
+    def facts(self, tested: int) -> dict[str, Any]:
+        score = self.seconds.get("score")
+        return {
+            "device": self.device,
+            "started_at": self.started_at,
+            "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
+            **{f"{stage}_seconds": round(value, 4) for stage, value in self.seconds.items()},
+            "score_ms_per_image": None if score is None or not tested else round(score * 1000 / tested, 4),
+            # Of the whole process, which runs one cell.
+            "peak_rss_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
+            "peak_vram_mb": _peak_vram_mb(self.device),
+        }
+
+
+class _Lap:
+    def __init__(self, watch: Stopwatch, stage: str) -> None:
+        self._watch, self._stage = watch, stage
+
+    def __enter__(self) -> None:
+        self._start = time.perf_counter()
+
+    def __exit__(self, *_: object) -> None:
+        self._watch.seconds[self._stage] = time.perf_counter() - self._start
+
+
+def execute(
+    prepared: Prepared,
+    settings: Settings,
+    *,
+    cache: FeatureCache | None = None,
+    progress: Progress = no_progress,
+    keep_maps: bool = False,
+    force: bool = False,
+) -> StoredCell:
+    """Fit, score, evaluate and store one cell; return the stored one if another process was faster.
+
+    Raises whatever the method raises: isolation and failure rows are the engine's business.
+    """
+    cell, split = prepared.cell, prepared.split
+    store = Store(settings.results)
+    with cell_lock(prepared.folder, settings):
+        stored = prepared.finished(store)
+        if stored is not None and stored.status is Status.OK and not force:
+            return stored
+        prepared.dataset.require_pixels()
+        base = record.base_record(cell, prepared.dataset, split, prepared.facts)
+        writer = CellWriter(prepared.folder, base)
+        watch = Stopwatch(settings.device)
+        figures: dict[str, float] = {}
+        context = Context(
+            rng=cell.generator(),
+            view=cell.view,
+            device=settings.device,
+            cache=cache,
+            weights_root=settings.weights_root,
+            work=prepared.folder / "work",
+            progress=progress,
+            report=figures.__setitem__,
+        )
+        method = catalog.create(cell.method, **cell.fields)
+        with watch.time("fit"):
+            method.fit(images_for(method, "fit", split.train, prepared), context)
+        with watch.time("score"):
+            prediction = method.score(images_for(method, "score", split.test, prepared), context)
+        check_prediction(prediction, len(split.test))
+        with watch.time("evaluate"):
+            judged = evaluate(prediction, split, prepared.dataset, cell.view, metrics.names())
+            values = list(progress(judged, "evaluate", len(split.categories)))
+        base |= {
+            "figures": figures,
+            "timing": watch.facts(len(split.test)),
+            "map_post": asdict(prediction.post),
+        }
+        writer.write_table(METRICS_FILE, table(record.metric_rows(base, values, Status.OK), METRICS))
+        writer.write_table(SCORES_FILE, table(record.score_rows(split, prediction), SCORES))
+        base["gallery"] = _store_gallery(prepared, prediction, writer, settings)
+        if keep_maps and prediction.grids is not None:
+            writer.write_array(MAPS_FILE, np.asarray(prediction.grids, dtype=np.float32))
+        return writer.finish({**base, "status": str(Status.OK), "error": ""})
+
+
+def store_failure(prepared: Prepared, status: Status, error: str, log_tail: str) -> StoredCell:
+    """Write the record and null rows of a cell whose process did not come back with an answer."""
+    base = record.base_record(prepared.cell, prepared.dataset, prepared.split, prepared.facts)
+    writer = CellWriter(prepared.folder, base)
+    values = record.failed_values(base, status)
+    writer.write_table(METRICS_FILE, table(record.metric_rows(base, values, status, error), METRICS))
+    return writer.finish({**base, "status": str(status), "error": error, "log_tail": log_tail})
+
+
+def images_for(method: Method, stage: str, images: tuple[LabelledImage, ...], prepared: Prepared) -> ImageSet:
+    """The images as the method may see them: class ids and names only where it declared the need."""
+    categories = prepared.split.categories
+    class_ids = None
+    if f"class_ids_{stage}" in method.needs:
+        class_ids = np.array([categories.index(image.category) for image in images], dtype=np.int64)
+    class_names = categories if "class_names" in method.needs else None
+    return ImageSet(images, prepared.dataset, class_ids=class_ids, class_names=class_names)
+
+
+def cell_lock(folder: Path, settings: Settings) -> FileLock:
+    """Two runs of the same suite at once do each cell once."""
+    locks = settings.results / ".locks"
+    locks.mkdir(parents=True, exist_ok=True)
+    return FileLock(
+        locks
+        / f"{folder.parent.parent.parent.name}-{folder.parent.parent.name}-{folder.parent.name}-{folder.name}"
+    )
+
+
+def _store_gallery(
+    prepared: Prepared, prediction: Prediction, writer: CellWriter, settings: Settings
+) -> list[Mapping[str, Any]]:
+    if not prepared.dataset.gallery_allowed:
+        return []
+    chosen = gallery.choose(prepared.split)
+    facts = gallery.store_pictures(chosen, prepared.dataset, prepared.cell.view, settings.results)
+    if prediction.grids is not None:
+        position = {image.key: index for index, image in enumerate(prepared.split.test)}
+        writer.write_gallery({image.key: prediction.grids[position[image.key]] for image in chosen})
+    return list(facts)
+
+
+def _peak_vram_mb(device: str) -> float | None:
+    if device == "cpu":
+        return None
+    import torch
+
+    return round(torch.cuda.max_memory_allocated() / 2**20, 1)

@@ -1,0 +1,80 @@
+"""From a list of cells to stored results: look up, leave out what is done, run the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Literal
+
+from benchmark import engines
+from benchmark.cell import Cell
+from benchmark.engines import Options, Watcher
+from benchmark.execute import Prepared, prepare
+from benchmark.settings import Settings
+from results.schema import Status
+from results.store import Store, StoredCell
+
+Retry = Literal["failed", "none"]
+
+
+@dataclass(frozen=True)
+class PlannedCell:
+    """A cell and what is known of it."""
+
+    prepared: Prepared
+    stored: StoredCell | None
+    """The finished answer to the same question, whatever its status."""
+
+    def to_run(self, *, force: bool, retry: Retry) -> bool:
+        if self.stored is None or force:
+            return True
+        return self.stored.status is not Status.OK and retry == "failed"
+
+
+@dataclass
+class Outcome:
+    """What a run has left behind."""
+
+    cells: list[StoredCell] = field(default_factory=list)
+    """One per asked cell, in order."""
+    reused: int = 0
+    """Cells that were finished before."""
+
+    @property
+    def failed(self) -> list[StoredCell]:
+        return [cell for cell in self.cells if cell.status is not Status.OK]
+
+
+def plan(cells: Sequence[Cell], settings: Settings) -> list[PlannedCell]:
+    """Look every cell up; raises for unknown names, bad fields and missing data before anything starts."""
+    store = Store(settings.results)
+    prepared = [prepare(cell, settings) for cell in cells]
+    return [PlannedCell(cell, cell.finished(store)) for cell in prepared]
+
+
+def run(
+    planned: Sequence[PlannedCell],
+    settings: Settings,
+    options: Options,
+    watch: Callable[[Sequence[str], int], AbstractContextManager[Watcher]],
+    *,
+    engine: str = "local",
+    retry: Retry = "failed",
+) -> Outcome:
+    """Run what is not done; the outcome holds every asked cell, cached or new."""
+    waiting = [entry for entry in planned if entry.to_run(force=options.force, retry=retry)]
+    fresh: dict[int, StoredCell] = {}
+    if waiting:
+        titles = [entry.prepared.cell.title for entry in waiting]
+        with watch(titles, len(planned) - len(waiting)) as watcher:
+            cells = engines.load(engine).run(
+                [entry.prepared for entry in waiting], settings, options, watcher
+            )
+        fresh = {id(entry): cell for entry, cell in zip(waiting, cells, strict=True)}
+    outcome = Outcome(reused=len(planned) - len(waiting))
+    for entry in planned:
+        cell = fresh.get(id(entry), entry.stored)
+        if cell is not None:
+            outcome.cells.append(cell)
+    return outcome

@@ -1,0 +1,102 @@
+"""Where things are and how much may be used: flag > environment > ltbench.toml > default."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from benchmark.errors import UsageError
+
+FILE = "ltbench.toml"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings of one command; each may be given as a flag, as LTBENCH_<NAME> or in ltbench.toml."""
+
+    home: Path = Path.home() / ".cache" / "ltbench"
+    """Root of everything that can be made again."""
+    data: Path | None = None
+    """Folder that holds one folder per data set; default <home>/data."""
+    cache: Path | None = None
+    """Folder of cached features; default <home>/features."""
+    weights: Path | None = None
+    """Mirror folder of pretrained weights; default <home>/weights."""
+    results: Path = Path("runs")
+    site: Path = Path("site")
+    cache_gb: float = 50.0
+    """The feature cache evicts its oldest entries beyond this size."""
+    jobs: int = 0
+    """Cells at a time; 0 = one per core."""
+    device: str = "cpu"
+    timeout: float = 0.0
+    """Seconds that one cell may take; 0 = no limit."""
+    memory_gb: float = 0.0
+    """Memory that one cell may take; 0 = no limit."""
+
+    @property
+    def data_root(self) -> Path:
+        return self.data or self.home / "data"
+
+    @property
+    def cache_root(self) -> Path:
+        return self.cache or self.home / "features"
+
+    @property
+    def weights_root(self) -> Path:
+        return self.weights or self.home / "weights"
+
+    @property
+    def parallel(self) -> int:
+        return self.jobs or os.cpu_count() or 1
+
+
+def load_settings(
+    flags: Mapping[str, Any] | None = None,
+    environment: Mapping[str, str] = os.environ,
+    folder: Path | None = None,
+) -> Settings:
+    """Merge the sources; a flag that is None was not given."""
+    known = {field.name: field for field in fields(Settings)}
+    file = (folder or Path.cwd()) / FILE
+    merged: dict[str, tuple[Any, str]] = {}
+    for name, value in _from_file(file).items():
+        if name not in known:
+            raise UsageError(
+                f"unknown setting '{name}' in '{file}': expected some of {', '.join(sorted(known))}"
+            )
+        merged[name] = (value, f"in '{file}'")
+    for name in known:
+        variable = f"LTBENCH_{name.upper()}"
+        if environment.get(variable):
+            merged[name] = (environment[variable], f"in the environment variable {variable}")
+    for name, value in (flags or {}).items():
+        if value is not None:
+            merged[name] = (value, f"given as --{name.replace('_', '-')}")
+    return Settings(**{name: _convert(name, value, origin) for name, (value, origin) in merged.items()})
+
+
+def _from_file(file: Path) -> dict[str, Any]:
+    if not file.exists():
+        return {}
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(f"cannot read '{file}': {error}") from error
+
+
+def _convert(name: str, value: Any, origin: str) -> Any:
+    if name in {"jobs", "timeout", "memory_gb", "cache_gb"}:
+        kind = int if name == "jobs" else float
+        try:
+            number = kind(value)
+        except (TypeError, ValueError):
+            number = -1
+        if number < 0:
+            raise UsageError(f"{name} is '{value}' {origin}: expected a number, zero or more")
+        return number
+    return str(value) if name == "device" else Path(value).expanduser()

@@ -1,0 +1,90 @@
+"""Suites: whole tables of a paper (or of our own) as data, one TOML file each."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from benchmark.cell import Cell
+from benchmark.errors import UsageError
+from methods.base import View
+
+FOLDER = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class SuiteMethod:
+    """A row of the table."""
+
+    name: str
+    fields: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Suite:
+    """What a table asks for; a method with fewer finished seeds is shown, not ranked."""
+
+    name: str
+    title: str
+    summary: str
+    dataset: str
+    splits: Sequence[str]
+    seeds: Sequence[int]
+    methods: Sequence[SuiteMethod]
+    default_for: Sequence[str] = ()
+    """Data sets whose `make bench DATASET=` means this suite."""
+    view: View = field(default_factory=View)
+
+    def cells(self, dataset: str | None = None) -> list[Cell]:
+        """All cells, split by split and seed by seed, so that tables fill up row by row."""
+        return [
+            Cell(dataset or self.dataset, split, seed, method.name, dict(method.fields), view=self.view)
+            for split in self.splits
+            for seed in self.seeds
+            for method in self.methods
+        ]
+
+    def facts(self, dataset: str | None = None) -> dict[str, Any]:
+        """JSON values for the results folder, from which the report learns what was asked for."""
+        facts = asdict(self)
+        facts["dataset"] = dataset or self.dataset
+        facts["methods"] = [method.name for method in self.methods]
+        return facts
+
+
+def names() -> list[str]:
+    return sorted(path.stem for path in FOLDER.glob("*.toml"))
+
+
+def load(name: str) -> Suite:
+    """The suite of this name; raises UsageError with a suggestion."""
+    if name not in names():
+        close = difflib.get_close_matches(name, names(), n=1)
+        hint = f"did you mean '{close[0]}'? " if close else ""
+        raise UsageError(f"unknown suite '{name}': {hint}known are {', '.join(names())}")
+    return read(FOLDER / f"{name}.toml")
+
+
+def read(path: Path) -> Suite:
+    """A suite from a TOML file, ours or a person's own."""
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        methods = [SuiteMethod(entry.pop("name"), entry) for entry in content.pop("methods")]
+        view = View(**content.pop("view", {}))
+        return Suite(name=path.stem, methods=methods, view=view, **content)
+    except (OSError, tomllib.TOMLDecodeError, KeyError, TypeError, AttributeError) as error:
+        raise UsageError(f"cannot read the suite '{path}': {error}") from error
+
+
+def default_for(dataset: str) -> Suite:
+    """The suite of a data set: its own where there is one, else the demo's methods and splits on it."""
+    kind = dataset.partition(":")[0]
+    for name in names():
+        suite = load(name)
+        if kind in suite.default_for:
+            return suite
+    return load("demo")

@@ -1,0 +1,115 @@
+"""The inside of a cell's own process."""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from typing import Any
+
+from benchmark.settings import Settings
+from benchmark.threads import tune_malloc
+from results.schema import Status
+
+REPORT_EVERY_SECONDS = 0.2
+
+
+@dataclass(frozen=True)
+class Advanced:
+    """A long step has come this far."""
+
+    stage: str
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
+class Ended:
+    """The process has done its work; nothing follows."""
+
+    status: Status
+    error: str = ""
+
+
+def work(
+    job: Callable[..., None], arguments: tuple[Any, ...], events: Connection, log: Connection, threads: int
+) -> None:
+    """Run `job(*arguments, progress)` here; tell `events` how it went. What it prints goes to `log`."""
+    # Ctrl-C reaches the whole terminal group; the parent decides what becomes of its children.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for stream in (1, 2):
+        os.dup2(log.fileno(), stream)
+    sys.stdout = os.fdopen(1, "w", buffering=1, closefd=False)
+    sys.stderr = os.fdopen(2, "w", buffering=1, closefd=False)
+    faulthandler.enable()
+    _limit_threads(threads)
+    tune_malloc()
+    try:
+        job(*arguments, PipedProgress(events))
+    except MemoryError:
+        traceback.print_exc()
+        events.send(Ended(Status.OUT_OF_MEMORY, "the machine had no memory left for the cell"))
+    except Exception as error:  # noqa: BLE001  a method may raise anything, and its row must say what
+        traceback.print_exc()
+        # torch names its own: torch.cuda.OutOfMemoryError, torch.OutOfMemoryError.
+        out_of_memory = type(error).__name__ == "OutOfMemoryError"
+        status = Status.OUT_OF_MEMORY if out_of_memory else Status.ERROR
+        events.send(Ended(status, describe(error)))
+    else:
+        events.send(Ended(Status.OK))
+
+
+def run_cell(cell: Any, settings: Settings, options: Any, progress: Any) -> None:
+    """The job of a cell: look everything up again by name and execute."""
+    from benchmark.execute import execute, prepare
+    from methods.features.cache import FeatureCache
+
+    cache = FeatureCache(settings.cache_root, int(settings.cache_gb * 1e9))
+    execute(
+        prepare(cell, settings),
+        settings,
+        cache=cache,
+        progress=progress,
+        keep_maps=options.keep_maps,
+        force=options.force,
+    )
+
+
+def describe(error: BaseException) -> str:
+    """One line for a result row: expected errors speak for themselves, others are named."""
+    sentence = " ".join(str(error).split())
+    expected = hasattr(error, "exit_code")
+    return sentence if expected and sentence else f"{type(error).__name__}: {sentence}"
+
+
+class PipedProgress:
+    """A Progress that sends its state to the parent, a few times per second."""
+
+    def __init__(self, events: Connection) -> None:
+        self._events = events
+
+    def __call__(self, items: Iterable[Any], title: str, total: int | None = None) -> Iterator[Any]:
+        if total is None:
+            total = len(items) if hasattr(items, "__len__") else 0
+        reported = 0.0
+        for done, item in enumerate(items):
+            now = time.monotonic()
+            if now - reported >= REPORT_EVERY_SECONDS:
+                self._events.send(Advanced(title, done, total))
+                reported = now
+            yield item
+
+
+def _limit_threads(threads: int) -> None:
+    import torch
+
+    torch.set_num_threads(threads)
+    import faiss
+
+    faiss.omp_set_num_threads(threads)
