@@ -25,7 +25,7 @@ class UnknownName(SplitsError):
 
 
 class DataMissing(SplitsError):
-    """The images (or a licence's acceptance) are not on this machine; says where to get and where to put them."""
+    """The images (or a licence's acceptance) are not on this machine; says where to get and to put them."""
 
     exit_code = 4
 

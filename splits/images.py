@@ -11,7 +11,11 @@ from typing import Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from splits.errors import DataMissing
+
 Part = Literal["train", "test"]
+UNKNOWN = "?"
+"""The `defect` of an image whose label is kept in a file that is not at hand (DAGM's test images)."""
 Pixels = npt.NDArray[np.uint8]
 
 
@@ -25,7 +29,7 @@ class LabelledImage:
     part: Part
     """Where the authors put it; a recipe may train on an image of the test part (an injected defect)."""
     defect: str = ""
-    """Name of the defect type; "" = good."""
+    """Name of the defect type; "" = good, UNKNOWN = only the data set's own label files tell."""
     mask: str = ""
     """Path of the pixel mask relative to the root; "" = none."""
 
@@ -36,6 +40,12 @@ class LabelledImage:
 
     @property
     def is_defective(self) -> bool:
+        """Raises DataMissing where the label is unknown: neither answer would be true."""
+        if self.defect == UNKNOWN:
+            raise DataMissing(
+                f"whether '{self.path}' is defective is told only by the data set's own label files: "
+                "put the data set on this machine"
+            )
         return self.defect != ""
 
 
@@ -54,9 +64,9 @@ class PixelSource(Protocol):
 class ImageSet:
     """Images as methods see them: pixels in an order that tells nothing, and what was declared as needed.
 
-    A narrow waist on purpose: no path, no label, no part, no defect type can be reached from here, so a method
-    cannot use what a factory does not know. `class_ids` and `class_names` are None unless the method declared
-    the need, and then the need stands on every result.
+    A narrow waist on purpose: no path, no label, no part, no defect type can be reached from here, so a
+    method cannot use what a factory does not know. `class_ids` and `class_names` are None unless the method
+    declared the need, and then the need stands on every result.
     """
 
     def __init__(

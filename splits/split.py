@@ -25,7 +25,7 @@ class Split:
     test: tuple[LabelledImage, ...]
     """Ordered by key."""
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """Disjoint named sets of categories, e.g. {"head": (...), "tail": (...)}: the columns of the paper's table."""
+    """Disjoint named sets of categories, e.g. {"head": (...), "tail": (...)}: a paper's columns."""
     evidence: str = "own"
     """How the list is known: "release-exact", "generator-exact", "counts-only", "imported" or "own"."""
     source: str = ""
@@ -46,7 +46,7 @@ class Split:
     @cached_property
     def categories(self) -> tuple[str, ...]:
         """All categories that are tested, alphabetical; a class id is a position in here."""
-        return tuple(sorted({image.category for image in self.test} | {image.category for image in self.train}))
+        return tuple(sorted({image.category for image in (*self.train, *self.test)}))
 
     @cached_property
     def injected(self) -> tuple[LabelledImage, ...]:
@@ -64,12 +64,17 @@ class Split:
         return next((name for name, members in self.groups.items() if category in members), "")
 
     def manifest(self) -> bytes:
-        """Canonical bytes: one header line of JSON, then sorted "train"/"test" lines, UTF-8, "\\n" after every line.
+        """Canonical bytes: one header line of JSON, then sorted "train" and "test" lines.
 
-        Defect types, masks and groups are left out: two labs with the same digest trained and tested on the
-        same files, whatever they call them.
+        UTF-8, "\\n" after every line. Defect types, masks and groups are left out: two labs with the same
+        digest trained and tested on the same files, whatever they call them.
         """
-        header = {"manifest": MANIFEST_VERSION, "dataset": self.dataset, "recipe": self.recipe, "seed": self.seed}
+        header = {
+            "manifest": MANIFEST_VERSION,
+            "dataset": self.dataset,
+            "recipe": self.recipe,
+            "seed": self.seed,
+        }
         lines = [json.dumps(header, sort_keys=True, separators=(",", ":"))]
         lines += [f"train\t{path}" for path in sorted(image.path for image in self.train)]
         lines += [f"test\t{path}" for path in sorted(image.path for image in self.test)]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from splits.errors import UnknownName
-from splits.images import LabelledImage, PixelSource, Pixels
+from splits.images import LabelledImage, Pixels, PixelSource
 
 # Modules of this folder that serve the data sets and are none themselves.
 _SHARED = {"layout", "facts", "files", "fetch", "doctor"}
@@ -28,7 +28,7 @@ class Dataset(PixelSource, Protocol):
     size: str
     """Download size for people, e.g. "5.3 GB"; "" if unknown."""
     default_contamination: float
-    """Share of a head class' kept normals that recipes inject as defects unless told otherwise (0.10, VisA 0.05)."""
+    """Share of a head class' kept normals that recipes inject as defects by default (0.10, VisA 0.05)."""
     gallery_allowed: bool
     """True where the licence allows to show images on a public page."""
 
@@ -56,7 +56,7 @@ def names() -> list[str]:
 
 
 def open_dataset(name: str, data_root: Path) -> Dataset:
-    """The data set called `name` ("synthetic", "mvtec", "folder:PATH"); its files are looked for in `data_root`."""
+    """The data set `name` ("synthetic", "mvtec", "folder:PATH"), its files looked for in `data_root`."""
     kind, _, argument = name.partition(":")
     if kind not in names():
         raise UnknownName("data set", name, [*names()])
