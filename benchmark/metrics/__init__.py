@@ -1,0 +1,65 @@
+"""Metrics by name: the folder is the registry, one module a metric."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Iterable
+
+from benchmark.metrics.base import Answer, Metric, Scratch, Truth, Undefined, Value
+from splits.errors import UnknownName
+
+__all__ = [
+    "STANDARD",
+    "Answer",
+    "Metric",
+    "Scratch",
+    "Truth",
+    "Undefined",
+    "Value",
+    "evaluate",
+    "load",
+    "names",
+]
+
+STANDARD = ("image_auroc", "image_ap", "image_f1max", "pixel_auroc", "pixel_ap", "pixel_f1max", "aupro")
+"""The columns of every board, in order; the other metrics are extensions."""
+
+# Modules of this folder that serve the metrics and are none themselves.
+_SHARED = {"base", "curve", "image_curve", "pixel_curve", "regions"}
+
+
+def names() -> list[str]:
+    """Names of all metrics: the standard ones in a table's order, then the extensions by name."""
+    found = {module.name for module in pkgutil.iter_modules(__path__)} - _SHARED
+    return [*STANDARD, *sorted(found - set(STANDARD))]
+
+
+def load(name: str) -> Metric:
+    """The metric called `name`. Raises UnknownName."""
+    if name not in names():
+        raise UnknownName("metric", name, names())
+    metric: Metric = importlib.import_module(f"benchmark.metrics.{name}").METRIC
+    return metric
+
+
+def evaluate(truth: Truth, answer: Answer, metrics: Iterable[str] = STANDARD) -> list[Value]:
+    """The value of each metric for one category, in the given order; a hole carries its reason, never 0.
+
+    Metrics that need the same pass over the pixels share it. Raises UnknownName.
+    """
+    return [_value(name, load(name), truth, answer) for name in metrics]
+
+
+def _value(name: str, metric: Metric, truth: Truth, answer: Answer) -> Value:
+    recipe = metric.recipe
+    if metric.needs == "maps":
+        recipe += f"; mask {truth.mask_rule}" + (f"; view {truth.view}" if truth.view else "")
+    try:
+        value = metric.compute(truth, answer)
+    except Undefined as reason:
+        return Value(name, recipe, None, str(reason))
+    note = ""
+    if metric.needs == "maps" and truth.empty_masks:
+        note = f"{truth.empty_masks} defective images have an empty mask; their pixels count as normal"
+    return Value(name, recipe, value, note=note)

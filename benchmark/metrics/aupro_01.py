@@ -1,0 +1,19 @@
+"""Per-region overlap, averaged over false positive rates up to 1 %."""
+
+from __future__ import annotations
+
+from benchmark.metrics.base import Answer, Metric, Truth
+from benchmark.metrics.pixel_curve import pixel_curve
+
+
+def compute(truth: Truth, answer: Answer) -> float:
+    return pixel_curve(truth, answer).aupro(0.01)
+
+
+METRIC = Metric(
+    title="AUPRO@1%",
+    description="Mean covered share of anomalous regions, averaged over pixel false positive rates to 1 %.",
+    needs="maps",
+    recipe="exact, linear between thresholds, cut at FPR 0.01; regions 8-connected; all images; per category",
+    compute=compute,
+)

@@ -1,0 +1,20 @@
+"""Average precision of the image scores."""
+
+from __future__ import annotations
+
+from benchmark.metrics.base import Answer, Metric, Truth
+from benchmark.metrics.curve import average_precision
+from benchmark.metrics.image_curve import image_curve
+
+
+def compute(truth: Truth, answer: Answer) -> float:
+    return average_precision(image_curve(truth, answer))
+
+
+METRIC = Metric(
+    title="I-AP",
+    description="Mean precision at the defective images' scores, by the step rule.",
+    needs="scores",
+    recipe="exact, step rule; per category",
+    compute=compute,
+)

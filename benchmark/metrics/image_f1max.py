@@ -1,0 +1,20 @@
+"""Highest F1 of the image scores over all thresholds."""
+
+from __future__ import annotations
+
+from benchmark.metrics.base import Answer, Metric, Truth
+from benchmark.metrics.curve import f1_max
+from benchmark.metrics.image_curve import image_curve
+
+
+def compute(truth: Truth, answer: Answer) -> float:
+    return f1_max(image_curve(truth, answer))
+
+
+METRIC = Metric(
+    title="I-F1max",
+    description="Highest F1 of the image scores over all thresholds; the best is chosen on the test set.",
+    needs="scores",
+    recipe="exact, every threshold; per category",
+    compute=compute,
+)

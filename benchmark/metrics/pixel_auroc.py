@@ -1,0 +1,20 @@
+"""Area under the ROC curve of all pixels."""
+
+from __future__ import annotations
+
+from benchmark.metrics.base import Answer, Metric, Truth
+from benchmark.metrics.curve import auroc
+from benchmark.metrics.pixel_curve import pixel_curve
+
+
+def compute(truth: Truth, answer: Answer) -> float:
+    return auroc(pixel_curve(truth, answer))
+
+
+METRIC = Metric(
+    title="P-AUROC",
+    description="Probability that an anomalous pixel scores higher than a normal one, over all images.",
+    needs="maps",
+    recipe="exact, ties one half; all images; per category",
+    compute=compute,
+)

@@ -1,0 +1,63 @@
+"""Anomalous pixels and the connected regions that they form."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+# 8-connectivity, as in the MVTec AD evaluation: pixels that touch at a corner are one defect.
+EIGHT_NEIGHBOURS = np.ones((3, 3), bool)
+
+
+@dataclass(frozen=True, eq=False)
+class Regions:
+    """The anomalous pixels of a stack of masks and the regions that they form, each within one image."""
+
+    pixels: int
+    """Number of pixels of all masks."""
+    index: npt.NDArray[np.int64]
+    """(P,) flat positions of the anomalous pixels, ascending."""
+    region: npt.NDArray[np.int32]
+    """(P,) region of each anomalous pixel, 0 … R-1, images in order."""
+    size: npt.NDArray[np.int64]
+    """(R,) pixels per region."""
+    pixels_of_image: npt.NDArray[np.int64]
+    """(N,) anomalous pixels per image."""
+
+    @cached_property
+    def weight(self) -> npt.NDArray[np.float64]:
+        """(P,) one over the size of the pixel's region: the weights of a region sum to one."""
+        weight: npt.NDArray[np.float64] = (1.0 / self.size)[self.region]
+        return weight
+
+    @cached_property
+    def image(self) -> npt.NDArray[np.int64]:
+        """(R,) image that each region is in."""
+        first = np.searchsorted(self.region, np.arange(len(self.size)))
+        plane = self.pixels // max(len(self.pixels_of_image), 1)
+        image: npt.NDArray[np.int64] = self.index[first] // plane
+        return image
+
+
+def label_regions(masks: npt.NDArray[np.bool_]) -> Regions:
+    """Regions of `masks` (N, H, W). Only the bounding box of each image's defects is labelled."""
+    count, height, width = masks.shape
+    index = np.flatnonzero(masks).astype(np.int64, copy=False)
+    borders = np.searchsorted(index, np.arange(count + 1, dtype=np.int64) * (height * width))
+    region = np.empty(len(index), np.int32)
+    found = 0
+    for image in np.flatnonzero(np.diff(borders)):
+        here = slice(borders[image], borders[image + 1])
+        rows, columns = np.divmod(index[here] - image * height * width, width)
+        top, left = rows[0], columns.min()
+        box = masks[image, top : rows[-1] + 1, left : columns.max() + 1]
+        labels, regions = ndimage.label(box, EIGHT_NEIGHBOURS)
+        region[here] = labels[rows - top, columns - left]
+        region[here] += found - 1
+        found += regions
+    size = np.bincount(region, minlength=found).astype(np.int64, copy=False)
+    return Regions(masks.size, index, region, size, np.diff(borders))
