@@ -18,6 +18,9 @@ from splits.images import LabelledImage
 from splits.split import Split
 from splits.view import resize_and_crop_mask
 
+MASK_RULE = "> 0, nearest"
+"""How a mask comes to the view's size: the same for every method, neither eroded nor dilated."""
+
 
 @dataclass(frozen=True)
 class CategoryValues:
@@ -25,6 +28,15 @@ class CategoryValues:
 
     category: str
     values: Sequence[Value]
+
+
+def metric_facts(view: View) -> dict[str, dict[str, str]]:
+    """Title and recipe id of each metric of a board, in a table's order."""
+    loaded = {name: metrics.load(name) for name in metrics.STANDARD}
+    return {
+        name: {"title": metric.title, "recipe": metrics.recipe_of(metric, MASK_RULE, str(view))}
+        for name, metric in loaded.items()
+    }
 
 
 def check_prediction(prediction: Prediction, count: int) -> None:
@@ -41,9 +53,7 @@ def check_prediction(prediction: Prediction, count: int) -> None:
         raise BrokenPrediction(f"the method returned grids of shape {shape}: expected ({count}, h, w)")
 
 
-def evaluate(
-    prediction: Prediction, split: Split, dataset: Dataset, view: View, names: Sequence[str]
-) -> Iterator[CategoryValues]:
+def evaluate(prediction: Prediction, split: Split, dataset: Dataset, view: View) -> Iterator[CategoryValues]:
     """Values per category, one category in memory at a time.
 
     `prediction` is in the order of `split.test`. Full maps are made from the patch score grids here, at the
@@ -57,7 +67,7 @@ def evaluate(
         images = [split.test[index] for index in indices]
         truth = category_truth(images, dataset, view)
         answer = category_answer(prediction, indices, view)
-        yield CategoryValues(category, metrics.evaluate(truth, answer, names))
+        yield CategoryValues(category, metrics.evaluate(truth, answer))
 
 
 def category_truth(images: Sequence[LabelledImage], dataset: Dataset, view: View) -> Truth:
@@ -66,13 +76,13 @@ def category_truth(images: Sequence[LabelledImage], dataset: Dataset, view: View
     without = [image.path for image in images if image.is_defective and not image.mask]
     if without:
         why = f"{len(without)} of {int(labels.sum())} defective images have no mask"
-        return Truth(labels=labels, masks=None, why_no_masks=why)
+        return Truth(labels=labels, masks=None, why_no_masks=why, mask_rule=MASK_RULE, view=str(view))
     masks: npt.NDArray[np.bool_] = np.zeros((len(images), view.crop, view.crop), dtype=bool)
     for index, image in enumerate(images):
         mask = dataset.mask(image) if image.is_defective else None
         if mask is not None:
             masks[index] = resize_and_crop_mask(mask, view.resize, view.crop)
-    return Truth(labels=labels, masks=masks)
+    return Truth(labels=labels, masks=masks, mask_rule=MASK_RULE, view=str(view))
 
 
 def category_answer(prediction: Prediction, indices: Sequence[int], view: View) -> Answer:

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from filelock import FileLock
 
-from benchmark import gallery, metrics, record
+from benchmark import gallery, record
 from benchmark.cell import Cell, build_split
-from benchmark.evaluate import check_prediction, evaluate
+from benchmark.evaluate import check_prediction, evaluate, metric_facts
 from benchmark.settings import Settings
 from methods import catalog
 from methods.base import Context, Method, Prediction, Progress, no_progress
@@ -45,7 +45,7 @@ class Prepared:
         if stored is None:
             return None
         same = record.identity(self.cell, self.dataset, self.split, self.facts)
-        recipes = {name: fact["recipe"] for name, fact in metrics.facts(str(self.cell.view)).items()}
+        recipes = {name: fact["recipe"] for name, fact in metric_facts(self.cell.view).items()}
         stored_recipes = {name: fact["recipe"] for name, fact in stored.record["metrics"].items()}
         return stored if stored.record["identity"] == same and stored_recipes == recipes else None
 
@@ -148,7 +148,7 @@ def execute(
             prediction = method.score(images_for(method, "score", split.test, prepared), context)
         check_prediction(prediction, len(split.test))
         with watch.time("evaluate"):
-            judged = evaluate(prediction, split, prepared.dataset, cell.view, metrics.names())
+            judged = evaluate(prediction, split, prepared.dataset, cell.view)
             values = list(progress(judged, "evaluate", len(split.categories)))
         base |= {
             "figures": figures,

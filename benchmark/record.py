@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from benchmark import metrics
 from benchmark.cell import Cell, config_digest
-from benchmark.evaluate import CategoryValues
+from benchmark.evaluate import CategoryValues, metric_facts
+from benchmark.metrics import Value
 from methods import catalog
 from methods.base import Prediction
 from results.environment import environment
@@ -103,7 +103,7 @@ def base_record(cell: Cell, dataset: Dataset, split: Split, facts: MethodFacts) 
             "digest": dataset.data_digest(),
             "gallery_allowed": dataset.gallery_allowed,
         },
-        "metrics": metrics.facts(str(cell.view)),
+        "metrics": metric_facts(cell.view),
         "command": cell.command(),
         "environment": environment(),
     }
@@ -158,7 +158,7 @@ def failed_values(record: Mapping[str, Any], status: Status) -> list[CategoryVal
         CategoryValues(
             row["category"],
             [
-                metrics.Value(metric=name, recipe=fact["recipe"], value=None, why=f"the run ended: {status}")
+                Value(metric=name, recipe=fact["recipe"], value=None, why=f"the run ended: {status}")
                 for name, fact in record["metrics"].items()
             ],
         )

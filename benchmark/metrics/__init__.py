@@ -20,6 +20,7 @@ __all__ = [
     "evaluate",
     "load",
     "names",
+    "recipe_of",
 ]
 
 STANDARD = ("image_auroc", "image_ap", "image_f1max", "pixel_auroc", "pixel_ap", "pixel_f1max", "aupro")
@@ -51,10 +52,15 @@ def evaluate(truth: Truth, answer: Answer, metrics: Iterable[str] = STANDARD) ->
     return [_value(name, load(name), truth, answer) for name in metrics]
 
 
+def recipe_of(metric: Metric, mask_rule: str, view: str) -> str:
+    """The recipe id as it stands on a value: a pixel metric's also says how masks were made and what was judged."""
+    if metric.needs != "maps":
+        return metric.recipe
+    return f"{metric.recipe}; mask {mask_rule}" + (f"; view {view}" if view else "")
+
+
 def _value(name: str, metric: Metric, truth: Truth, answer: Answer) -> Value:
-    recipe = metric.recipe
-    if metric.needs == "maps":
-        recipe += f"; mask {truth.mask_rule}" + (f"; view {truth.view}" if truth.view else "")
+    recipe = recipe_of(metric, truth.mask_rule, truth.view)
     try:
         value = metric.compute(truth, answer)
     except Undefined as reason:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import difflib
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from benchmark.cell import Cell
 from benchmark.errors import UsageError
+from benchmark.selection import parse_seeds
 from methods.base import View
+from results.files import write_json
+from results.store import slug
 
 FOLDER = Path(__file__).parent
 
@@ -39,21 +42,18 @@ class Suite:
     """Data sets whose `make bench DATASET=` means this suite."""
     view: View = field(default_factory=View)
 
-    def cells(self, dataset: str | None = None) -> list[Cell]:
+    def cells(self, limit: int | None = None) -> list[Cell]:
         """All cells, split by split and seed by seed, so that tables fill up row by row."""
         return [
-            Cell(dataset or self.dataset, split, seed, method.name, dict(method.fields), view=self.view)
+            Cell(self.dataset, split, seed, method.name, dict(method.fields), view=self.view, limit=limit)
             for split in self.splits
             for seed in self.seeds
             for method in self.methods
         ]
 
-    def facts(self, dataset: str | None = None) -> dict[str, Any]:
-        """JSON values for the results folder, from which the report learns what was asked for."""
-        facts = asdict(self)
-        facts["dataset"] = dataset or self.dataset
-        facts["methods"] = [method.name for method in self.methods]
-        return facts
+    def facts(self) -> dict[str, Any]:
+        """JSON values: what was asked for."""
+        return {**asdict(self), "methods": [method.name for method in self.methods]}
 
 
 def names() -> list[str]:
@@ -88,3 +88,20 @@ def default_for(dataset: str) -> Suite:
         if kind in suite.default_for:
             return suite
     return load("demo")
+
+
+def asked_suite(name: str, dataset: str | None, seeds: str | None = None) -> Suite:
+    """The suite that a command line means: by name or file, or a data set's own, cut to some seeds."""
+    if name:
+        suite = read(Path(name)) if name.endswith(".toml") else load(name)
+    else:
+        suite = default_for(dataset or "synthetic")
+    if dataset:
+        suite = replace(suite, dataset=dataset)
+    return replace(suite, seeds=parse_seeds(seeds)) if seeds else suite
+
+
+def store_facts(suite: Suite, results: Path, folders: Sequence[Path]) -> None:
+    """Leave in the results folder what was asked for: a report tells partial rows from whole ones by it."""
+    facts = {**suite.facts(), "cells": sorted(str(folder.relative_to(results)) for folder in folders)}
+    write_json(results / "suites" / f"{slug(suite.name)}-{slug(suite.dataset)}.json", facts)

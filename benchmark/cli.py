@@ -1,0 +1,82 @@
+"""The command `ltbench`: every subcommand, and the one place where expected errors become a sentence."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+import typer
+
+from benchmark.commands import (
+    bench,
+    cache,
+    data,
+    env,
+    methods,
+    plan,
+    published,
+    report,
+    results,
+    run,
+    splits,
+    status,
+)
+from benchmark.console import console
+from benchmark.errors import BenchmarkError
+from methods.errors import MethodsError
+from results.errors import ResultsError
+from splits.errors import SplitsError
+
+EXPECTED = (BenchmarkError, MethodsError, ResultsError, SplitsError)
+INTERRUPTED = 130
+
+app = typer.Typer(
+    name="ltbench",
+    help="Benchmark of visual anomaly detection on long-tailed, contaminated training data.",
+    epilog="Exit codes: 0 ok, 1 error, 2 usage, 3 finished with failed cells, 4 data or weights missing, "
+    "5 verification or diff failed, 130 interrupted.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+# In the order in which a person needs them.
+app.command("bench")(bench.bench)
+app.command("run")(run.run)
+app.command("plan")(plan.plan)
+app.command("status")(status.status)
+app.command("report")(report.report)
+app.add_typer(data.app, name="data")
+app.add_typer(splits.app, name="splits")
+app.add_typer(methods.app, name="methods")
+app.add_typer(results.app, name="results")
+app.add_typer(published.app, name="published")
+app.add_typer(cache.app, name="cache")
+app.command("env")(env.env)
+
+
+def main() -> None:
+    """Entry point: run, turn expected errors into one sentence, keep the traceback of bugs."""
+    sys.exit(_exit_code())
+
+
+def _exit_code() -> int:
+    try:
+        code = app(standalone_mode=False)
+    except EXPECTED as error:
+        return _say(str(error), error.exit_code)
+    except click.ClickException as error:
+        error.show(sys.stderr)
+        return error.exit_code
+    except (KeyboardInterrupt, click.exceptions.Abort):
+        return _say("interrupted; what was finished is kept, the same command does the rest", INTERRUPTED)
+    except BrokenPipeError:
+        # The reader of our stdout (`| head`) has seen enough; keep Python from complaining at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return code if isinstance(code, int) else 0
+
+
+def _say(sentence: str, code: int) -> int:
+    console.print(f"[red]error:[/red] {sentence}", markup=True, soft_wrap=True, highlight=False)
+    return code

@@ -1,0 +1,1 @@
+"""The subcommands of `ltbench`, one module each; heavy imports happen inside them."""

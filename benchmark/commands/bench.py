@@ -1,0 +1,70 @@
+"""`ltbench bench`: a whole table, from nothing to a site."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from benchmark.commands import options
+from benchmark.commands.cells import finish, plan_cells, run_cells
+
+
+def bench(
+    suite: Annotated[
+        str, typer.Argument(help="Name of a suite (see 'ltbench plan --help') or path of a TOML file.")
+    ] = "",
+    dataset: Annotated[
+        str | None,
+        typer.Option("--dataset", "-d", help="Run the suite on this data set; alone: that data set's suite."),
+    ] = None,
+    seed: Annotated[str | None, typer.Option("--seed", help="Only these seeds of the suite: 1-5,8.")] = None,
+    limit: Annotated[
+        int | None, typer.Option("--limit", min=1, help="Images per category, for a smoke test.")
+    ] = None,
+    out: options.SiteOption = None,
+    report: Annotated[bool, typer.Option(help="Build the site afterwards.")] = True,
+    results: options.ResultsOption = None,
+    data: options.DataOption = None,
+    cache: options.CacheOption = None,
+    weights: options.WeightsOption = None,
+    jobs: options.JobsOption = None,
+    device: options.DeviceOption = None,
+    timeout: options.TimeoutOption = None,
+    memory_gb: options.MemoryOption = None,
+    engine: options.EngineOption = "local",
+    keep_maps: options.KeepMapsOption = False,
+    force: options.ForceOption = False,
+    retry: options.RetryOption = "failed",
+    dry_run: options.DryRunOption = False,
+    as_json: options.JsonOption = False,
+) -> None:
+    """Run a whole table and build its site; without arguments the demo on embedded data.
+
+    Example: ltbench bench tailedcore-mvtec
+    """
+    from benchmark.suites import asked_suite, store_facts
+
+    settings = options.settings(
+        results=results, data=data, cache=cache, weights=weights, jobs=jobs, device=device,
+        timeout=timeout, memory_gb=memory_gb, site=out,
+    )  # fmt: skip
+    asked = asked_suite(suite, dataset, seed)
+    planned = plan_cells(asked.cells(limit), settings, retry)
+    if dry_run:
+        from benchmark.commands.plan import show
+
+        show(planned, "bench", as_json, force=force, retry=retry)
+        return
+    store_facts(asked, settings.results, [entry.prepared.folder for entry in planned])
+    outcome = run_cells(planned, settings, engine=engine, keep_maps=keep_maps, force=force, retry=retry)
+    if report:
+        _report(settings.results, settings.site)
+    finish(outcome, "bench", as_json)
+
+
+def _report(results: Path, site: Path) -> None:
+    from benchmark.commands.report import build
+
+    build(results, site)

@@ -1,0 +1,45 @@
+"""`ltbench cache`: the shared store of features."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from benchmark.commands import options
+from benchmark.commands.output import print_json, print_table
+from benchmark.console import console
+
+app = typer.Typer(help="Look at and empty the feature cache.", no_args_is_help=True)
+
+
+@app.command("ls")
+def show(cache: options.CacheOption = None, as_json: options.JsonOption = False) -> None:
+    """List what is cached: backbone, view, layers, images, size."""
+    store = _open(cache)
+    entries = store.entries()
+    if as_json:
+        print_json("cache ls", {"root": str(store.root), "entries": [entry.as_json() for entry in entries]})
+        return
+    rows = [[entry.title, entry.images, round(entry.bytes / 1e6, 1)] for entry in entries]
+    print_table(["features", "images", "MB"], rows, title=str(store.root))
+
+
+@app.command()
+def clear(
+    cache: options.CacheOption = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Delete all cached features; they are made again when needed."""
+    store = _open(cache)
+    if not yes:
+        typer.confirm(f"Delete all features in '{store.root}'?", abort=True, err=True)
+    freed = store.clear()
+    console.print(f"freed {freed / 1e6:.1f} MB")
+
+
+def _open(cache: object) -> object:
+    from methods.features.cache import FeatureCache
+
+    settings = options.settings(cache=cache)
+    return FeatureCache(settings.cache_root, int(settings.cache_gb * 1e9))

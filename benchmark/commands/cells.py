@@ -1,0 +1,128 @@
+"""What `run`, `bench` and `plan` share: from words to cells, from an outcome to a table and an exit code."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, get_args
+
+from benchmark.commands.output import percent, print_json, print_table
+from benchmark.console import console, failure_table, watching
+from benchmark.errors import CellsFailed, UsageError
+from benchmark.selection import parse_fields, parse_seeds, parse_view, select_names
+from benchmark.settings import Settings
+
+if TYPE_CHECKING:
+    from benchmark.cell import Cell
+    from benchmark.run import Outcome, PlannedCell
+    from results.store import StoredCell
+
+OVERLAPS = ("paper", "none")
+
+
+def asked_cells(
+    *,
+    method: str,
+    split: str,
+    dataset: str,
+    seed: str,
+    set_fields: Sequence[str],
+    overlap: str,
+    view: str,
+    limit: int | None,
+) -> list[Cell]:
+    """Every combination of the named methods, splits and seeds."""
+    from benchmark.cell import Cell
+    from methods import catalog
+    from splits import recipes
+
+    if overlap not in OVERLAPS:
+        raise UsageError(f"overlap is '{overlap}': expected one of {', '.join(OVERLAPS)}")
+    methods = select_names(method, catalog.names(), "method")
+    splits = select_names(split, recipes.names(), "split", open_ended=True)
+    fields = parse_fields(set_fields)
+    return [
+        Cell(dataset, recipe, number, name, fields, overlap, parse_view(view), limit)  # type: ignore[arg-type]
+        for recipe in splits
+        for number in parse_seeds(seed)
+        for name in methods
+    ]
+
+
+def plan_cells(cells: Sequence[Cell], settings: Settings, retry: str) -> list[PlannedCell]:
+    """Look every cell up, with a sign of life while data is hashed and weights are read."""
+    from benchmark.run import Retry, plan
+
+    if retry not in get_args(Retry):
+        raise UsageError(f"retry is '{retry}': expected one of {', '.join(get_args(Retry))}")
+    with console.status("looking up splits, data and weights ..."):
+        return plan(cells, settings)
+
+
+def run_cells(
+    planned: Sequence[PlannedCell],
+    settings: Settings,
+    *,
+    engine: str,
+    keep_maps: bool,
+    force: bool,
+    retry: Any,
+) -> Outcome:
+    from benchmark.engines import Options
+    from benchmark.run import run
+
+    options = Options(keep_maps=keep_maps, force=force)
+    return run(planned, settings, options, watching, engine=engine, retry=retry)
+
+
+def finish(outcome: Outcome, command: str, as_json: bool) -> None:
+    """Print what came out; raise CellsFailed (exit code 3) if a cell failed."""
+    if as_json:
+        print_json(command, {"reused": outcome.reused, "cells": [_as_json(cell) for cell in outcome.cells]})
+    else:
+        _print_cells(outcome.cells)
+        console.print(f"[dim]{len(outcome.cells)} cells, {outcome.reused} of them finished before[/dim]")
+    if outcome.failed:
+        console.print(failure_table(outcome.failed))
+        raise CellsFailed(
+            f"{len(outcome.failed)} of {len(outcome.cells)} cells failed: their rows and logs say why, "
+            "the same command tries them again"
+        )
+
+
+def mean_values(cell: StoredCell) -> dict[str, float | None]:
+    """Mean over categories per metric; None where a category has no value."""
+    frame = cell.metrics()
+    means: dict[str, float | None] = {}
+    for metric, rows in frame.groupby("metric", sort=False):
+        means[str(metric)] = None if rows["value"].isna().any() else float(rows["value"].mean())
+    return means
+
+
+def _print_cells(cells: Sequence[StoredCell]) -> None:
+    titles: dict[str, str] = {}
+    for cell in cells:
+        titles |= {name: fact["title"] for name, fact in cell.record["metrics"].items()}
+    shown = [name for name in titles if name in SHOWN]
+    rows = []
+    for cell in cells:
+        same = cell.record["identity"]
+        means = mean_values(cell)
+        values = [percent(means.get(name)) for name in shown]
+        rows.append([same["split"], same["seed"], same["method"], str(cell.status), *values])
+    columns = ["split", "seed", "method", "status", *(titles[name] for name in shown)]
+    print_table(columns, rows, title="Mean over categories, %")
+
+
+SHOWN = ("image_auroc", "image_ap", "pixel_auroc", "pixel_ap", "aupro")
+
+
+def _as_json(cell: StoredCell) -> dict[str, Any]:
+    record = cell.record
+    return {
+        "identity": record["identity"],
+        "status": record["status"],
+        "error": record["error"],
+        "folder": str(cell.folder),
+        "means": mean_values(cell),
+        "timing": record.get("timing", {}),
+    }

@@ -1,0 +1,77 @@
+"""Options that several subcommands share, and how they become settings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from benchmark.settings import Settings, load_settings
+
+PLACES = "Places"
+RUNNING = "Running"
+
+ResultsOption = Annotated[
+    Path | None, typer.Option("--results", help="Results folder [default: runs].", rich_help_panel=PLACES)
+]
+DataOption = Annotated[
+    Path | None,
+    typer.Option("--data", help="Folder with one folder per data set.", rich_help_panel=PLACES),
+]
+CacheOption = Annotated[
+    Path | None, typer.Option("--cache", help="Folder of cached features.", rich_help_panel=PLACES)
+]
+WeightsOption = Annotated[
+    Path | None,
+    typer.Option("--weights", help="Folder of pretrained weights.", rich_help_panel=PLACES),
+]
+SiteOption = Annotated[
+    Path | None,
+    typer.Option("--out", help="Folder of the site [default: site].", rich_help_panel=PLACES),
+]
+JobsOption = Annotated[
+    int | None,
+    typer.Option("--jobs", "-j", help="Cells at a time [default: one per core].", rich_help_panel=RUNNING),
+]
+DeviceOption = Annotated[
+    str | None,
+    typer.Option("--device", help="cpu, cuda, cuda:1 [default: cpu].", rich_help_panel=RUNNING),
+]
+TimeoutOption = Annotated[
+    float | None,
+    typer.Option("--timeout", help="Seconds that one cell may take.", rich_help_panel=RUNNING),
+]
+MemoryOption = Annotated[
+    float | None,
+    typer.Option("--memory-gb", help="Memory that one cell may take.", rich_help_panel=RUNNING),
+]
+ForceOption = Annotated[
+    bool, typer.Option("--force", help="Run finished cells again.", rich_help_panel=RUNNING)
+]
+RetryOption = Annotated[
+    str,
+    typer.Option("--retry", help="Cells that failed before: 'failed' or 'none'.", rich_help_panel=RUNNING),
+]
+EngineOption = Annotated[str, typer.Option("--engine", help="How cells are run.", rich_help_panel=RUNNING)]
+KeepMapsOption = Annotated[
+    bool,
+    typer.Option("--keep-maps", help="Keep patch score grids (a few KB per image).", rich_help_panel=RUNNING),
+]
+DryRunOption = Annotated[
+    bool, typer.Option("--dry-run", help="Show the plan and stop.", rich_help_panel=RUNNING)
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
+DatasetOption = Annotated[
+    str,
+    typer.Option("--dataset", "-d", help="Data set: synthetic, mvtec, visa, dagm, folder:PATH ..."),
+]
+OverlapOption = Annotated[
+    str,
+    typer.Option("--overlap", help="Injected defects stay in the test set ('paper') or leave it ('none')."),
+]
+
+
+def settings(**flags: object) -> Settings:
+    """Settings from the flags of a command, the environment, ltbench.toml and the defaults."""
+    return load_settings(flags)

@@ -1,0 +1,94 @@
+"""`ltbench plan`: cells and image counts before anything starts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from benchmark.commands import options
+from benchmark.commands.cells import plan_cells
+from benchmark.commands.output import print_json, print_table
+from benchmark.console import console
+
+if TYPE_CHECKING:
+    from benchmark.run import PlannedCell
+
+
+def plan(
+    suite: Annotated[str, typer.Argument(help="Name of a suite or path of a TOML file.")] = "",
+    dataset: Annotated[
+        str | None, typer.Option("--dataset", "-d", help="Plan the suite on this data set.")
+    ] = None,
+    seed: Annotated[str | None, typer.Option("--seed", help="Only these seeds of the suite.")] = None,
+    limit: Annotated[int | None, typer.Option("--limit", min=1, help="Images per category.")] = None,
+    list_suites: Annotated[bool, typer.Option("--list", help="List the suites and stop.")] = False,
+    results: options.ResultsOption = None,
+    data: options.DataOption = None,
+    weights: options.WeightsOption = None,
+    retry: options.RetryOption = "failed",
+    as_json: options.JsonOption = False,
+) -> None:
+    """List a suite's cells with their state, and the images that they read; runs nothing."""
+    from benchmark import suites
+
+    if list_suites:
+        _show_suites(as_json)
+        return
+    settings = options.settings(results=results, data=data, weights=weights)
+    asked = suites.asked_suite(suite, dataset, seed)
+    show(plan_cells(asked.cells(limit), settings, retry), "plan", as_json, force=False, retry=retry)
+
+
+def show(planned: Sequence[PlannedCell], command: str, as_json: bool, *, force: bool, retry: Any) -> None:
+    """Print cells with state and counts, then the distinct images behind them."""
+    rows = []
+    images: set[tuple[str, str]] = set()
+    for entry in planned:
+        cell, split = entry.prepared.cell, entry.prepared.split
+        images |= {(cell.dataset, image.path) for image in (*split.train, *split.test)}
+        state = "to run" if entry.to_run(force=force, retry=retry) else "done"
+        if entry.stored is not None and state == "to run":
+            state = f"to run ({entry.stored.status})"
+        rows.append(
+            [
+                cell.dataset,
+                split.recipe,
+                cell.seed,
+                cell.method,
+                state,
+                len(split.train),
+                split.overlap,
+                len(split.test),
+            ]
+        )
+    columns = ["dataset", "split", "seed", "method", "state", "train", "overlap", "test"]
+    forwards = sum(int(row[5]) + int(row[7]) for row in rows)
+    to_run = sum(str(row[4]).startswith("to run") for row in rows)
+    if as_json:
+        cells = [dict(zip(columns, row, strict=True)) for row in rows]
+        totals = {
+            "cells": len(rows),
+            "to_run": to_run,
+            "images_read": forwards,
+            "distinct_images": len(images),
+        }
+        print_json(command, {"cells": cells, "totals": totals})
+        return
+    print_table(columns, rows)
+    console.print(
+        f"{len(rows)} cells, {to_run} to run; {forwards} image reads of {len(images)} distinct images, "
+        "which the feature cache embeds once per backbone"
+    )
+
+
+def _show_suites(as_json: bool) -> None:
+    from benchmark import suites
+
+    found = [suites.load(name) for name in suites.names()]
+    if as_json:
+        print_json("plan", {"suites": [suite.facts() for suite in found]})
+        return
+    rows = [[suite.name, suite.dataset, len(suite.cells()), suite.title] for suite in found]
+    print_table(["suite", "data set", "cells", "what"], rows)

@@ -1,0 +1,34 @@
+"""`ltbench report`: the static site from results alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from benchmark.commands import options
+from benchmark.commands.output import print_json
+from benchmark.console import console, warn
+
+
+def report(
+    results: options.ResultsOption = None,
+    out: options.SiteOption = None,
+    as_json: options.JsonOption = False,
+) -> None:
+    """Build leaderboards (HTML, LaTeX, CSV) from the results folder; needs no images and no torch."""
+    settings = options.settings(results=results, site=out)
+    built = build(settings.results, settings.site)
+    if as_json:
+        print_json("report", built)
+
+
+def build(results: Path, site: Path) -> dict[str, object]:
+    """Build the site, say where it is, return its facts."""
+    from reports.site import build_site
+
+    with console.status("building the site ..."):
+        built = build_site(results, site)
+    for sentence in built.warnings:
+        warn(sentence)
+    index = (site / "index.html").resolve()
+    console.print(f"site: [link={index.as_uri()}]{index}[/link]", soft_wrap=True)
+    return {"index": str(index), "pages": built.pages, "bytes": built.bytes, "warnings": list(built.warnings)}

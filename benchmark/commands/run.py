@@ -1,0 +1,60 @@
+"""`ltbench run`: methods on splits with seeds."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from benchmark.commands import options
+from benchmark.commands.cells import asked_cells, finish, plan_cells, run_cells
+
+
+def run(
+    method: Annotated[str, typer.Option("--method", "-m", help="Methods: comma list, globs.")],
+    split: Annotated[str, typer.Option("--split", "-s", help="Splits: comma list, globs.")],
+    dataset: options.DatasetOption = "synthetic",
+    seed: Annotated[str, typer.Option("--seed", help="Seeds: 1-5,8.")] = "1",
+    set_fields: Annotated[
+        list[str] | None, typer.Option("--set", help="Hyper-parameter FIELD=VALUE; repeatable.")
+    ] = None,
+    overlap: options.OverlapOption = "paper",
+    view: Annotated[str, typer.Option("--view", help="RESIZE/CROP in pixels: what is judged.")] = "256/224",
+    limit: Annotated[
+        int | None, typer.Option("--limit", min=1, help="Images per category, for a smoke test.")
+    ] = None,
+    results: options.ResultsOption = None,
+    data: options.DataOption = None,
+    cache: options.CacheOption = None,
+    weights: options.WeightsOption = None,
+    jobs: options.JobsOption = None,
+    device: options.DeviceOption = None,
+    timeout: options.TimeoutOption = None,
+    memory_gb: options.MemoryOption = None,
+    engine: options.EngineOption = "local",
+    keep_maps: options.KeepMapsOption = False,
+    force: options.ForceOption = False,
+    retry: options.RetryOption = "failed",
+    dry_run: options.DryRunOption = False,
+    as_json: options.JsonOption = False,
+) -> None:
+    """Run methods on splits; what is finished already is returned, not run again.
+
+    Example: ltbench run --method tailedcore --split pareto
+    """
+    settings = options.settings(
+        results=results, data=data, cache=cache, weights=weights, jobs=jobs, device=device,
+        timeout=timeout, memory_gb=memory_gb,
+    )  # fmt: skip
+    cells = asked_cells(
+        method=method, split=split, dataset=dataset, seed=seed, set_fields=set_fields or [],
+        overlap=overlap, view=view, limit=limit,
+    )  # fmt: skip
+    planned = plan_cells(cells, settings, retry)
+    if dry_run:
+        from benchmark.commands.plan import show
+
+        show(planned, "run", as_json, force=force, retry=retry)
+        return
+    outcome = run_cells(planned, settings, engine=engine, keep_maps=keep_maps, force=force, retry=retry)
+    finish(outcome, "run", as_json)

@@ -1,0 +1,65 @@
+"""What people type for "these of those": comma lists, globs and ranges."""
+
+from __future__ import annotations
+
+import difflib
+import fnmatch
+import re
+from collections.abc import Iterable, Sequence
+
+from benchmark.errors import UsageError
+from methods.base import View
+
+
+def select_names(text: str, known: Sequence[str], kind: str, *, open_ended: bool = False) -> list[str]:
+    """Names from a comma list with globs: "patch*,padim"; in the order of the list, each once.
+
+    With `open_ended` a name without wildcards is passed through: recipes such as "step_k7" are more than
+    their examples, and whoever builds them says so if it does not exist.
+    """
+    chosen: list[str] = []
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        if any(sign in part for sign in "*?["):
+            found = [name for name in known if fnmatch.fnmatchcase(name, part)]
+        else:
+            found = [part] if open_ended or part in known else []
+        if not found:
+            close = difflib.get_close_matches(part, known, n=1)
+            hint = f"did you mean '{close[0]}'? " if close else ""
+            raise UsageError(f"no {kind} matches '{part}': {hint}known are {', '.join(known)}")
+        chosen += [name for name in found if name not in chosen]
+    if not chosen:
+        raise UsageError(f"no {kind} given: expected one or several of {', '.join(known)}")
+    return chosen
+
+
+def parse_seeds(text: str) -> list[int]:
+    """Seeds from "1-5,8"; ascending ranges, each seed once."""
+    seeds: list[int] = []
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        match = re.fullmatch(r"(\d+)(?:-(\d+))?", part)
+        if match is None or (match[2] and int(match[2]) < int(match[1])):
+            raise UsageError(f"'{part}' is no seed: expected numbers and ranges such as '1-5,8'")
+        seeds += range(int(match[1]), int(match[2] or match[1]) + 1)
+    if not seeds:
+        raise UsageError("no seed given: expected numbers and ranges such as '1-5,8'")
+    return list(dict.fromkeys(seeds))
+
+
+def parse_fields(settings: Iterable[str]) -> dict[str, str]:
+    """Hyper-parameters from "name=value" texts; the method converts the values to its fields' types."""
+    fields = {}
+    for text in settings:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise UsageError(f"'{text}' is no setting: expected FIELD=VALUE, e.g. coreset_ratio=0.01")
+        fields[name.strip()] = value.strip()
+    return fields
+
+
+def parse_view(text: str) -> View:
+    """A view from "256/224": shorter side resized to 256, centre 224 judged."""
+    match = re.fullmatch(r"(\d+)/(\d+)", text)
+    if match is None or not 0 < int(match[2]) <= int(match[1]):
+        raise UsageError(f"'{text}' is no view: expected RESIZE/CROP with CROP not larger, e.g. 256/224")
+    return View(int(match[1]), int(match[2]))
