@@ -53,7 +53,7 @@ def evaluate(truth: Truth, answer: Answer, metrics: Iterable[str] = STANDARD) ->
 
 
 def recipe_of(metric: Metric, mask_rule: str, view: str) -> str:
-    """The recipe id as it stands on a value: a pixel metric's also says how masks were made and what was judged."""
+    """The recipe id on a value: a pixel metric's also says how masks were made and what was judged."""
     if metric.needs != "maps":
         return metric.recipe
     return f"{metric.recipe}; mask {mask_rule}" + (f"; view {view}" if view else "")

@@ -1,0 +1,52 @@
+# Two commands do everything: `make bench` and `make test`. Each installs what it needs first.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+
+# make bench DATASET=dagm runs that data set's suite; SUITE=tailedcore-mvtec runs one by name; ARGS goes to ltbench.
+DATASET ?=
+SUITE   ?=
+ARGS    ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help install bench test test-all check format report perf clean
+
+help:  ## Show this list.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(READY)  ## Create .venv with pinned versions.
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	@echo "installing into $(VENV): torch and its libraries are about 5 GB, a few minutes at most"
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[methods,dev]'
+	@touch $@
+
+bench: $(READY)  ## Run the demo (or DATASET=..., SUITE=...) and build its site.
+	$(BIN)/ltbench bench $(SUITE) $(if $(DATASET),--dataset $(DATASET)) $(ARGS)
+
+test: $(READY)  ## Run the test suite.
+	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+
+test-all: $(READY)  ## Run the test suite with its slow tests.
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(READY)  ## Lint, format check, types, splits' digests; changes nothing.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/ltbench splits verify
+
+format: $(READY)  ## Sort imports and format.
+	$(BIN)/ruff check --fix --select I .
+	$(BIN)/ruff format .
+
+report: $(READY)  ## Build the site from the results folder.
+	$(BIN)/ltbench report $(ARGS)
+
+perf: $(READY)  ## Measure our kernels and metrics against named peers.
+	$(BIN)/python -m perf $(ARGS)
+
+clean:  ## Remove the environment, the site and tool caches; results stay.
+	rm -rf $(VENV) site build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info

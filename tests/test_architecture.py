@@ -1,0 +1,106 @@
+"""The arrows between packages, the size of files, and what a light command may import."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+OURS = {"splits", "methods", "benchmark", "results", "reports"}
+HEAVY = {"torch", "torchvision", "timm", "open_clip", "faiss", "sklearn", "transformers"}
+
+# Who may import whom: a new arrow is a changed line here.
+MAY_IMPORT = {
+    "results": set(),
+    "splits": set(),
+    "methods": {"splits"},
+    "benchmark": {"splits", "methods", "results"},
+    "reports": {"results"},
+}
+# Packages that run where torch is not installed.
+WITHOUT_TORCH = {"results", "splits", "reports"}
+
+
+def python_files(package: str) -> list[Path]:
+    return sorted((ROOT / package).rglob("*.py"))
+
+
+def imports(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+@pytest.mark.parametrize("package", sorted(OURS))
+def test_imports_follow_the_arrows(package: str) -> None:
+    allowed = MAY_IMPORT[package] | {package}
+    wrong = [
+        f"{path.relative_to(ROOT)}: {name}"
+        for path in python_files(package)
+        for name in imports(path)
+        if name.split(".")[0] in OURS - allowed
+        # The command line alone knows all packages.
+        and not path.is_relative_to(ROOT / "benchmark" / "commands")
+    ]
+    assert not wrong
+
+
+@pytest.mark.parametrize("package", sorted(WITHOUT_TORCH))
+def test_light_packages_do_not_import_heavy_libraries(package: str) -> None:
+    wrong = [
+        f"{path.relative_to(ROOT)}: {name}"
+        for path in python_files(package)
+        for name in imports(path)
+        if name.split(".")[0] in HEAVY
+    ]
+    assert not wrong
+
+
+def test_methods_do_not_import_each_other() -> None:
+    files = [path for path in (ROOT / "methods").glob("*.py") if path.stem != "__init__"]
+    shared = {"base", "errors", "catalog"}
+    plug_ins = {path.stem for path in files} - shared
+    wrong = [
+        f"{path.name}: {name}"
+        for path in files
+        if path.stem in plug_ins
+        for name in imports(path)
+        if name.startswith("methods.") and name.split(".")[1] in plug_ins
+    ]
+    assert not wrong
+
+
+def test_benchmark_reaches_methods_by_name_only() -> None:
+    plug_ins = {path.stem for path in (ROOT / "methods").glob("*.py")} - {
+        "__init__",
+        "base",
+        "errors",
+        "catalog",
+    }
+    wrong = [
+        f"{path.relative_to(ROOT)}: {name}"
+        for path in python_files("benchmark")
+        for name in imports(path)
+        if name.startswith("methods.") and name.split(".")[1] in plug_ins
+    ]
+    assert not wrong
+
+
+def test_files_are_short_enough_to_be_read() -> None:
+    files = [path for folder in (*OURS, "tests", "perf") for path in python_files(folder)]
+    long = [f"{path.relative_to(ROOT)}" for path in files if len(path.read_text().splitlines()) > 300]
+    assert not long
+
+
+@pytest.mark.parametrize("module", ["benchmark.cli", "reports.site", "splits.recipes", "results.store"])
+def test_light_start_ups_import_no_torch(module: str) -> None:
+    code = f"import sys, {module}; print([name for name in {sorted(HEAVY)} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.strip() == "[]"
