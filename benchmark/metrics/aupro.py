@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from benchmark.metrics.base import Answer, Metric, Truth
+from benchmark.metrics.curve import area_under_overlap
 from benchmark.metrics.pixel_curve import pixel_curve
 
 
 def compute(truth: Truth, answer: Answer) -> float:
-    return pixel_curve(truth, answer).aupro(0.3)
+    return area_under_overlap(pixel_curve(truth, answer), 0.3)
 
 
 METRIC = Metric(

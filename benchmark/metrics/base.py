@@ -146,6 +146,8 @@ class Answer:
     """(N, H, W), higher = more anomalous; None if the method does not localise."""
     scratch: Scratch | None = field(default=None, repr=False)
     """Buffers shared by the answers that one thread evaluates, or None."""
+    memory_bytes: int = 1 << 30
+    """What the pixel pass over streamed maps may take at most; beyond it, the pass works from disk."""
     _made: dict[Hashable, tuple[Truth, Any]] = field(default_factory=dict, init=False, repr=False)
     _lock: RLock = field(default_factory=RLock, init=False, repr=False)
 
@@ -179,10 +181,10 @@ class Answer:
         return self.maps
 
 
-def not_finite(what: str, values: Floats) -> str:
+def not_finite(what: str, values: Floats, first_image: int = 0) -> str:
     """Why `values`, one or a map per image, are refused: how many and where the first is."""
     wrong = ~np.isfinite(values)
-    first = int(np.argwhere(wrong)[0][0])
+    first = first_image + int(np.argwhere(wrong)[0][0])
     nan = int(np.isnan(values).sum())
     return f"{what} are not finite: {nan} NaN and {int(wrong.sum()) - nan} infinite, first at image {first}"
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -12,29 +13,62 @@ from benchmark.metrics.base import Undefined
 
 Counts = npt.NDArray[np.int64]
 
+# Thresholds worked on at a time: what is made of them stays in the processor's cache.
+PIECE = 1 << 16
+
 
 @dataclass(frozen=True, eq=False)
-class Curve:
-    """Hits and false alarms at each of the m distinct scores that anomalous items have, highest first.
+class Piece:
+    """A stretch of a curve: k successive distinct scores of anomalous items, highest first."""
+
+    threshold: npt.NDArray[np.floating[Any]]
+    """(k,), strictly falling; an item is flagged if its score is at least the threshold."""
+    new_hits: Counts
+    """(k,) anomalous items with exactly this score."""
+    hits: Counts
+    """(k,) anomalous items ≥ threshold."""
+    false_above: Counts
+    """(k,) normal items > threshold."""
+    false_alarms: Counts
+    """(k,) normal items ≥ threshold."""
+    overlap: npt.NDArray[np.float64]
+    """(k,) mean over regions of the share of the region's pixels ≥ threshold; empty for images."""
+
+
+class Curve(Protocol):
+    """Hits and false alarms at each distinct score that anomalous items have.
 
     Between two of these scores only normal items are added, so nothing else is needed to draw any curve.
     """
 
-    threshold: npt.NDArray[np.floating[Any]]
-    """(m,), strictly falling; an item is flagged if its score is at least the threshold."""
-    hits: Counts
-    """(m,) anomalous items ≥ threshold; the last is all of them."""
-    false_above: Counts
-    """(m,) normal items > threshold."""
-    false_alarms: Counts
-    """(m,) normal items ≥ threshold."""
+    @property
+    def positives(self) -> int:
+        """Number of anomalous items."""
+        ...
+
+    @property
+    def negatives(self) -> int:
+        """Number of normal items."""
+        ...
+
+    def pieces(self) -> Iterator[Piece]:
+        """The whole curve from the highest score down, in pieces of bounded size."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class CurveInMemory:
+    """A curve all of whose thresholds are in memory."""
+
+    whole: Piece
     positives: int
     negatives: int
 
-    @property
-    def new_hits(self) -> Counts:
-        """(m,) anomalous items with exactly this score."""
-        return np.diff(self.hits, prepend=np.int64(0))
+    def pieces(self) -> Iterator[Piece]:
+        """Slices of the curve."""
+        fields = vars(self.whole)
+        for start in range(0, len(self.whole.threshold), PIECE):
+            yield Piece(**{name: values[start : start + PIECE] for name, values in fields.items()})
 
 
 def auroc(curve: Curve) -> float:
@@ -42,51 +76,63 @@ def auroc(curve: Curve) -> float:
 
     Integer arithmetic throughout; one correctly rounded division at the end.
     """
-    twice = 2 * curve.negatives - curve.false_above - curve.false_alarms
-    # Two sums over halves of 32 bits: 2·P·N may exceed 63 bits, P·2³² may not.
-    low = int(np.dot(curve.new_hits, twice & 0xFFFFFFFF))
-    high = int(np.dot(curve.new_hits, twice >> 32))
-    return (low + (high << 32)) / (2 * curve.positives * curve.negatives)
+    total = 0
+    for piece in curve.pieces():
+        twice = 2 * curve.negatives - piece.false_above - piece.false_alarms
+        # Two sums over halves of 32 bits: 2·P·N may exceed 63 bits, P·2³² may not.
+        total += int(np.dot(piece.new_hits, twice & 0xFFFFFFFF))
+        total += int(np.dot(piece.new_hits, twice >> 32)) << 32
+    return total / (2 * curve.positives * curve.negatives)
 
 
 def average_precision(curve: Curve) -> float:
     """Mean, over anomalous items, of the precision at the item's score: the step rule, no interpolation."""
-    precision = curve.hits / (curve.hits + curve.false_alarms)
-    return float(np.dot(precision, curve.new_hits)) / curve.positives
+    total = 0.0
+    for piece in curve.pieces():
+        total += float(np.dot(piece.hits / (piece.hits + piece.false_alarms), piece.new_hits))
+    return total / curve.positives
 
 
 def f1_max(curve: Curve) -> float:
     """Highest F1 over all thresholds. A threshold at a normal item's score alone is never better."""
-    return float(np.max(2 * curve.hits / (curve.hits + curve.false_alarms + curve.positives)))
+    return max(
+        float(np.max(2 * piece.hits / (piece.hits + piece.false_alarms + curve.positives)))
+        for piece in curve.pieces()
+    )
 
 
-def area_under_overlap(curve: Curve, overlap: npt.NDArray[np.float64], limit: float) -> float:
-    """Area under `overlap` (m,) over the false positive rate up to `limit`, divided by `limit`.
+def area_under_overlap(curve: Curve, limit: float) -> float:
+    """Area under the regions' overlap over the false positive rate up to `limit`, divided by `limit`.
 
     Piecewise linear through every threshold, as in the evaluation of MVTec AD (Bergmann et al., IJCV 2021):
     level while only normal pixels are added, a slope where a score is shared, interpolated at the limit.
     """
     end = limit * curve.negatives
-    steps = int(np.searchsorted(curve.false_above, end, "left"))
-    left = curve.false_above[:steps].astype(np.float64)
-    right = curve.false_alarms[:steps].astype(np.float64)
-    above = overlap[:steps]
-    below = np.concatenate(([0.0], above))
-    # Level stretches: from the previous score's false alarms to this score's, the last one to the limit.
-    starts = np.minimum(np.concatenate(([0.0], right)), end)
-    area = float(np.dot(below, np.append(left, end) - starts))
-    # Slopes, cut at the limit. The last level stretch above is zero where a slope crosses the limit.
-    ties = right > left
-    width = np.minimum(right[ties], end) - left[ties]
-    rise = (above - below[:-1])[ties] * (width / (right - left)[ties])
-    area += float(np.dot(below[:-1][ties] + rise / 2, width))
-    return area / end
+    area = reached = covered = 0.0
+    for piece in curve.pieces():
+        if reached >= end:
+            break
+        steps = int(np.searchsorted(piece.false_above, end, "left"))
+        left = piece.false_above[:steps].astype(np.float64)
+        right = piece.false_alarms[:steps].astype(np.float64)
+        before = np.concatenate(([covered], piece.overlap[:steps]))
+        starts = np.concatenate(([reached], right))
+        # Level stretches, from the last score's false alarms to this score's.
+        area += float(np.dot(before[:-1], left - starts[:-1]))
+        # Slopes, cut at the limit.
+        ties = np.flatnonzero(right > left)
+        width = np.minimum(right[ties], end) - left[ties]
+        rise = np.diff(before)[ties] * (width / (right[ties] - left[ties]))
+        area += float(np.dot(before[ties] + rise / 2, width))
+        reached, covered = float(starts[-1]), float(before[-1])
+        if steps < len(piece.threshold):
+            break
+    return (area + covered * max(end - reached, 0.0)) / end
 
 
-def require_both(curve: Curve, anomalous: str, normal: str) -> Curve:
-    """The curve itself. Raises Undefined where there is nothing to find or nothing to confuse it with."""
+def require_both(curve: Curve, anomalous: str, normal: str) -> None:
+    """Raise Undefined where there is nothing to find or nothing to confuse it with."""
     if curve.positives == 0:
         raise Undefined(f"no {anomalous}: one class only")
     if curve.negatives == 0:
         raise Undefined(f"no {normal}: one class only")
-    return curve

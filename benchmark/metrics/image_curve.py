@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 
 from benchmark.metrics.base import Answer, Truth
-from benchmark.metrics.curve import Curve, require_both
+from benchmark.metrics.curve import CurveInMemory, Piece, require_both
 
 
-def image_curve(truth: Truth, answer: Answer) -> Curve:
+def image_curve(truth: Truth, answer: Answer) -> CurveInMemory:
     """Curve over images. Raises Undefined if scores are unfit or all images are of one class."""
-    return require_both(
-        curve_of_scores(answer.require_scores(truth), truth.labels), "defective image", "good image"
-    )
+    curve = curve_of_scores(answer.require_scores(truth), truth.labels)
+    require_both(curve, "defective image", "good image")
+    return curve
 
 
-def curve_of_scores(scores: np.ndarray, labels: np.ndarray) -> Curve:
+def curve_of_scores(scores: npt.NDArray[Any], labels: npt.NDArray[np.bool_]) -> CurveInMemory:
     """Curve of scores (N,) and labels (N,), true = anomalous."""
     threshold, hits = np.unique(scores[labels], return_counts=True)
+    threshold, hits = threshold[::-1], hits[::-1]
     normal = np.sort(scores[~labels])
-    return Curve(
-        threshold=threshold[::-1],
-        hits=np.cumsum(hits[::-1], dtype=np.int64),
-        false_above=(len(normal) - np.searchsorted(normal, threshold, "right"))[::-1],
-        false_alarms=(len(normal) - np.searchsorted(normal, threshold, "left"))[::-1],
-        positives=int(hits.sum()),
-        negatives=len(normal),
+    whole = Piece(
+        threshold=threshold,
+        new_hits=hits,
+        hits=np.cumsum(hits),
+        false_above=len(normal) - np.searchsorted(normal, threshold, "right"),
+        false_alarms=len(normal) - np.searchsorted(normal, threshold, "left"),
+        overlap=np.empty(0),
     )
+    return CurveInMemory(whole, int(hits.sum()), len(normal))

@@ -13,20 +13,26 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmark.metrics.base import Answer, Floats, Scratch, Truth, Undefined, not_finite
-from benchmark.metrics.curve import Counts, Curve, area_under_overlap, require_both
+from benchmark.metrics.curve import Counts, Curve, CurveInMemory, Piece, require_both
 from benchmark.metrics.regions import Regions
 
 
-@dataclass(frozen=True, eq=False)
-class PixelCurve(Curve):
-    """Curve over pixels that also knows how much of the anomalous regions is covered."""
+def pixel_curve(truth: Truth, answer: Answer) -> Curve:
+    """Curve over the pixels of all images, good ones included; computed once per truth and answer.
 
-    overlap: npt.NDArray[np.float64]
-    """(m,) mean over regions of the share of the region's pixels ≥ threshold."""
+    Raises Undefined if a defective image has no mask, if there are no maps or maps of another size, if a
+    value is not finite, or if all pixels are of one class.
+    """
+    return answer.once(truth, _pixel_curve)
 
-    def aupro(self, limit: float) -> float:
-        """Area under `overlap` over the false positive rate up to `limit`, over `limit`."""
-        return area_under_overlap(self, self.overlap, limit)
+
+def _pixel_curve(truth: Truth, answer: Answer) -> Curve:
+    maps, masks = answer.require_maps(truth), truth.require_masks()
+    if isinstance(maps, np.ndarray) and isinstance(masks, np.ndarray):
+        return curve_of_maps(maps, truth.regions, answer.scratch)
+    from benchmark.metrics.streaming import curve_of_stream
+
+    return curve_of_stream(maps, masks, check=truth.check_masks, memory_bytes=answer.memory_bytes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,26 +48,19 @@ class Positives:
     covered: npt.NDArray[np.float64]
     """(m,) summed weight of the anomalous pixels ≥ threshold; the lowest one's is the number of regions."""
 
-
-def pixel_curve(truth: Truth, answer: Answer) -> PixelCurve:
-    """Curve over the pixels of all images, good ones included; computed once per truth and answer.
-
-    Raises Undefined if a defective image has no mask, if there are no maps or maps of another size, if a
-    value is not finite, or if all pixels are of one class.
-    """
-    return answer.once(truth, _pixel_curve)
-
-
-def _pixel_curve(truth: Truth, answer: Answer) -> PixelCurve:
-    maps, masks = answer.require_maps(truth), truth.require_masks()
-    if isinstance(maps, np.ndarray) and isinstance(masks, np.ndarray):
-        return curve_of_maps(maps, truth.regions, answer.scratch)
-    from benchmark.metrics.streaming import curve_of_stream
-
-    return curve_of_stream(maps, masks, truth)
+    def piece(self, at_least: Counts, above: Counts, regions: int) -> Piece:
+        """This stretch of the curve, given how many of all pixels are ≥ and > each threshold (rising)."""
+        return Piece(
+            threshold=self.threshold[::-1],
+            new_hits=self.count[::-1],
+            hits=self.hits[::-1],
+            false_above=(above - self.hits + self.count)[::-1],
+            false_alarms=(at_least - self.hits)[::-1],
+            overlap=self.covered[::-1] / max(regions, 1),
+        )
 
 
-def curve_of_maps(maps: Floats, regions: Regions, scratch: Scratch | None = None) -> PixelCurve:
+def curve_of_maps(maps: Floats, regions: Regions, scratch: Scratch | None = None) -> CurveInMemory:
     """Curve of `maps` (N, H, W), all in memory. `scratch` saves the pages of one copy of the maps."""
     values = maps.reshape(-1)
     positives = order_positives(values[regions.index], regions.weight)
@@ -69,34 +68,40 @@ def curve_of_maps(maps: Floats, regions: Regions, scratch: Scratch | None = None
     np.copyto(pixels, values)
     pixels.sort()
     # NaN sort last, infinities to both ends.
-    if values.size and not (np.isfinite(pixels[0]) and np.isfinite(pixels[-1])):
+    if pixels.size and not (np.isfinite(pixels[0]) and np.isfinite(pixels[-1])):
         raise Undefined(not_finite("maps", maps))
     below = np.searchsorted(pixels, positives.threshold, "left")
     # The pixels after `below` are the score's own; a normal pixel shares the score only if there is one more.
     not_above = below + positives.count
     more = np.flatnonzero(pixels[np.minimum(not_above, values.size - 1)] == positives.threshold)
     not_above[more] = np.searchsorted(pixels, positives.threshold[more], "right")
-    return curve_from_counts(
-        positives,
-        values.size - below,
-        values.size - not_above,
-        regions=len(regions.size),
-        pixels=values.size,
-    )
+    piece = positives.piece(values.size - below, values.size - not_above, len(regions.size))
+    curve = CurveInMemory(piece, len(regions.index), values.size - len(regions.index))
+    require_both(curve, "anomalous pixel", "normal pixel")
+    return curve
 
 
-def order_positives(values: npt.NDArray[Any], weight: npt.NDArray[np.float64]) -> Positives:
-    """Distinct `values` (P,) with the counts and summed weights at or above each.
+def order_positives(
+    values: npt.NDArray[Any],
+    weight: npt.NDArray[np.float64],
+    count: Counts | None = None,
+    *,
+    hits_above: int = 0,
+    covered_above: float = 0.0,
+) -> Positives:
+    """Distinct `values` (P,), each standing for `count` pixels (default one) of summed `weight`.
 
     Weights are added from the highest score down, equal scores in the order of the pixels: the same bits
-    however the pixels were gathered.
+    however the pixels were gathered. `hits_above` and `covered_above` are what lies above all of `values`.
     """
-    order = stable_order(values)
+    order = stable_order(values)[::-1]
     values = values[order]
-    last = np.flatnonzero(np.append(values[1:] != values[:-1], True))[: len(values)]
-    first = np.append(0, last[:-1] + 1)[: len(last)]
-    covered = np.cumsum(weight[order][::-1])[::-1]
-    return Positives(values[first], last - first + 1, len(values) - first, covered[first])
+    hits = np.arange(1, len(values) + 1) if count is None else np.cumsum(count[order])
+    covered = np.cumsum(np.append(covered_above, weight[order]))[1:]
+    last = np.append(values[1:] != values[:-1], True)[: len(values)]
+    hits, covered, values = hits[last], covered[last], values[last]
+    own = np.diff(hits, prepend=np.int64(0))
+    return Positives(values[::-1], own[::-1], hits[::-1] + hits_above, covered[::-1])
 
 
 def stable_order(values: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
@@ -115,21 +120,3 @@ def rising_keys(values: npt.NDArray[np.float32]) -> npt.NDArray[np.uint32]:
     bits = (values + np.float32(0.0)).view(np.int32)
     # Negative floats run backwards: flip all their bits, and only the sign of the others.
     return bits.view(np.uint32) ^ ((bits >> 31).view(np.uint32) | np.uint32(0x80000000))
-
-
-def curve_from_counts(
-    positives: Positives, at_least: Counts, above: Counts, *, regions: int, pixels: int
-) -> PixelCurve:
-    """The curve, given how many of all `pixels` are ≥ and > each threshold (rising, as in `positives`)."""
-    anomalous = int(positives.count.sum())
-    curve = PixelCurve(
-        threshold=positives.threshold[::-1],
-        hits=positives.hits[::-1],
-        false_above=(above - positives.hits + positives.count)[::-1],
-        false_alarms=(at_least - positives.hits)[::-1],
-        positives=anomalous,
-        negatives=pixels - anomalous,
-        overlap=positives.covered[::-1] / max(regions, 1),
-    )
-    require_both(curve, "anomalous pixel", "normal pixel")
-    return curve
