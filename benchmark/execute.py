@@ -50,25 +50,43 @@ class Prepared:
         return stored if stored.record["identity"] == same and stored_recipes == recipes else None
 
 
-def prepare(cell: Cell, settings: Settings) -> Prepared:
-    """Resolve names to objects and digests; raises for an unknown name, bad field or missing data."""
-    dataset = open_dataset(cell.dataset, settings.data_root)
-    split = build_split(cell, dataset)
-    facts = record.method_facts(cell, weights_digest(cell, settings))
-    folder = Store(settings.results).folder(
-        dataset.name, split.recipe, cell.seed, cell.method, facts.config_digest
-    )
-    return Prepared(cell, dataset, split, facts, folder)
+class Resolver:
+    """From a cell's names to its objects and digests; each data set, split and backbone is looked up once."""
 
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._datasets: dict[str, Dataset] = {}
+        self._splits: dict[tuple[object, ...], Split] = {}
+        self._weights: dict[str, str] = {}
 
-def weights_digest(cell: Cell, settings: Settings) -> str:
-    """Digest of the method's backbone weights, "" for a method without one; raises WeightsMissing."""
-    backbone = getattr(catalog.create(cell.method, **cell.fields), "backbone", "")
-    if not backbone:
-        return ""
-    from methods.features.backbone import digest
+    def prepare(self, cell: Cell) -> Prepared:
+        """Raises for an unknown name, a bad field, missing data or missing weights."""
+        dataset, split = self.dataset(cell.dataset), self.split(cell)
+        facts = record.method_facts(cell, self.weights_digest(cell))
+        store = Store(self._settings.results)
+        folder = store.folder(dataset.name, split.recipe, cell.seed, cell.method, facts.config_digest)
+        return Prepared(cell, dataset, split, facts, folder)
 
-    return digest(backbone, settings.weights_root)
+    def dataset(self, name: str) -> Dataset:
+        if name not in self._datasets:
+            self._datasets[name] = open_dataset(name, self._settings.data_root)
+            self._datasets[name].require_pixels()
+        return self._datasets[name]
+
+    def split(self, cell: Cell) -> Split:
+        asked = (cell.dataset, cell.split, cell.seed, cell.overlap, cell.limit)
+        if asked not in self._splits:
+            self._splits[asked] = build_split(cell, self.dataset(cell.dataset))
+        return self._splits[asked]
+
+    def weights_digest(self, cell: Cell) -> str:
+        """Digest of the method's backbone weights, "" for a method without one; raises WeightsMissing."""
+        backbone = getattr(catalog.create(cell.method, **cell.fields), "backbone", "")
+        if backbone and backbone not in self._weights:
+            from methods.features.backbone import load
+
+            self._weights[backbone] = load(backbone, "cpu", self._settings.weights_root).digest
+        return self._weights.get(backbone, "")
 
 
 @dataclass
@@ -126,7 +144,6 @@ def execute(
         stored = prepared.finished(store)
         if stored is not None and stored.status is Status.OK and not force:
             return stored
-        prepared.dataset.require_pixels()
         base = record.base_record(cell, prepared.dataset, split, prepared.facts)
         writer = CellWriter(prepared.folder, base)
         watch = Stopwatch(settings.device)

@@ -10,7 +10,7 @@ from typing import Literal
 from benchmark import engines
 from benchmark.cell import Cell
 from benchmark.engines import Options, Watcher
-from benchmark.execute import Prepared, prepare
+from benchmark.execute import Prepared, Resolver
 from benchmark.settings import Settings
 from results.schema import Status
 from results.store import Store, StoredCell
@@ -49,7 +49,8 @@ class Outcome:
 def plan(cells: Sequence[Cell], settings: Settings) -> list[PlannedCell]:
     """Look every cell up; raises for unknown names, bad fields and missing data before anything starts."""
     store = Store(settings.results)
-    prepared = [prepare(cell, settings) for cell in cells]
+    resolver = Resolver(settings)
+    prepared = [resolver.prepare(cell) for cell in cells]
     return [PlannedCell(cell, cell.finished(store)) for cell in prepared]
 
 

@@ -67,12 +67,12 @@ def work(
 
 def run_cell(cell: Any, settings: Settings, options: Any, progress: Any) -> None:
     """The job of a cell: look everything up again by name and execute."""
-    from benchmark.execute import execute, prepare
+    from benchmark.execute import Resolver, execute
     from methods.features.cache import FeatureCache
 
     cache = FeatureCache(settings.cache_root, int(settings.cache_gb * 1e9))
     execute(
-        prepare(cell, settings),
+        Resolver(settings).prepare(cell),
         settings,
         cache=cache,
         progress=progress,

@@ -1,0 +1,140 @@
+"""`ltbench results`: look at, combine, compare and export result folders."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from benchmark.commands import options
+from benchmark.commands.output import percent, print_json, print_table, print_text
+from benchmark.console import console
+from benchmark.errors import UsageError
+
+app = typer.Typer(help="Look at, combine, compare and export results.", no_args_is_help=True)
+
+FORMATS = ("csv", "parquet", "json")
+
+
+@app.command("ls")
+def show_all(results: options.ResultsOption = None, as_json: options.JsonOption = False) -> None:
+    """List cells: split, seed, method, status, cost, folder."""
+    store = _store(results)
+    cells = [
+        {
+            **{name: cell.record["identity"][name] for name in ("dataset", "split", "seed", "method")},
+            "status": str(cell.status),
+            "fit_seconds": cell.record.get("timing", {}).get("fit_seconds"),
+            "folder": str(cell.folder.relative_to(store.root)),
+        }
+        for cell in store.cells()
+    ]
+    if as_json:
+        print_json("results ls", {"root": str(store.root), "cells": cells})
+        return
+    columns = ["dataset", "split", "seed", "method", "status", "fit_seconds", "folder"]
+    rows = [["–" if cell[name] is None else cell[name] for name in columns] for cell in cells]
+    print_table(columns, rows, title=str(store.root))
+
+
+@app.command()
+def show(
+    folder: Annotated[Path, typer.Argument(help="A cell's folder, as 'results ls' prints it.")],
+    results: options.ResultsOption = None,
+    as_json: options.JsonOption = False,
+) -> None:
+    """Print one cell: its record, and its values per category."""
+    store = _store(results)
+    cell = store.find(folder if folder.is_absolute() else store.root / folder)
+    if cell is None:
+        raise UsageError(f"'{folder}' holds no finished cell below '{store.root}': see 'ltbench results ls'")
+    if as_json:
+        print_json("results show", {"record": dict(cell.record)})
+        return
+    print_text(json.dumps(cell.record, indent=1, ensure_ascii=False))
+    table = cell.metrics().pivot_table(index="category", columns="metric", values="value", dropna=False)
+    rows = [
+        [category, *(percent(value) for value in row)]
+        for category, row in zip(table.index, table.to_numpy(), strict=True)
+    ]
+    print_table(["category, %", *table.columns], rows)
+
+
+@app.command("merge")
+def merge_folders(
+    sources: Annotated[list[Path], typer.Argument(help="Results folders of other machines.")],
+    results: options.ResultsOption = None,
+    as_json: options.JsonOption = False,
+) -> None:
+    """Copy the cells of other folders into the results folder; refuse if values conflict."""
+    from results.merge import merge
+
+    for source in sources:
+        if not source.is_dir():
+            raise UsageError(f"'{source}' is no folder: expected a results folder")
+    root = _store(results).root
+    done = merge(sources, root)
+    if as_json:
+        print_json("results merge", {"root": str(root), **vars(done)})
+        return
+    console.print(
+        f"{done.copied} copied, {done.upgraded} upgraded, {done.already_there} there already: {root}"
+    )
+
+
+@app.command()
+def diff(
+    a: Annotated[Path, typer.Argument(help="Results folder.")],
+    b: Annotated[Path, typer.Argument(help="Results folder.")],
+    tolerance: Annotated[float, typer.Option(min=0, help="Points that a value may differ.")] = 1e-7,
+    as_json: options.JsonOption = False,
+) -> None:
+    """Compare two results folders value by value; exit code 5 if they differ."""
+    from results.diff import difference
+
+    found = difference(a, b, tolerance / 100)
+    rows = found.rows
+    if as_json:
+        print_json("results diff", {"summary": found.summary(), "differences": rows.to_dict("records")})
+    else:
+        columns = ["split", "seed", "method", "category", "metric", "a, %", "b, %", "b - a"]
+        shown = [
+            [
+                *(row.split, row.seed, row.method, row.category, row.metric),
+                *(percent(value) for value in (row.value_a, row.value_b, row.difference)),
+            ]
+            for row in rows.head(40).itertuples()
+        ]
+        print_table(columns, shown)
+        for sentence in found.sentences():
+            console.print(sentence)
+    found.require_equal()
+
+
+@app.command()
+def export(
+    out: Annotated[Path, typer.Argument(help="File to write; its ending says the format.")],
+    results: options.ResultsOption = None,
+) -> None:
+    """Write all rows of all cells as one CSV, parquet or JSON-lines file."""
+    from results.files import write_atomically
+
+    kind = out.suffix.lstrip(".")
+    if kind not in FORMATS:
+        raise UsageError(f"'{out}' has the ending '{out.suffix}': expected one of .{', .'.join(FORMATS)}")
+    frame = _store(results).metrics()
+    if kind == "csv":
+        write_atomically(out, lambda file: frame.to_csv(file, index=False))
+    elif kind == "parquet":
+        write_atomically(out, lambda file: frame.to_parquet(file, index=False))
+    else:
+        write_atomically(out, lambda file: frame.to_json(file, orient="records", lines=True))
+    console.print(f"{len(frame)} rows: {out}")
+
+
+def _store(results: Path | None):  # type: ignore[no-untyped-def]
+    from results.store import Store
+
+    return Store(options.settings(results=results).results)

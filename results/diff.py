@@ -1,0 +1,76 @@
+"""Two result folders side by side: which values moved, and whether that is more than chance."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from results.errors import ResultsDiffer
+from results.merge import compare
+from results.store import Store
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Every value that differs by more than the tolerance, and the paired movement per method and metric."""
+
+    rows: pd.DataFrame
+    """Columns of `results.merge.KEYS`, value_a, value_b, difference; largest first."""
+    moved: pd.DataFrame
+    """Per method and metric: pairs, mean (of b - a), p (two-sided sign test over class x seed)."""
+    compared: int
+
+    def summary(self) -> dict[str, Any]:
+        return {
+            "compared": self.compared,
+            "different": len(self.rows),
+            "moved": self.moved.to_dict("records"),
+        }
+
+    def sentences(self) -> list[str]:
+        """One line per method and metric that moved, then the count."""
+        lines = [
+            f"{row.method} {row.metric}: {100 * row.mean:+.2f} points over {row.pairs} pairs, "
+            f"sign test p = {row.p:.3g}"
+            for row in self.moved.itertuples()
+        ]
+        return [*lines, f"{self.compared} values compared, {len(self.rows)} differ"]
+
+    def require_equal(self) -> None:
+        """Raise ResultsDiffer (exit code 5) if any value differs."""
+        if len(self.rows):
+            raise ResultsDiffer(f"{len(self.rows)} of {self.compared} values differ")
+
+
+def difference(a: Path, b: Path, tolerance: float) -> Difference:
+    """Compare all cells of two folders, matched by data set, split, seed, method and configuration."""
+    left, right = Store(a).metrics(), Store(b).metrics()
+    for path, frame in ((a, left), (b, right)):
+        if frame.empty:
+            raise ResultsDiffer(
+                f"'{path}' holds no results: expected a folder that 'ltbench run' has written"
+            )
+    both = compare(left, right)
+    wrong = both[both["difference"].abs() > tolerance].copy()
+    order = wrong["difference"].abs().sort_values(ascending=False).index
+    paired = both[np.isfinite(both["difference"]) & both["value_a"].notna()]
+    groups = paired.groupby(["method", "metric"], sort=True)["difference"]
+    moved = groups.agg(pairs="size", mean="mean", p=_sign_test).reset_index()
+    return Difference(wrong.loc[order].reset_index(drop=True), moved[moved["mean"] != 0], len(both))
+
+
+def _sign_test(differences: pd.Series) -> float:
+    """Two-sided exact sign test; ties are left out."""
+    ups, downs = int((differences > 0).sum()), int((differences < 0).sum())
+    n = ups + downs
+    if n == 0:
+        return 1.0
+    tail = np.arange(min(ups, downs) + 1)
+    # log C(n, k) - n log 2, summed without overflow.
+    log_factorial = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, n + 1)))])
+    logs = log_factorial[n] - log_factorial[tail] - log_factorial[n - tail] - n * np.log(2)
+    return float(min(1.0, 2 * np.exp(logs).sum()))

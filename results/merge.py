@@ -1,0 +1,111 @@
+"""Results of several machines in one folder: copied whole, conflicts refused by name."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from results.errors import ResultsDiffer
+from results.store import Store, StoredCell
+
+VALUE_TOLERANCE = 1e-9
+"""Two runs of one cell on one device class agree to the last bits; more is a conflict."""
+
+
+@dataclass
+class Merged:
+    """What a merge did."""
+
+    copied: int = 0
+    already_there: int = 0
+    upgraded: int = 0
+    """Failed or unfinished cells of the target that a finished one replaced."""
+    conflicts: list[str] = field(default_factory=list)
+
+
+def merge(sources: Sequence[Path], target: Path) -> Merged:
+    """Copy every cell of `sources` into `target`; the target is left alone if any value conflicts.
+
+    Two cells conflict when their identity is equal and a value is not. Raises ResultsDiffer naming them all.
+    """
+    store = Store(target)
+    done = Merged()
+    planned: dict[Path, StoredCell] = {}
+    for source in sources:
+        for cell in Store(source).cells():
+            place = target / cell.folder.relative_to(source)
+            present = planned.get(place) or store.find(place)
+            if present is None:
+                planned[place] = cell
+                done.copied += 1
+            elif present.status != "ok" and cell.status == "ok":
+                planned[place] = cell
+                done.upgraded += 1
+            elif cell.status == "ok" and (why := conflict(present, cell)):
+                done.conflicts.append(f"{cell.folder} and {present.folder}: {why}")
+            else:
+                done.already_there += 1
+    if done.conflicts:
+        raise ResultsDiffer(
+            f"{len(done.conflicts)} cells have one identity and other values, nothing was merged: "
+            + "; ".join(done.conflicts)
+        )
+    for place, cell in planned.items():
+        _copy(cell.folder, place)
+    for source in sources:
+        _copy_shared(source, target)
+    return done
+
+
+def conflict(left: StoredCell, right: StoredCell) -> str:
+    """Why two cells in one place cannot both be true, "" if they agree."""
+    if left.record["identity"] != right.record["identity"]:
+        names = [
+            name
+            for name, value in left.record["identity"].items()
+            if right.record["identity"].get(name) != value
+        ]
+        return f"other {', '.join(names)}"
+    values = compare(left.metrics(), right.metrics())
+    wrong = values[values["difference"].abs() > VALUE_TOLERANCE]
+    if not wrong.empty:
+        row = wrong.iloc[0]
+        return f"{row['metric']} of {row['category']} is {row['value_a']:.6f} and {row['value_b']:.6f}"
+    return ""
+
+
+def compare(a: pd.DataFrame, b: pd.DataFrame) -> pd.DataFrame:
+    """Values side by side: KEYS, value_a, value_b, difference (b - a; inf where one is missing)."""
+    both = a[[*KEYS, "value"]].merge(b[[*KEYS, "value"]], on=list(KEYS), how="outer", suffixes=("_a", "_b"))
+    difference = both["value_b"] - both["value_a"]
+    one_missing = both["value_a"].isna() ^ both["value_b"].isna()
+    both["difference"] = difference.mask(one_missing, np.inf).fillna(0.0)
+    return both
+
+
+KEYS = ("dataset", "split", "seed", "method", "config_digest", "category", "metric")
+
+
+def _copy(source: Path, target: Path) -> None:
+    # Into a neighbour first: a merge that is cut off leaves no half cell under a cell's name.
+    target.parent.mkdir(parents=True, exist_ok=True)
+    arriving = target.parent / f".{target.name}.arriving"
+    shutil.rmtree(arriving, ignore_errors=True)
+    shutil.copytree(source, arriving)
+    shutil.rmtree(target, ignore_errors=True)
+    arriving.rename(target)
+
+
+def _copy_shared(source: Path, target: Path) -> None:
+    pictures = [path for path in source.glob("*/gallery/*") if path.is_file()]
+    suites = list(source.glob("suites/*.json"))
+    for path in (*pictures, *suites):
+        place = target / path.relative_to(source)
+        if not place.exists():
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(path, place)
