@@ -66,15 +66,15 @@ class ConsoleWatcher:
             self._tasks[index], description=description, completed=done, total=total or None
         )
 
-    def finished(self, index: int, stored: StoredCell) -> None:
+    def finished(self, index: int, status: Status, error: str) -> None:
         self._finished += 1
         self._progress.remove_task(self._tasks.pop(index))
         self._progress.advance(self._overall)
         seconds = time.monotonic() - self._started.pop(index)
-        style = _STYLE.get(stored.status, "red")
-        line = f"[{style}]{stored.status:>7}[/{style}] {self._titles[index]} [dim]{seconds:.1f} s[/dim]"
-        if stored.status is not Status.OK:
-            line += f"\n        {stored.record['error']}"
+        style = _STYLE.get(status, "red")
+        line = f"[{style}]{status:>7}[/{style}] {self._titles[index]} [dim]{seconds:.1f} s[/dim]"
+        if error:
+            line += f"\n        {error}"
         self._progress.console.print(
             f"[dim]{self._finished:>3}/{len(self._titles)}[/dim] {line}", soft_wrap=True
         )

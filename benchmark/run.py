@@ -9,6 +9,7 @@ from typing import Literal
 
 from benchmark import engines
 from benchmark.cell import Cell
+from benchmark.embed import embed
 from benchmark.engines import Options, Watcher
 from benchmark.execute import Prepared, Resolver
 from benchmark.settings import Settings
@@ -67,6 +68,9 @@ def run(
     waiting = [entry for entry in planned if entry.to_run(force=options.force, retry=retry)]
     fresh: dict[int, StoredCell] = {}
     if waiting:
+        if engine == "local":
+            # Engines on other machines embed in their cells: they share no process with us.
+            embed([entry.prepared for entry in waiting], settings, watch)
         titles = [entry.prepared.cell.title for entry in waiting]
         with watch(titles, len(planned) - len(waiting)) as watcher:
             cells = engines.load(engine).run(

@@ -83,10 +83,10 @@ class CellWriter:
     def __init__(self, folder: Path, started: Mapping[str, Any]) -> None:
         self.folder = folder
         self._files: dict[str, str] = {}
-        (folder / RECORD).unlink(missing_ok=True)
-        for name in (METRICS_FILE, SCORES_FILE, MAPS_FILE, GALLERY_FILE):
-            (folder / name).unlink(missing_ok=True)
         write_json(folder / STARTED, dict(started))
+        # The record goes first: without it the other files do not count.
+        for name in (RECORD, METRICS_FILE, SCORES_FILE, MAPS_FILE, GALLERY_FILE):
+            (folder / name).unlink(missing_ok=True)
 
     def write_table(self, name: str, table: pa.Table) -> None:
         self._write(name, lambda file: pq.write_table(table, file, compression="zstd"))

@@ -11,6 +11,7 @@ from typing import Protocol
 from benchmark.errors import UsageError
 from benchmark.execute import Prepared
 from benchmark.settings import Settings
+from results.schema import Status
 from results.store import StoredCell
 
 
@@ -29,7 +30,7 @@ class Watcher(Protocol):
 
     def progressed(self, index: int, stage: str, done: int, total: int) -> None: ...
 
-    def finished(self, index: int, stored: StoredCell) -> None: ...
+    def finished(self, index: int, status: Status, error: str) -> None: ...
 
 
 class Engine(Protocol):

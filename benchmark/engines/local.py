@@ -41,8 +41,9 @@ def run(
                 running.append(_Running(index, _start(cells[index], processes, settings, options)))
             for entry in [entry for entry in running if not entry.child.poll()]:
                 running.remove(entry)
-                finished[entry.index] = _collect(cells[entry.index], entry.child, settings)
-                watcher.finished(entry.index, finished[entry.index])
+                stored = _collect(cells[entry.index], entry.child, settings)
+                finished[entry.index] = stored
+                watcher.finished(entry.index, stored.status, stored.record["error"])
             for entry in running:
                 step = entry.child.advanced
                 if step is not None:

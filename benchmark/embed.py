@@ -1,0 +1,120 @@
+"""Features once: the images of a whole run, embedded by each backbone before the first cell starts."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmark.engines import Watcher
+from benchmark.execute import Prepared
+from benchmark.processes import Child, Processes
+from benchmark.settings import Settings
+from methods import catalog
+from methods.base import Context, View
+from splits.datasets import open_dataset
+from splits.images import ImageSet, LabelledImage
+
+LOOK_EVERY_SECONDS = 0.05
+
+
+@dataclass
+class EmbeddingJob:
+    """Distinct images that one backbone has to see."""
+
+    dataset: str
+    backbone: str
+    layers: tuple[str, ...] | None
+    view: View
+    images: dict[str, LabelledImage] = field(default_factory=dict)
+
+    @property
+    def title(self) -> str:
+        return f"embed {len(self.images)} images of {self.dataset} with {self.backbone}"
+
+
+def jobs(cells: Sequence[Prepared]) -> list[EmbeddingJob]:
+    """One job per data set, backbone, layers and view, over the union of the cells' images."""
+    found: dict[tuple[Any, ...], EmbeddingJob] = {}
+    for entry in cells:
+        method = catalog.create(entry.cell.method, **entry.cell.fields)
+        backbone = getattr(method, "backbone", "")
+        if not backbone:
+            continue
+        layers = getattr(method, "layers", None) or None
+        asked = (entry.cell.dataset, backbone, layers, entry.cell.view)
+        job = found.setdefault(asked, EmbeddingJob(*asked))
+        job.images |= {image.path: image for image in (*entry.split.train, *entry.split.test)}
+    return list(found.values())
+
+
+def embed(
+    cells: Sequence[Prepared],
+    settings: Settings,
+    watch: Callable[[Sequence[str], int], AbstractContextManager[Watcher]],
+) -> None:
+    """Fill the feature cache, one shard of the images per process.
+
+    A shard that fails costs time only: the cells that need its images embed them again and say what is wrong.
+    """
+    asked = jobs(cells)
+    if not asked:
+        return
+    parallel = settings.parallel
+    processes = Processes(threads_per_child=max(1, (os.cpu_count() or 1) // parallel))
+    log = settings.results / ".locks" / "embed.log"
+    for job in asked:
+        shards = [list(job.images.values())[start::parallel] for start in range(parallel)]
+        shards = [shard for shard in shards if shard]
+        with watch([f"{job.title} ({n + 1}/{len(shards)})" for n in range(len(shards))], 0) as watcher:
+            children: list[Child] = []
+            try:
+                for index, shard in enumerate(shards):
+                    watcher.started(index)
+                    children.append(processes.start(embed_shard, (job, shard, settings), log))
+                _await(children, watcher)
+            finally:
+                for child in children:
+                    child.kill()
+
+
+def embed_shard(
+    job: EmbeddingJob, images: Sequence[LabelledImage], settings: Settings, progress: Any
+) -> None:
+    """Runs in its own process: read every feature once, so that all of them are in the cache."""
+    from methods.features.cache import FeatureCache
+    from methods.features.extract import Extractor
+
+    context = Context(
+        rng=np.random.default_rng(0),  # embedding draws nothing
+        view=job.view,
+        device=settings.device,
+        cache=FeatureCache(Path(settings.cache_root), int(settings.cache_gb * 1e9)),
+        weights_root=settings.weights_root,
+        progress=progress,
+    )
+    source = open_dataset(job.dataset, settings.data_root)
+    extractor = Extractor(job.backbone, context, job.layers)
+    for _ in extractor.batches(ImageSet(images, source), title="embed"):
+        pass
+
+
+def _await(children: Sequence[Child], watcher: Watcher) -> None:
+    alive = dict(enumerate(children))
+    while alive:
+        for index, child in list(alive.items()):
+            if child.poll():
+                step = child.advanced
+                if step is not None:
+                    watcher.progressed(index, step.stage, step.done, step.total)
+            else:
+                del alive[index]
+                ended = child.result()
+                watcher.finished(index, ended.status, ended.error)
+        time.sleep(LOOK_EVERY_SECONDS)
