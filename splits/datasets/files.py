@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from splits.datasets.facts import Facts
-from splits.errors import DataMissing, SplitsError
+from splits.errors import DataMissing, SplitsError, UnknownName
 from splits.images import LabelledImage, Pixels
 
 _BAD_IMAGE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError, Image.DecompressionBombWarning)
@@ -90,7 +91,12 @@ def file_digest(path: Path) -> str:
         ) from error
 
 
+Listing = Callable[[], tuple[LabelledImage, ...]]
 Locate = Callable[[Path, str], Path]
+
+
+def there(root: Path) -> bool:  # noqa: ARG001  a root that was found holds images, for most data sets
+    return True
 
 
 def as_is(root: Path, path: str) -> Path:
@@ -104,14 +110,17 @@ class FileDataset:
     def __init__(
         self,
         facts: Facts,
-        listing: Callable[[], tuple[LabelledImage, ...]],
+        listing: Listing,
         root: Path | None,
         advised: Path,
+        *,
         locate: Locate = as_is,
+        has_images: Callable[[Path], bool] = there,
     ) -> None:
         """`root` is where the images were found (None: not at hand), `advised` where they should be put.
 
-        `locate` turns the root and a canonical path of an image or mask into the file on this disk.
+        `locate` turns the root and a canonical path of an image or mask into the file on this disk;
+        `has_images` tells whether a root holds more than lists.
         """
         self.facts = facts
         self.name, self.title, self.licence = facts.name, facts.title, facts.licence
@@ -122,6 +131,7 @@ class FileDataset:
         self.advised = advised
         self._listing = listing
         self._locate = locate
+        self._has_images = has_images
         self._digests: dict[str, str] = {}
 
     def images(self) -> tuple[LabelledImage, ...]:
@@ -158,7 +168,7 @@ class FileDataset:
 
     def require_pixels(self) -> None:
         """Raise DataMissing unless the images are on this machine."""
-        if self.root is None:
+        if self.root is None or not self._has_images(self.root):
             raise DataMissing(self.missing_sentence())
 
     def missing_sentence(self) -> str:
@@ -182,3 +192,23 @@ def find_root(data_root: Path, facts: Facts, is_root: Callable[[Path], bool]) ->
     candidates += [data_root] if data_root.name in facts.folders else []
     found = next((place for place in candidates if is_root(place)), None)
     return found, found or candidates[0]
+
+
+def only_classes(facts: Facts, listing: Listing, argument: str) -> tuple[Facts, Listing]:
+    """The data set cut to the classes of "bottle+screw" (all for ""), under a name that says so.
+
+    One class alone is the papers' single-class setting. Raises UnknownName for a class it does not have.
+    """
+    wanted = [name for name in argument.split("+") if name]
+    if not wanted:
+        return facts, listing
+
+    def cut() -> tuple[LabelledImage, ...]:
+        images = listing()
+        known = {image.category for image in images}
+        unknown = next((name for name in wanted if name not in known), None)
+        if unknown is not None:
+            raise UnknownName(f"class of '{facts.name}'", unknown, known)
+        return tuple(image for image in images if image.category in wanted)
+
+    return replace(facts, name=f"{facts.name}:{'+'.join(sorted(wanted))}"), cut

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from splits import inventories
 from splits.datasets.facts import Facts
-from splits.datasets.files import FileDataset, find_root
+from splits.datasets.files import FileDataset, find_root, only_classes
 
 FACTS = Facts(
     name="mvtec",
@@ -40,7 +40,8 @@ def _locate(root: Path, path: str) -> Path:
     return file
 
 
-def open_dataset(data_root: Path, argument: str = "") -> FileDataset:  # noqa: ARG001  every data set takes one
+def open_dataset(data_root: Path, argument: str = "") -> FileDataset:
     """MVTec AD, its images in `data_root/mvtec` (or a folder of a usual name)."""
     root, advised = find_root(data_root, FACTS, _is_root)
-    return FileDataset(FACTS, inventories.mvtec, root, advised, _locate)
+    facts, listing = only_classes(FACTS, inventories.mvtec, argument)
+    return FileDataset(facts, listing, root, advised, locate=_locate)

@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath
 
 from splits import inventories
 from splits.datasets.facts import Facts
-from splits.datasets.files import FileDataset, find_root
+from splits.datasets.files import FileDataset, find_root, only_classes
 
 FACTS = Facts(
     name="visa",
@@ -55,7 +55,8 @@ def _locate(root: Path, path: str) -> Path:
     return file
 
 
-def open_dataset(data_root: Path, argument: str = "") -> FileDataset:  # noqa: ARG001  every data set takes one
+def open_dataset(data_root: Path, argument: str = "") -> FileDataset:
     """VisA, its images in `data_root/visa` (or a folder of a usual name), in whichever layout is found."""
     root, advised = find_root(data_root, FACTS, _is_root)
-    return FileDataset(FACTS, inventories.visa, root, advised, _locate)
+    facts, listing = only_classes(FACTS, inventories.visa, argument)
+    return FileDataset(facts, listing, root, advised, locate=_locate)

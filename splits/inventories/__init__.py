@@ -3,17 +3,18 @@
 `mvtec.csv`, `visa.csv` and `dagm.csv` hold counts and number ranges, one row a folder or class.
 `listing.csv` holds the order in which the TailedCore authors' disk listed the files of a class (recovered by
 replaying their generator on the lists they released), as positions in the pool sorted by path.
+`meds.csv` holds which of a data set's defects, sorted by path, each released MeDS list injects: one bit each.
 `build.py` makes the tables from one-row-per-image lists.
 """
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from importlib import resources
 
-from splits.images import LabelledImage
+from splits.images import UNKNOWN, LabelledImage, Part
 
 Row = dict[str, str]
 
@@ -42,6 +43,17 @@ def ranges(values: Iterable[int]) -> str:
         else:
             runs.append([value, value])
     return " ".join(str(a) if a == b else f"{a}-{b}" for a, b in runs)
+
+
+def positions(mask: str) -> list[int]:
+    """Positions of the bits that are set in a hexadecimal number, lowest bit first."""
+    bits = int(mask, 16)
+    return [position for position in range(bits.bit_length()) if bits >> position & 1]
+
+
+def bit_mask(chosen: Iterable[int]) -> str:
+    """The hexadecimal number that `positions` reads back."""
+    return f"{sum(1 << position for position in chosen):x}"
 
 
 @cache
@@ -120,4 +132,31 @@ def visa() -> tuple[LabelledImage, ...]:
             for number in range(int(row["anomalous"]))
         ]
         images += _of_category("visa", category, train, good, bad)
+    return tuple(images)
+
+
+def dagm(tested_defects: Callable[[str], set[int] | None]) -> tuple[LabelledImage, ...]:
+    """All 16100 images of DAGM 2007, by class and number, as the original layout names them.
+
+    Which test images are defective stands only in the data set's Label folders: `tested_defects` gives a
+    class' numbers, or None where the folder is not at hand (the label is then UNKNOWN).
+    """
+    images: list[LabelledImage] = []
+    for row in table("dagm.csv"):
+        category = row["class"]
+        labels: dict[Part, set[int] | None] = {
+            "train": set(numbers(row["train_defects"])),
+            "test": tested_defects(category),
+        }
+        for part, defective in labels.items():
+            folder = f"{category}/{part.capitalize()}"
+            for number in numbers(row[part]):
+                path = f"{folder}/{number:04d}.PNG"
+                if defective is None:
+                    images.append(LabelledImage(path, category, part, UNKNOWN))
+                elif number in defective:
+                    mask = f"{folder}/Label/{number:04d}_label.PNG"
+                    images.append(LabelledImage(path, category, part, "defect", mask))
+                else:
+                    images.append(LabelledImage(path, category, part))
     return tuple(images)

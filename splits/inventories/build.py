@@ -1,18 +1,20 @@
 """Make the committed tables of this folder from one-row-per-image lists.
 
-`python -m splits.inventories.build FOLDER` reads `inventory_{mvtec,visa_mvtecstyle,dagm}.csv` (columns class,
-split, defect, relative_path) and `tailedcore_listing_order.csv` (dataset, class, pool, file_index,
-relative_path) in FOLDER and writes the tables beside this file.
+`python -m splits.inventories.build FOLDER` reads `inventory_{mvtec,visa_mvtecstyle,dagm}.csv` in FOLDER
+(class, split, defect, relative_path), `tailedcore_listing_order.csv` (dataset, class, pool, file_index,
+relative_path) and MeDS' `meds_csv/{MVTech,VISA}/train_*_nr*_seed_*.csv` (filename), and writes the tables
+beside this file.
 """
 
 from __future__ import annotations
 
 import csv
+import re
 import sys
 from collections import defaultdict
 from pathlib import Path, PurePosixPath
 
-from splits.inventories import Row, ranges
+from splits.inventories import Row, bit_mask, mvtec, ranges, visa
 
 _HERE = Path(__file__).parent
 
@@ -61,13 +63,17 @@ def visa_rows(inventory: list[Row], order: list[str]) -> list[list[str]]:
 
 
 def dagm_rows(inventory: list[Row]) -> list[list[str]]:
-    """One row a class: first and last number of both parts, numbers of the defective training images."""
+    """One row a class: numbers of both parts, of the defective training images, count of the tested defects.
+
+    The latter is what is left of the published totals: 150 defects in Class1-6, 300 in Class7-10.
+    """
     rows = []
     for index in range(1, 11):
         own = [row for row in inventory if row["class"] == f"Class{index}"]
         parts = [sorted(_number(row) for row in own if row["split"] == part) for part in ("train", "test")]
         defects = sorted(_number(row) for row in own if row["defect"] == "defect")
-        rows.append([f"Class{index}", ranges(parts[0]), ranges(parts[1]), ranges(defects)])
+        left = (150 if index <= 6 else 300) - len(defects)
+        rows.append([f"Class{index}", ranges(parts[0]), ranges(parts[1]), ranges(defects), str(left)])
     return rows
 
 
@@ -84,6 +90,20 @@ def listing_rows(listing: list[Row]) -> list[list[str]]:
     return rows
 
 
+def meds_rows(folder: Path) -> list[list[str]]:
+    """One row a released list: data set, percent, seed, bit mask over the defects sorted by path."""
+    rows = []
+    for dataset, images, place in (("mvtec", mvtec(), "MVTech"), ("visa", visa(), "VISA")):
+        pool = sorted(image.path for image in images if image.is_defective)
+        for file in (folder / place).glob("*.csv"):
+            match = re.fullmatch(r"train_\w+?_nr(\d+)_seed_(\d+)", file.stem)
+            listed = {row["filename"] for row in _read(file)}
+            injected = [position for position, path in enumerate(pool) if path in listed]
+            if match and injected:
+                rows.append([dataset, match[1], match[2], bit_mask(injected)])
+    return sorted(rows, key=lambda row: (row[0], int(row[1]), int(row[2])))
+
+
 def main(folder: Path) -> None:
     listing = _read(folder / "tailedcore_listing_order.csv")
     mvtec = mvtec_rows(_read(folder / "inventory_mvtec.csv"), class_order(listing, "mvtec"))
@@ -91,8 +111,9 @@ def main(folder: Path) -> None:
     visa = visa_rows(_read(folder / "inventory_visa_mvtecstyle.csv"), class_order(listing, "visa"))
     _write("visa.csv", ["class", "normal", "digits", "test_good", "anomalous"], visa)
     dagm = dagm_rows(_read(folder / "inventory_dagm.csv"))
-    _write("dagm.csv", ["class", "train", "test", "train_defects"], dagm)
+    _write("dagm.csv", ["class", "train", "test", "train_defects", "test_defects"], dagm)
     _write("listing.csv", ["dataset", "class", "pool", "order"], listing_rows(listing))
+    _write("meds.csv", ["dataset", "percent", "seed", "injected"], meds_rows(folder / "meds_csv"))
 
 
 if __name__ == "__main__":

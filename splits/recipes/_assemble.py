@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -56,6 +57,17 @@ def head_and_tail(kept: Mapping[str, Sequence[LabelledImage]]) -> dict[str, tupl
     head = tuple(sorted(name for name, images in kept.items() if len(images) >= HEAD_MINIMUM))
     tail = tuple(sorted(name for name, images in kept.items() if len(images) < HEAD_MINIMUM))
     return {name: members for name, members in (("head", head), ("tail", tail)) if members}
+
+
+def draw(images: Sequence[LabelledImage], count: int, *key: object) -> list[LabelledImage]:
+    """`count` of the images (all, where there are no more), drawn without repetition.
+
+    The draw depends on the paths and the key alone, not on the order of the images, so that adding a class or
+    listing files in another order changes nothing. Ours, since the papers' own generators are not known.
+    """
+    ordered = sorted(images, key=lambda image: image.path)
+    source = random.Random("/".join(["ltbench 1", *map(str, key)]))
+    return source.sample(ordered, min(count, len(ordered)))
 
 
 def assemble(

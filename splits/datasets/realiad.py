@@ -1,0 +1,123 @@
+"""Real-IAD: 30 classes in five views (Wang et al., CVPR 2024), read from its own JSON lists.
+
+Nothing of its lists is part of this project: they are handed out with the data set, on request.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from splits.datasets.facts import Facts
+from splits.datasets.files import FileDataset, find_root, only_classes
+from splits.errors import DataMissing, SplitsError
+from splits.images import LabelledImage, Part
+
+FACTS = Facts(
+    name="realiad",
+    title="Real-IAD",
+    licence="CC BY-NC-SA 4.0, on request",
+    citation="""@inproceedings{wang2024realiad,
+  title = {{Real-IAD}: A Real-World Multi-View Dataset for Benchmarking Versatile Industrial
+           Anomaly Detection},
+  author = {Wang, Chengjie and Zhu, Wenbing and Gao, Bin-Bin and Gan, Zhenye and Zhang, Jiangning and
+            Gu, Zhihao and Qian, Shuguang and Chen, Mingang and Ma, Lizhuang},
+  booktitle = {IEEE/CVF Conference on Computer Vision and Pattern Recognition (CVPR)},
+  year = {2024}
+}""",
+    address="https://realiad4ad.github.io/Real-IAD/",
+    size="about 60 GB at 1024 pixels",
+    default_contamination=0.10,
+    folders=("realiad", "Real-IAD", "RealIAD", "real_iad", "real-iad"),
+    example="realiad_jsons/audiojack.json",
+)
+
+LISTS = {"": "realiad_jsons", "sv": "realiad_jsons_sv"}
+"""Argument -> folder of lists: all five views, or the single-view subset `realiad:sv`."""
+_RESOLUTIONS = ("realiad_1024", "realiad_512", "realiad_256", "realiad_raw")
+
+
+def _is_root(place: Path) -> bool:
+    return any((place / folder).is_dir() for folder in LISTS.values())
+
+
+def _has_images(root: Path) -> bool:
+    return any((root / name).is_dir() for name in _RESOLUTIONS)
+
+
+def _locate(root: Path, path: str) -> Path:
+    """The largest copy at hand."""
+    found = next((root / name / path for name in _RESOLUTIONS if (root / name / path).is_file()), None)
+    return found or root / path
+
+
+def _is_good(entry: Mapping[str, Any], normal_class: str) -> bool:
+    """The authors' rule: no mask, or the normal class."""
+    return entry.get("mask_path") in (None, "") or entry["anomaly_class"] == normal_class
+
+
+def _entries(document: Any) -> Iterator[tuple[Part, LabelledImage]]:
+    meta = document["meta"]
+    prefix, normal_class = meta["prefix"], meta["normal_class"]
+    parts: tuple[Part, ...] = ("train", "test")
+    for part in parts:
+        for entry in document[part]:
+            good = _is_good(entry, normal_class)
+            yield (
+                part,
+                LabelledImage(
+                    path=prefix + entry["image_path"],
+                    category=entry.get("category") or prefix.rstrip("/"),
+                    part=part,
+                    defect="" if good else entry["anomaly_class"],
+                    mask="" if good else prefix + entry["mask_path"],
+                ),
+            )
+
+
+def read_list(file: Path) -> list[tuple[Part, LabelledImage]]:
+    """(where the list puts it, image) of one class' JSON file. Raises SplitsError naming the file."""
+    try:
+        document = json.loads(file.read_text(encoding="utf-8-sig"))
+        return list(_entries(document))
+    except json.JSONDecodeError as error:
+        raise SplitsError(
+            f"list '{file}' is not complete JSON (line {error.lineno}): get an intact copy of it"
+        ) from error
+    except (KeyError, TypeError, AttributeError) as error:
+        raise SplitsError(
+            f"list '{file}' lacks {error}: expected 'meta', 'train' and 'test' as Real-IAD's lists have them"
+        ) from error
+
+
+def read_lists(folder: Path) -> list[tuple[Part, LabelledImage]]:
+    """Of all classes, by file name. Raises DataMissing where the folder holds no list."""
+    files = sorted(folder.glob("*.json"))
+    if not files:
+        raise DataMissing(
+            f"folder '{folder}' holds no JSON list: ask for Real-IAD at {FACTS.address} "
+            "and unpack its lists there"
+        )
+    return [entry for file in files for entry in read_list(file)]
+
+
+def open_dataset(data_root: Path, argument: str = "") -> FileDataset:
+    """Real-IAD, its lists and images in `data_root/realiad`; cut by "sv", "audiojack+switch", "sv+mint"."""
+    words = [word for word in argument.split("+") if word]
+    kind = "sv" if "sv" in words else ""
+    root, advised = find_root(data_root, FACTS, _is_root)
+
+    def listing() -> tuple[LabelledImage, ...]:
+        if root is None:
+            raise DataMissing(dataset.missing_sentence())
+        images = [image for _, image in read_lists(root / LISTS[kind])]
+        return tuple(sorted(images, key=lambda image: image.path))
+
+    facts, cut = only_classes(FACTS, listing, "+".join(word for word in words if word != "sv"))
+    if kind:
+        facts = replace(facts, name=":".join(["realiad", "+".join(["sv", *facts.name.split(":")[1:]])]))
+    dataset = FileDataset(facts, cut, root, advised, locate=_locate, has_images=_has_images)
+    return dataset

@@ -1,0 +1,37 @@
+"""`fewshot_k4`: K good images of every class, none injected."""
+
+from __future__ import annotations
+
+import re
+
+from splits.datasets import Dataset
+from splits.recipes import Overlap
+from splits.recipes._assemble import Chosen, assemble, draw, train_goods
+from splits.split import Split
+
+EXAMPLES = ("fewshot_k1", "fewshot_k2", "fewshot_k4", "fewshot_k8")
+
+
+def build(name: str, dataset: Dataset, seed: int, overlap: Overlap) -> Split | None:
+    """K goods drawn per class and seed; larger K contain the smaller ones of the same seed."""
+    match = re.fullmatch(r"fewshot_k([1-9]\d*)", name)
+    if match is None:
+        return None
+    shots = int(match[1])
+    goods = train_goods(dataset)
+    kept = {}
+    for category, images in goods.items():
+        # The key has no K, and the whole pool is put in order: the first K of one order are nested.
+        kept[category] = draw(images, len(images), "fewshot", dataset.name, seed, category)[:shots]
+    short = sorted(category for category, images in goods.items() if len(images) < shots)
+    notes = (f"fewer than {shots} good images exist, so all are kept: {', '.join(short)}",) if short else ()
+    return assemble(
+        name,
+        dataset,
+        seed,
+        overlap,
+        Chosen(kept, notes=notes),
+        groups={},
+        evidence="own",
+        source="few-shot draw of ltbench",
+    )

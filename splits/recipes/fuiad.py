@@ -1,0 +1,53 @@
+"""`fuiad_nr10`: Real-IAD's own noisy lists, read from the data set's folder and never made up."""
+
+from __future__ import annotations
+
+import re
+
+from splits.datasets import Dataset
+from splits.datasets.files import FileDataset
+from splits.datasets.realiad import read_lists
+from splits.errors import DataMissing, SplitsError
+from splits.recipes import Overlap
+from splits.split import Split
+
+EXAMPLES = ("fuiad_nr00", "fuiad_nr10", "fuiad_nr20", "fuiad_nr40")
+
+
+def build(name: str, dataset: Dataset, seed: int, overlap: Overlap) -> Split | None:
+    """Training and test list of `realiad_jsons_fuiad_0.1`; how the authors drew them is not public.
+
+    Every training entry counts as good for a method; its true label comes from the base lists.
+    """
+    match = re.fullmatch(r"fuiad_nr([0124]0)", name)
+    if match is None:
+        return None
+    if not isinstance(dataset, FileDataset) or dataset.name.partition(":")[0] != "realiad":
+        raise SplitsError(
+            f"split '{name}' exists for Real-IAD alone, not for '{dataset.name}': use 'meds_nr10'"
+        )
+    if dataset.root is None:
+        raise DataMissing(dataset.missing_sentence())
+    base = {image.path: image for image in dataset.images()}
+    categories = {image.category for image in base.values()}
+    entries = read_lists(dataset.root / f"realiad_jsons_fuiad_0.{match[1][0]}")
+    found = [(part, base.get(image.path, image)) for part, image in entries if image.category in categories]
+    train = tuple(image for part, image in found if part == "train")
+    test = [image for part, image in found if part == "test"]
+    notes = []
+    unknown = sum(image.path not in base for _, image in found)
+    if unknown:
+        notes.append(f"{unknown} images are not in the base lists; their labels are the noisy lists' own")
+    if overlap == "none":
+        trained = {image.path for image in train}
+        test = [image for image in test if image.path not in trained]
+    return Split(
+        dataset=dataset.name,
+        recipe=name,
+        seed=seed,
+        train=train,
+        test=tuple(test),
+        evidence="imported",
+        source="Real-IAD's realiad_jsons_fuiad lists, from this machine",
+        notes=tuple(notes),
+    )
