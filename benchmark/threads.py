@@ -15,7 +15,7 @@ def tune_malloc() -> bool:
     """Keep freed memory in the process (glibc); True if done.
 
     By default glibc maps every block over 32 MB anew and returns it when freed: in kernels that allocate such
-    blocks in a loop, the page faults cost more than the arithmetic. Set LTBENCH_NO_MALLOPT=1 to leave it alone.
+    blocks in a loop, the page faults cost more than the arithmetic. LTBENCH_NO_MALLOPT=1 leaves it alone.
     """
     if os.environ.get(OPT_OUT) or platform.libc_ver()[0] != "glibc":
         return False

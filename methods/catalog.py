@@ -85,33 +85,34 @@ def _options(kind: Any) -> tuple[Any, ...]:
 
 
 def _try(value: Any, kind: Any) -> tuple[bool, Any]:
+    """(whether `value` can be a `kind`, as what)."""
     origin = typing.get_origin(kind)
     if origin is typing.Literal:
-        choices = {str(choice): choice for choice in typing.get_args(kind)}
-        return str(value) in choices, choices.get(str(value))
+        return _choose(value, {str(choice): choice for choice in typing.get_args(kind)})
     if kind is types.NoneType:
         return value is None or value == "none", None
+    if kind is bool:
+        return _choose(str(value).lower(), {"true": True, "1": True, "false": False, "0": False})
     if origin is tuple:
         parts = [part for part in value.split(",") if part] if isinstance(value, str) else value
-        if not isinstance(parts, list | tuple):
-            return False, None
         member = typing.get_args(kind)[0]
-        tried = [_try(part, member) for part in parts]
+        tried = [_try(part, member) for part in parts] if isinstance(parts, list | tuple) else [(False, None)]
         return all(ok for ok, _ in tried), tuple(result for _, result in tried)
-    if kind is bool:
-        words = {"true": True, "1": True, "false": False, "0": False}
-        return (
-            (True, value)
-            if isinstance(value, bool)
-            else (str(value).lower() in words, words.get(str(value).lower()))
-        )
+    return _try_plain(value, kind)
+
+
+def _choose(value: Any, choices: dict[str, Any]) -> tuple[bool, Any]:
+    return str(value) in choices, choices.get(str(value))
+
+
+def _try_plain(value: Any, kind: Any) -> tuple[bool, Any]:
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return False, None
     try:
-        # 0.5 is no int, but "3" and 3.0 are.
         result = kind(value)
     except ValueError:
         return False, None
+    # 0.5 is no int, but "3" and 3.0 are.
     return kind is not int or isinstance(value, str) or result == value, result
 
 
