@@ -1,0 +1,106 @@
+"""Numbers and row headers as compact HTML; a site has hundreds of thousands of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from markupsafe import Markup, escape
+
+from reports.entries import Entry
+from reports.numbers import Number
+from reports.writing import number_text, short_digest, spread_text
+from reports.tables import Column
+
+NEEDS = {
+    "class_ids_fit": ("class ids in training", "is told which product each training image shows"),
+    "class_ids_score": ("class ids in test", "is told which product each tested image shows"),
+    "class_names": ("class names", "is told what the products are called"),
+    "auxiliary_masks": ("auxiliary masks", "learned from another, labelled data set with pixel masks"),
+    "support_set": ("support set", "is given a few known-good images per product"),
+}
+"""What a method is told beyond pixels: badge and explanation."""
+_MARKS = {"": "", "best": "b", "second": "u"}
+
+
+class Footnotes:
+    """Collects reasons of empty cells while a table is written; the same reason has one letter."""
+
+    def __init__(self, prefix: str) -> None:
+        self._prefix = prefix
+        self._letters: dict[str, str] = {}
+
+    def __iter__(self) -> Iterator[tuple[str, str, str]]:
+        """(identifier, letter, reason)."""
+        for why, letter in self._letters.items():
+            yield f"{self._prefix}{letter}", letter, why
+
+    def __bool__(self) -> bool:
+        return bool(self._letters)
+
+    def reference(self, why: str) -> Markup:
+        """A raised letter that links to the reason."""
+        letter = self._letters.setdefault(why, _letter(len(self._letters)))
+        return Markup('<sup><a href="#{}{}">{}</a></sup>').format(self._prefix, letter, letter)
+
+
+def number_cell(number: Number, column: Column, notes: Footnotes | None, runs: str = "", spread: bool = True) -> Markup:
+    """A `<td>`: the mean links to `runs`, its spread follows; exact values are in data attributes for scripts."""
+    if number.mean is None:
+        word = "n/a" if number.by_seed else "none"
+        reference = notes.reference(number.why) if notes is not None else ""
+        return Markup('<td class="x" title="{}">{}{}').format(number.why, word, reference)
+    scale = 1.0 if column.unit else 100.0
+    kind = _MARKS[number.mark]
+    opening = f'<td class="{kind}"' if kind else "<td"
+    exact = f' data-v="{scale * number.mean:.3f}"'
+    if len(number.by_seed) > 1:
+        exact += ' data-s="' + " ".join("" if v is None else f"{scale * v:.2f}" for _, v in number.by_seed) + '"'
+    shown = number_text(number, column)
+    inside = f'<a href="{escape(runs)}">{shown}</a>' if runs else shown
+    behind = f"<i>{spread_text(number, column)}</i>" if spread and number.sd is not None else ""
+    # Every part is a number, a constant or escaped above.
+    return Markup(f"{opening}{exact}>{inside}{behind}")
+
+
+def method_cell(entry: Entry, with_facts: bool = True) -> Markup:
+    """A row header: name, variant, and badges of what the method was told."""
+    parts = [Markup('<th scope="row"><a href="methods.html#{}">{}</a>').format(entry.method, entry.title)]
+    if entry.variant:
+        parts.append(Markup(' <span class="variant">{}</span>').format(entry.variant))
+    if with_facts:
+        for need in entry.facts.get("needs", ()):
+            badge, hint = NEEDS.get(need, (need.replace("_", " "), f"needs {need}"))
+            parts.append(Markup(' <span class="badge need" title="{}">{}</span>').format(hint, badge))
+    return Markup("").join(parts)
+
+
+def backbone_cell(entry: Entry) -> Markup:
+    """Backbone and the digest of its weights."""
+    name, digest = entry.facts.get("backbone") or "", entry.facts.get("weights_digest") or ""
+    if not name:
+        return Markup('<td class="t"><span class="faint">no backbone</span>')
+    return Markup('<td class="t">{} <code title="weights {}">{}</code>').format(
+        name, digest or "without digest", short_digest(digest)[:6] or "none"
+    )
+
+
+def seeds_cell(entry: Entry, runs: str) -> Markup:
+    """Finished of asked seeds, with a visible sign where some failed or are missing."""
+    count = f"{len(entry.finished)}/{len(entry.asked)}"
+    if len(entry.finished) == len(entry.asked):
+        return Markup('<td class="n" data-v="{}"><a href="{}">{}</a>').format(len(entry.finished), runs, count)
+    why = "; ".join(entry.holes)
+    kinds = sorted({str(entry.cells[seed].status) for seed in entry.failed}) or ["unfinished"]
+    return Markup('<td class="n" data-v="{}"><a href="{}" title="{}">{} <span class="badge bad">{}</span></a>').format(
+        len(entry.finished), runs, why, count, ", ".join(kinds)
+    )
+
+
+def _letter(position: int) -> str:
+    """a ... z, aa, ab ..."""
+    letters = ""
+    position += 1
+    while position:
+        position, rest = divmod(position - 1, 26)
+        letters = chr(ord("a") + rest) + letters
+    return letters

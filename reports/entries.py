@@ -1,0 +1,143 @@
+"""Rows of a board: one per method and configuration, over the seeds."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from reports.material import Unfinished
+from results.schema import Status
+from results.store import StoredCell, slug
+
+BASELINE = "chance"
+"""Random scores: what a number has to be read against."""
+
+Config = tuple[str, str]
+"""(method, config digest)."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One method in one configuration: a row of a board."""
+
+    method: str
+    config_digest: str
+    cells: Mapping[int, StoredCell]
+    """By seed; failed cells too."""
+    asked: tuple[int, ...]
+    """Seeds that the board's suites ask for, or all seeds of the board where no suite asks."""
+    started: tuple[int, ...] = ()
+    """Seeds that were started and not finished."""
+    variant: str = ""
+    """Fields in which it differs from the other configurations of its method on the board."""
+
+    @property
+    def anchor(self) -> str:
+        """Identifier within a page."""
+        return f"{slug(self.method)}-{self.config_digest[:10]}"
+
+    @property
+    def record(self) -> Mapping[str, Any]:
+        """Record of the first seed: what does not depend on the seed is read from it."""
+        return self.cells[min(self.cells)].record
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """Name, version, fields, needs, card, backbone and weights digest."""
+        facts: Mapping[str, Any] = self.record["method"]
+        return facts
+
+    @property
+    def card(self) -> Mapping[str, Any]:
+        card: Mapping[str, Any] = self.facts.get("card") or {}
+        return card
+
+    @property
+    def title(self) -> str:
+        return str(self.card.get("title") or self.method)
+
+    @property
+    def label(self) -> str:
+        """Title and, where needed, what tells it from the method's other configurations."""
+        return f"{self.title} ({self.variant})" if self.variant else self.title
+
+    @property
+    def finished(self) -> tuple[int, ...]:
+        """Seeds that count: asked for and ended well."""
+        return tuple(seed for seed in self.asked if seed in self.cells and self.cells[seed].status is Status.OK)
+
+    @property
+    def failed(self) -> tuple[int, ...]:
+        return tuple(seed for seed, cell in sorted(self.cells.items()) if cell.status is not Status.OK)
+
+    @property
+    def is_baseline(self) -> bool:
+        return self.method == BASELINE
+
+    @property
+    def is_ranked(self) -> bool:
+        return len(self.finished) == len(self.asked) and not self.is_baseline
+
+    @property
+    def holes(self) -> list[str]:
+        """Why seeds are missing: one sentence each."""
+        told = []
+        for seed in sorted({*self.asked, *self.failed, *self.started} - set(self.finished)):
+            cell = self.cells.get(seed)
+            if cell is not None and cell.status is not Status.OK:
+                error = cell.record.get("error", "")
+                told.append(f"seed {seed} ended with “{cell.status}”" + (f": {error}" if error else ""))
+            elif seed in self.started:
+                told.append(f"seed {seed} was started and not finished")
+            elif cell is None:
+                told.append(f"seed {seed} has not been run")
+        return told
+
+
+def entries(
+    cells: Sequence[StoredCell], asked_by_suites: frozenset[int], started: Sequence[Unfinished]
+) -> list[Entry]:
+    """Entries of a board by title, the baseline last."""
+    by_config: dict[Config, dict[int, StoredCell]] = defaultdict(dict)
+    for cell in cells:
+        same = cell.record["identity"]
+        by_config[same["method"], same["config_digest"]][same["seed"]] = cell
+    asked = asked_by_suites or frozenset(seed for config in by_config.values() for seed in config)
+    variants = _variants({key: config[min(config)].record["method"]["fields"] for key, config in by_config.items()})
+    open_seeds: dict[Config, list[int]] = defaultdict(list)
+    for folder in started:
+        if folder.seed.isdigit():
+            open_seeds[folder.method, folder.config_digest].append(int(folder.seed))
+    found = [
+        Entry(
+            method=method,
+            config_digest=digest,
+            cells=config,
+            asked=tuple(sorted(asked)),
+            started=tuple(open_seeds[slug(method), digest[:10]]),
+            variant=variants[method, digest],
+        )
+        for (method, digest), config in by_config.items()
+    ]
+    return sorted(found, key=lambda entry: (entry.is_baseline, entry.title.casefold(), entry.variant, entry.anchor))
+
+
+def _variants(fields: Mapping[Config, Mapping[str, Any]]) -> dict[Config, str]:
+    """What tells the configurations of one method apart: "coreset_ratio=0.01"; the digest if no field does."""
+    found = dict.fromkeys(fields, "")
+    for method in {method for method, _ in fields}:
+        rivals = {key: settings for key, settings in fields.items() if key[0] == method}
+        if len(rivals) == 1:
+            continue
+        names = sorted({name for settings in rivals.values() for name in settings})
+        differing = [name for name in names if len({repr(s.get(name)) for s in rivals.values()}) > 1]
+        texts = {
+            key: ", ".join(f"{name}={settings[name]}" for name in differing if name in settings)
+            for key, settings in rivals.items()
+        }
+        repeated = Counter(texts.values())
+        for key, text in texts.items():
+            found[key] = text if text and repeated[text] == 1 else f"{text} #{key[1][:6]}".strip()
+    return found

@@ -1,0 +1,116 @@
+"""Tables as CSV, LaTeX (booktabs) and BibTeX."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Iterator
+
+from reports.boards import Board
+from reports.leaderboard import Sheet
+from reports.numbers import Number
+from reports.pages import File
+from reports.tables import Column, Line, Table
+
+LATEX_DECIMALS = 2
+_LATEX = {
+    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "−": "$-$", "±": r"$\pm$", "“": "``", "”": "''", "·": r"$\cdot$",
+}  # fmt: skip
+
+
+def to_csv(table: Table) -> str:
+    """One line per method: mean, standard deviation and number of seeds of every column; scores as fractions.
+
+    An empty mean has its reason in the last column.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    head = ["method", "variant", "title", "config_digest", "backbone", "weights_digest", "needs", "seeds", "asked", "rank"]
+    for column in table.columns:
+        head += [column.key, f"{column.key}.sd"]
+    writer.writerow([*head, "why_empty"])
+    for line in table.lines:
+        writer.writerow(_csv_line(line))
+    return text.getvalue()
+
+
+def _csv_line(line: Line) -> list[object]:
+    entry, facts = line.entry, line.entry.facts
+    cells: list[object] = [
+        entry.method, entry.variant, entry.title, entry.config_digest[:10], facts.get("backbone", ""),
+        (facts.get("weights_digest") or "")[:12], " ".join(facts.get("needs", ())),
+        len(entry.finished), len(entry.asked), line.rank,
+    ]  # fmt: skip
+    for number in line.numbers:
+        cells += ["" if value is None else f"{value:.6g}" for value in (number.mean, number.sd)]
+    return [*cells, "; ".join(dict.fromkeys(number.why for number in line.numbers if number.why))]
+
+
+def to_latex(table: Table) -> str:
+    """A booktabs table; the best are bold, the next underlined, unranked rows follow a rule."""
+    lines = [
+        r"% needs \usepackage{booktabs}",
+        r"\begin{table}",
+        r"\centering",
+        rf"\caption{{{latex(table.caption)}}}",
+        rf"\label{{tab:{re.sub('[^A-Za-z0-9:-]+', '-', table.name)}}}",
+        rf"\begin{{tabular}}{{l{'r' * len(table.columns)}}}",
+        r"\toprule",
+        " & ".join(["Method", *(_latex_title(column) for column in table.columns)]) + r" \\",
+        r"\midrule",
+    ]
+    ranked = [line for line in table.lines if line.entry.is_ranked]
+    others = [line for line in table.lines if not line.entry.is_ranked]
+    lines += [_latex_line(line, table.columns) for line in ranked]
+    if ranked and others:
+        lines.append(r"\midrule")
+    lines += [_latex_line(line, table.columns) for line in others]
+    lines += [r"\bottomrule", r"\end{tabular}", r"\end{table}"]
+    return "\n".join(lines) + "\n"
+
+
+def _latex_title(column: Column) -> str:
+    stem, mark, below = column.title.partition("_")
+    title = f"${stem}_{below}$" if mark and len(stem) == 1 else latex(column.title)
+    return f"{title} ({column.unit})" if column.unit else title
+
+
+def _latex_line(line: Line, columns: Iterable[Column]) -> str:
+    entry = line.entry
+    name = latex(entry.label)
+    if not entry.is_ranked and not entry.is_baseline:
+        name += f" ({len(entry.finished)} of {len(entry.asked)} seeds)"
+    return " & ".join([name, *(_latex_number(n, c) for n, c in zip(line.numbers, columns, strict=True))]) + r" \\"
+
+
+def _latex_number(number: Number, column: Column) -> str:
+    if number.mean is None:
+        return "--"
+    if column.unit:
+        return f"{number.mean:.3g}"
+    text = f"{100 * number.mean:.{LATEX_DECIMALS}f}".replace("-", "$-$")
+    text = {"best": rf"\textbf{{{text}}}", "second": rf"\underline{{{text}}}"}.get(number.mark, text)
+    return text if number.sd is None else rf"{text} {{\scriptsize$\pm${100 * number.sd:.{LATEX_DECIMALS}f}}}"
+
+
+def latex(text: str) -> str:
+    """Text with LaTeX's special characters escaped."""
+    return "".join(_LATEX.get(character, character) for character in text)
+
+
+def bibtex(board: Board) -> str:
+    """Entries of the data set and of every method on the board, each once."""
+    entries = [str(board.dataset_facts.get("citation") or "")]
+    entries += [str(entry.card.get("bibtex") or "") for entry in board.entries]
+    return "\n\n".join(dict.fromkeys(entry.strip() for entry in entries if entry.strip())) + "\n"
+
+
+def table_files(sheet: Sheet) -> Iterator[File]:
+    """Every table of a board as files below data/."""
+    for table in (*sheet.metrics, *sheet.classes, sheet.cost):
+        yield File(f"data/{table.name}.csv", to_csv(table).encode())
+    for table in (*sheet.metrics, *sheet.classes):
+        yield File(f"data/{table.name}.tex", to_latex(table).encode())
+    yield File(f"data/{sheet.board.name}.bib", bibtex(sheet.board).encode())

@@ -1,0 +1,183 @@
+"""The tables of a board: one per metric, one per metric with its categories, one of costs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from reports.boards import ALL, Board
+from reports.entries import Entry
+from reports.numbers import Mark, Number, category_number, gap_number, group_number, number
+from reports.tables import Column, Line, Table, footnotes
+
+GROUP_TITLES = {"tail": "C_t", "head": "C_h", "low": "Low", "high": "High", ALL: "All"}
+GROUP_HINTS = {
+    "tail": "mean over the rare (tail) categories of each seed's split",
+    "head": "mean over the frequent (head) categories of each seed's split",
+    "low": "mean over the categories with few training images",
+    "high": "mean over the categories with many training images",
+    ALL: "mean over all categories",
+}
+TINTS = {"tail": "tail", "low": "tail", "head": "head", "high": "head"}
+_PAIRS = (("tail", "head"), ("low", "high"))
+
+
+@dataclass(frozen=True, eq=False)
+class Sheet:
+    """A board and its tables."""
+
+    board: Board
+    metrics: tuple[Table, ...]
+    """One per metric of the board: groups, all, gap."""
+    classes: tuple[Table, ...]
+    """One per metric: a column per category."""
+    cost: Table
+
+
+def sheet(board: Board) -> Sheet:
+    metrics = tuple(metric_table(board, position) for position in range(len(board.metrics)))
+    classes = tuple(class_table(board, position, table) for position, table in enumerate(metrics))
+    return Sheet(board, metrics, classes, cost_table(board))
+
+
+def metric_table(board: Board, metric: int) -> Table:
+    """Groups, all, and the gap between frequent and rare; best rows first."""
+    facts = board.metrics[metric]
+    groups = [*board.group_names, ALL]
+    columns = [
+        Column(
+            f"{facts.name}.{group}", GROUP_TITLES.get(group, group), facts.title,
+            hint=GROUP_HINTS.get(group, f"mean over the categories of the group {group}"), tint=TINTS.get(group, ""),
+        )
+        for group in groups
+    ]  # fmt: skip
+    pair = next(((low, high) for low, high in _PAIRS if low in groups and high in groups), None)
+    if pair:
+        title = f"{GROUP_TITLES[pair[1]]} − {GROUP_TITLES[pair[0]]}"
+        hint = "what is lost on rare categories; negative: rare ones fare better"
+        columns.append(Column(f"{facts.name}.gap", "Gap", facts.title, hint=f"{title}: {hint}", is_marked=False))
+    rows: list[list[Number]] = []
+    for entry in range(len(board.entries)):
+        numbers = [group_number(board, entry, metric, group) for group in groups]
+        if pair:
+            numbers.append(gap_number(numbers[groups.index(pair[0])], numbers[groups.index(pair[1])]))
+        rows.append(numbers)
+    lines = _marked(board.entries, rows, columns)
+    return Table(
+        name=f"{board.name}--{facts.name}",
+        title=facts.title,
+        caption=f"{facts.title} (%), {board.dataset_title}, split {board.split}: mean and standard deviation over "
+        f"{_seeds(board)}.",
+        columns=columns,
+        lines=_ordered(lines, groups.index(ALL)),
+        footnotes=footnotes(lines),
+    )
+
+
+def class_table(board: Board, metric: int, like: Table) -> Table:
+    """One column per category, large training sets first, methods in the order of the table `like`.
+
+    A category may be rare in one seed and frequent in another.
+    """
+    facts = board.metrics[metric]
+    columns = [Column(f"{facts.name}.{name}", name, facts.title) for name in board.categories]
+    rows = [
+        [category_number(board, entry, metric, category) for category in range(len(board.categories))]
+        for entry in range(len(board.entries))
+    ]
+    by_entry = {line.entry.anchor: line for line in _marked(board.entries, rows, columns)}
+    lines = [by_entry[line.entry.anchor] for line in like.lines]
+    return Table(
+        name=f"{board.name}--{facts.name}--classes",
+        title=facts.title,
+        caption=f"{facts.title} (%) per category, {board.dataset_title}, split {board.split}: mean and standard "
+        f"deviation over {_seeds(board)}.",
+        columns=columns,
+        lines=lines,
+        footnotes=footnotes(lines),
+    )
+
+
+COSTS: tuple[tuple[str, str, str, str], ...] = (
+    ("fit_seconds", "Fit", "s", "seconds to fit, with feature extraction where it was not cached"),
+    ("score_ms_per_image", "Score", "ms", "milliseconds per scored image"),
+    ("peak_rss_mb", "Memory", "MB", "largest resident memory of the process"),
+    ("peak_vram_mb", "GPU", "MB", "largest memory on the accelerator"),
+    ("memory_bank_mb", "Bank", "MB", "size of what the method keeps of the training set"),
+)
+
+
+def cost_table(board: Board) -> Table:
+    """Time and memory; columns that no method reports are left out."""
+    rows = [
+        [_cost(entry, key) for key, _, _, _ in COSTS] for entry in board.entries
+    ]
+    wanted = [i for i in range(len(COSTS)) if any(row[i].mean is not None for row in rows)]
+    columns = [
+        Column(f"cost.{key}", title, "Cost", unit, hint, is_marked=False, higher_is_better=False)
+        for key, title, unit, hint in (COSTS[i] for i in wanted)
+    ]
+    lines = [
+        Line(entry, tuple(row[i] for i in wanted)) for entry, row in zip(board.entries, rows, strict=True)
+    ]
+    return Table(
+        name=f"{board.name}--cost",
+        title="Cost",
+        caption=f"Time and memory, {board.dataset_title}, split {board.split}: mean and standard deviation over "
+        f"{_seeds(board)}; comparable only on one machine.",
+        columns=columns,
+        lines=lines,
+        footnotes=footnotes(lines),
+    )
+
+
+def _cost(entry: Entry, key: str) -> Number:
+    values: list[float] = []
+    for seed in entry.finished:
+        record = entry.cells[seed].record
+        value = {**record.get("figures", {}), **record.get("timing", {})}.get(key)
+        values.append(math.nan if value is None else float(value))
+    return number(entry.finished, values, "not recorded" if values else "; ".join(entry.holes))
+
+
+def _marked(entries: Sequence[Entry], rows: Sequence[Sequence[Number]], columns: Sequence[Column]) -> list[Line]:
+    marks: list[Mapping[int, Mark]] = [
+        _best([row[c] for row in rows], entries) if column.is_marked else {} for c, column in enumerate(columns)
+    ]
+    return [
+        Line(entry, tuple(replace(n, mark=marks[c].get(e, "")) for c, n in enumerate(rows[e])))
+        for e, entry in enumerate(entries)
+    ]
+
+
+def _best(numbers: Sequence[Number], entries: Sequence[Entry]) -> dict[int, Mark]:
+    """The highest mean and the next one, among ranked rows."""
+    ranked = {e: n.mean for e, n in enumerate(numbers) if n.mean is not None and entries[e].is_ranked}
+    levels = sorted(set(ranked.values()), reverse=True)
+    marks: dict[float, Mark] = dict(zip(levels, ("best", "second"), strict=False))
+    return {e: marks[mean] for e, mean in ranked.items() if mean in marks}
+
+
+def _ordered(lines: Sequence[Line], by: int) -> list[Line]:
+    """Ranked rows by their mean, then unranked ones, the baseline last; ranks as text."""
+
+    def place(line: Line) -> tuple[bool, bool, bool, float]:
+        mean = line.numbers[by].mean
+        return line.entry.is_baseline, not line.entry.is_ranked, mean is None, -(mean or 0.0)
+
+    ordered = sorted(lines, key=place)
+    means = [line.numbers[by].mean for line in ordered if line.entry.is_ranked]
+    return [
+        replace(line, rank=str(1 + sum(other is not None and other > mean for other in means)))
+        if line.entry.is_ranked and (mean := line.numbers[by].mean) is not None
+        else line
+        for line in ordered
+    ]
+
+
+def _seeds(board: Board) -> str:
+    asked = board.entries[0].asked
+    if len(asked) == 1:
+        return f"one seed ({asked[0]})"
+    return f"{len(asked)} seeds ({', '.join(str(seed) for seed in asked)})"

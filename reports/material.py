@@ -1,0 +1,118 @@
+"""Everything that a report is made of, read once from a results folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from results.errors import ResultsError
+from results.files import read_json
+from results.schema import METRICS
+from results.store import METRICS_FILE, Store, StoredCell
+
+VALUE_COLUMNS = ("category", "group", "metric", "recipe", "value", "why")
+"""What a table needs of a result row; the rest stands in the cell's record."""
+
+
+@dataclass(frozen=True)
+class Suite:
+    """What a suite asks for: every one of its methods on every one of its splits with every one of its seeds."""
+
+    name: str
+    title: str
+    summary: str
+    dataset: str
+    splits: tuple[str, ...]
+    methods: tuple[str, ...]
+    seeds: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Unfinished:
+    """A cell that was started and not finished, known by its folder alone."""
+
+    dataset: str
+    split: str
+    seed: str
+    method: str
+    config_digest: str
+
+
+@dataclass(frozen=True)
+class Material:
+    """Cells, their values, what was asked for, and what did not finish."""
+
+    root: Path
+    cells: Sequence[StoredCell]
+    values: pd.DataFrame
+    """One row per cell, category and metric: "cell" (position in `cells`) and VALUE_COLUMNS."""
+    suites: Sequence[Suite]
+    unfinished: Sequence[Unfinished]
+
+    def suites_of(self, dataset: str, split: str) -> list[Suite]:
+        return [suite for suite in self.suites if suite.dataset == dataset and split in suite.splits]
+
+
+def read(root: Path) -> Material:
+    """All finished cells below `root`; raises ResultsError where a file is damaged or newer than this program."""
+    store = Store(root)
+    cells = list(store.cells())
+    return Material(
+        root=root,
+        cells=cells,
+        values=_values(cells),
+        suites=list(_suites(root)),
+        unfinished=[_unfinished(folder, root) for folder in store.unfinished()],
+    )
+
+
+def _values(cells: Sequence[StoredCell]) -> pd.DataFrame:
+    fields = [METRICS.field(name) for name in VALUE_COLUMNS]
+    schema = pa.schema([("cell", pa.int32()), *fields])
+    tables = []
+    for position, cell in enumerate(cells):
+        path = cell.folder / METRICS_FILE
+        try:
+            # A reader per file: the dataset reader of pyarrow spends milliseconds on each small file.
+            with pq.ParquetFile(path) as file:
+                columns = file.read(columns=list(VALUE_COLUMNS), use_threads=False)
+        except (OSError, pa.ArrowInvalid) as error:
+            raise ResultsError(
+                f"cannot read '{path}': {error}; run the cell's command again: {cell.record.get('command', '')}"
+            ) from error
+        number = pa.array([position] * len(columns), pa.int32())
+        tables.append(pa.table([number, *(columns[field.name].cast(field.type) for field in fields)], schema=schema))
+    frame: pd.DataFrame = pa.concat_tables([schema.empty_table(), *tables]).to_pandas()
+    return frame
+
+
+def _suites(root: Path) -> Iterator[Suite]:
+    for path in sorted((root / "suites").glob("*.json")):
+        stored: Mapping[str, Any] = read_json(path)
+        try:
+            yield Suite(
+                name=stored["name"],
+                title=stored.get("title") or stored["name"],
+                summary=stored.get("summary", ""),
+                dataset=stored["dataset"],
+                splits=tuple(stored["splits"]),
+                methods=tuple(stored["methods"]),
+                seeds=tuple(stored["seeds"]),
+            )
+        except KeyError as error:
+            raise ResultsError(
+                f"'{path}' has no {error}: expected the name, data set, splits, methods and seeds of a suite; "
+                "run the suite again to rewrite it"
+            ) from error
+
+
+def _unfinished(folder: Path, root: Path) -> Unfinished:
+    dataset, split, seed, method = folder.relative_to(root).parts
+    name, _, digest = method.rpartition("-")
+    return Unfinished(dataset, split, seed.removeprefix("seed"), name, digest)

@@ -1,0 +1,61 @@
+"""What a reader must know before reading a board: what is missing, what stands apart, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from reports.boards import Board
+from reports.entries import BASELINE
+from reports.writing import plural
+
+
+@dataclass(frozen=True)
+class Notice:
+    """A sentence, and what it is about."""
+
+    kind: str
+    """ "bad" for failures and refusals, "" for what is only missing."""
+    text: str
+    items: tuple[str, ...] = ()
+
+
+def notices(board: Board) -> list[Notice]:
+    """Failures and refusals first."""
+    return [*_failures(board), *_apart(board), *_missing(board)]
+
+
+def _failures(board: Board) -> Iterator[Notice]:
+    failed = [
+        f"{entry.label}, seed {seed}: {entry.cells[seed].record.get('error') or entry.cells[seed].status}"
+        for entry in board.entries
+        for seed in entry.failed
+    ]
+    if failed:
+        yield Notice("bad", f"{plural(len(failed), 'run')} failed; their methods are not ranked.", tuple(failed))
+
+
+def _apart(board: Board) -> Iterator[Notice]:
+    odd = [
+        f"{one.cell.record['method'].get('card', {}).get('title') or one.cell.record['identity']['method']}, "
+        f"seed {one.cell.record['identity']['seed']}: {one.why}"
+        for one in board.odd
+    ]
+    if odd:
+        yield Notice("bad", f"{plural(len(odd), 'run')} of another protocol cannot stand in these tables.", tuple(odd))
+
+
+def _missing(board: Board) -> Iterator[Notice]:
+    started = [
+        f"{entry.label}, seed {seed}" for entry in board.entries for seed in entry.started if seed not in entry.cells
+    ]
+    started += [f"{cell.method} #{cell.config_digest[:6]}, seed {cell.seed}" for cell in board.started]
+    if started:
+        yield Notice("", f"{plural(len(started), 'run')} started and not finished.", tuple(started))
+    known = {entry.method for entry in board.entries}
+    never = sorted({method for suite in board.suites for method in suite.methods} - known - {c.method for c in board.started})
+    if never:
+        yield Notice("", f"Asked for by the suite and not run: {', '.join(never)}.")
+    if BASELINE not in known:
+        command = f"ltbench run --method {BASELINE} --dataset {board.dataset} --split {board.split}"
+        yield Notice("", f"Random scores are missing on this board; “{command}” adds them.")

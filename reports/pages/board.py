@@ -1,0 +1,136 @@
+"""The leaderboard of a data set and split: methods by metric and group, with the protocol they share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from markupsafe import Markup
+
+from reports.boards import Board
+from reports.cells import Footnotes, backbone_cell, method_cell, number_cell, seeds_cell
+from reports.entries import BASELINE, Entry
+from reports.export import table_files
+from reports.histogram import histogram
+from reports.leaderboard import Sheet
+from reports.notices import notices
+from reports.pages import File, Page
+from reports.writing import plural, short_digest
+from reports.site import Site
+
+
+@dataclass(frozen=True)
+class Row:
+    """A method's line as HTML fragments."""
+
+    entry: Entry
+    rank: str
+    kind: str
+    command: str
+    method: Markup
+    seeds: Markup
+    backbone: Markup
+    cells: Markup
+
+
+def build_board(site: Site, sheet: Sheet) -> Iterable[File]:
+    """The page, and each of its tables as CSV and LaTeX."""
+    board = sheet.board
+    runs = f"{board.name}.runs.html"
+    notes = Footnotes("note-")
+    yield site.page(
+        PAGE.file(board.name),
+        "board",
+        PAGE,
+        sheet,
+        lede=lede(board),
+        best_meaning="highest mean among ranked methods",
+        runs=runs,
+        tables=[*sheet.metrics, sheet.cost],
+        first=sheet.metrics[0],
+        rows=list(_rows(sheet, runs, notes)),
+        notes=notes,
+        notices=notices(board),
+        histogram=histogram(board),
+        protocol=list(protocol(board)),
+        figures=Markup(""),
+    )
+    yield from table_files(sheet)
+
+
+def _rows(sheet: Sheet, runs: str, notes: Footnotes) -> Iterator[Row]:
+    tables = [*sheet.metrics, sheet.cost]
+    by_entry = [{line.entry.anchor: line for line in table.lines} for table in tables]
+    for line in sheet.metrics[0].lines:
+        entry = line.entry
+        href = f"{runs}#{entry.anchor}"
+        cells = [
+            number_cell(number, column, notes, href)
+            for table, lines in zip(tables, by_entry, strict=True)
+            for number, column in zip(lines[entry.anchor].numbers, table.columns, strict=True)
+        ]
+        yield Row(
+            entry=entry,
+            rank=line.rank,
+            kind="baseline" if entry.is_baseline else "" if entry.is_ranked else "unranked",
+            command=_command(entry),
+            method=method_cell(entry),
+            seeds=seeds_cell(entry, href),
+            backbone=backbone_cell(entry),
+            cells=Markup("").join(cells),
+        )
+
+
+def _command(entry: Entry) -> str:
+    """The command of the first seed's cell, with the seed left open for the page's script."""
+    seed = min(entry.cells)
+    command = str(entry.cells[seed].record.get("command", ""))
+    return command.replace(f"--seed {seed}", "--seed {seed}")
+
+
+def lede(board: Board) -> str:
+    """One sentence of what is trained and judged."""
+    split = board.splits[board.seeds[0]]
+    rows = split["categories"]
+    good = sum(row["n_train_good"] for row in rows)
+    bad = sum(row["n_train_defects"] for row in rows)
+    tested = sum(row["n_test_good"] + row["n_test_defects"] for row in rows)
+    groups = " and ".join(f"{len(split['groups'][name])} {name}" for name in board.group_names if name in split["groups"])
+    share = f"{100 * bad / (good + bad):.1f} %" if good + bad else "0 %"
+    return (
+        f"{plural(len(rows), 'category', 'categories')}{f' ({groups})' if groups else ''}. Each method learns from "
+        f"{good + bad:,} unlabelled images, {bad:,} of them defective ({share}), and is judged on {tested:,}; "
+        f"figures of seed {board.seeds[0]}."
+    )
+
+
+def protocol(board: Board) -> Iterator[tuple[str, Any]]:
+    """What all numbers of the board share."""
+    policy = {"paper": "injected defects stay in the test set", "none": "injected defects leave the test set"}
+    yield "Injected defects also tested", _by_seed(board, lambda split: f"{split['overlap']:,}")
+    yield "Overlap policy", f"{board.overlap_policy}: {policy.get(board.overlap_policy, 'see the record')}"
+    yield "Split digest", _by_seed(board, lambda split: short_digest(split["digest"]), code=True)
+    yield "Split list", _by_seed(board, lambda split: f"{split['evidence']}; {split['source'] or 'no source'}")
+    for note in sorted({note for split in board.splits.values() for note in split.get("notes", [])}):
+        yield "Note", note
+    yield "Evaluation view", Markup("<code>{}</code>").format(board.view)
+    facts = board.dataset_facts
+    yield "Data digest", Markup("<code>{}</code>").format(short_digest(str(facts.get("digest", ""))))
+    yield "Data licence", facts.get("licence") or "not recorded"
+    yield "Seeds asked for", ", ".join(str(seed) for seed in board.entries[0].asked)
+    if board.suites:
+        yield "Suites", ", ".join(suite.title for suite in board.suites)
+    if not any(entry.method == BASELINE for entry in board.entries):
+        yield "Baseline", "random scores have not been run"
+
+
+def _by_seed(board: Board, tell: Any, code: bool = False) -> Markup:
+    told = {seed: tell(split) for seed, split in sorted(board.splits.items())}
+    form = "<code>{}</code>" if code else "{}"
+    if len(set(told.values())) == 1:
+        return Markup(form).format(next(iter(told.values())))
+    return Markup("; ").join(Markup("seed {}: " + form).format(seed, text) for seed, text in told.items())
+
+
+PAGE = Page("board", "Leaderboard", 10, build_board=build_board)

@@ -1,0 +1,80 @@
+"""Everything that is shown, as files: parquet and CSV of all numbers, CSV, LaTeX and BibTeX of each table."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from reports.export import bibtex
+from reports.leaderboard import Sheet
+from reports.pages import File, Page
+from reports.site import Site
+from results.store import StoredCell
+
+
+def build(site: Site) -> Iterable[File]:
+    tables = [("summary", _summary(site.sheets)), ("runs", _runs(site.material.cells))]
+    for name, frame in tables:
+        yield File(f"data/{name}.parquet", _parquet(frame))
+    text = tables[0][1].to_csv(index=False, float_format="%.6g")
+    yield File("data/summary.csv", text.encode())
+    entries = "\n".join(bibtex(sheet.board) for sheet in site.sheets)
+    unique = dict.fromkeys(entry.strip() for entry in entries.split("\n\n") if entry.strip())
+    yield File("data/all.bib", ("\n\n".join(unique) + "\n").encode())
+    yield site.page("data.html", "data", PAGE, tables=[(name, len(frame)) for name, frame in tables])
+
+
+def _summary(sheets: Iterable[Sheet]) -> pd.DataFrame:
+    return pd.DataFrame(list(_summary_rows(sheets)), columns=list(SUMMARY_COLUMNS))
+
+
+SUMMARY_COLUMNS = (
+    "dataset", "split", "overlap_policy", "method", "config_digest", "metric", "group", "category", "mean", "sd",
+    "seeds", "asked", "why",
+)  # fmt: skip
+"""Scores are fractions; `category` is set where `group` is empty."""
+
+
+def _summary_rows(sheets: Iterable[Sheet]) -> Iterator[tuple[Any, ...]]:
+    for sheet in sheets:
+        board = sheet.board
+        for tables, of_category in ((sheet.metrics, False), (sheet.classes, True)):
+            for table in tables:
+                for line in table.lines:
+                    for number, column in zip(line.numbers, table.columns, strict=True):
+                        metric, _, name = column.key.partition(".")
+                        yield (
+                            board.dataset, board.split, board.overlap_policy, line.entry.method,
+                            line.entry.config_digest, metric, "" if of_category else name, name if of_category else "",
+                            number.mean, number.sd, len(line.entry.finished), len(line.entry.asked), number.why,
+                        )  # fmt: skip
+
+
+def _runs(cells: Iterable[StoredCell]) -> pd.DataFrame:
+    """One line per run with its whole record as JSON."""
+    rows = [
+        {**{key: cell.record["identity"].get(key) for key in ("dataset", "split", "seed", "method", "config_digest")},
+         "status": cell.record["status"], "record": json.dumps(cell.record, sort_keys=True)}
+        for cell in cells
+    ]  # fmt: skip
+    columns = ["dataset", "split", "seed", "method", "config_digest", "status", "record"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _parquet(frame: pd.DataFrame) -> bytes:
+    table = pa.Table.from_pandas(frame, preserve_index=False)
+    # Means are printed with at most five digits: float32 keeps seven.
+    fields = [pa.field(f.name, pa.float32()) if pa.types.is_float64(f.type) else f for f in table.schema]
+    table = table.cast(pa.schema(fields)).replace_schema_metadata(None)
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer, compression="zstd", compression_level=9)
+    return buffer.getvalue()
+
+
+PAGE = Page("data", "Data", 2, build=build)

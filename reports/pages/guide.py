@@ -1,0 +1,15 @@
+"""How to read the tables, and what the numbers do not say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from reports.pages import File, Page
+from reports.site import Site
+
+
+def build(site: Site) -> Iterable[File]:
+    yield site.page("guide.html", "guide", PAGE)
+
+
+PAGE = Page("guide", "How to read", 3, build=build)

@@ -1,0 +1,137 @@
+"""The first page: every board, its best methods, and all methods across all boards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from reports.boards import ALL
+from reports.entries import Entry
+from reports.leaderboard import GROUP_TITLES, Sheet
+from reports.material import Material, Suite
+from reports.numbers import Number
+from reports.pages import File, Page
+from reports.site import Site
+from reports.tables import Column, Table
+from results.schema import Status
+
+
+@dataclass(frozen=True)
+class Leader:
+    """The best of a column: names, the number, and what column."""
+
+    names: tuple[str, ...]
+    number: Number
+    column: Column
+
+
+@dataclass(frozen=True)
+class Overview:
+    """A line of the list of boards."""
+
+    sheet: Sheet
+    ranked: int
+    shown: int
+    failed: int
+    leaders: tuple[Leader | None, ...]
+    """Of the main metric: rare group if there is one, and all."""
+
+
+@dataclass(frozen=True)
+class SuiteProgress:
+    """How much of what a suite asks for is there."""
+
+    suite: Suite
+    done: int
+    asked: int
+
+
+@dataclass(frozen=True)
+class Across:
+    """Methods by boards for one group of the main metric."""
+
+    title: str
+    group: str
+    rows: tuple[tuple[Entry, tuple[tuple[Number, Column, str] | None, ...]], ...]
+
+
+def build(site: Site) -> Iterable[File]:
+    """index.html; without a result, what to run."""
+    yield site.page(
+        "index.html",
+        "index" if site.sheets else "empty",
+        PAGE,
+        overviews=[_overview(one) for one in site.sheets],
+        suites=list(_progress(site.material)),
+        across=list(_across(site.sheets)),
+        cells=len(site.material.cells),
+    )
+
+
+def _overview(sheet: Sheet) -> Overview:
+    entries = sheet.board.entries
+    return Overview(
+        sheet=sheet,
+        ranked=sum(entry.is_ranked for entry in entries),
+        shown=len(entries),
+        failed=sum(len(entry.failed) for entry in entries),
+        leaders=tuple(_leader(sheet.metrics[0], group) for group in _groups(sheet)),
+    )
+
+
+def _groups(sheet: Sheet) -> tuple[str, str]:
+    """The rare group, "" if the split has none, and all."""
+    rare = next((name for name in sheet.board.group_names if name in ("tail", "low")), "")
+    return rare, ALL
+
+
+def _leader(table: Table, group: str) -> Leader | None:
+    for position, column in enumerate(table.columns):
+        if column.key.endswith(f".{group}"):
+            best = [line for line in table.lines if line.numbers[position].mark == "best"]
+            best.sort(key=lambda line: -(line.numbers[position].mean or 0.0))
+            if best:
+                return Leader(tuple(line.entry.label for line in best), best[0].numbers[position], column)
+    return None
+
+
+def _progress(material: Material) -> Iterator[SuiteProgress]:
+    done = {
+        (same["dataset"], same["split"], same["method"], same["seed"])
+        for cell in material.cells
+        if cell.status is Status.OK
+        for same in [cell.record["identity"]]
+    }
+    for suite in material.suites:
+        asked = {
+            (suite.dataset, split, method, seed)
+            for split in suite.splits
+            for method in suite.methods
+            for seed in suite.seeds
+        }
+        yield SuiteProgress(suite, len(asked & done), len(asked))
+
+
+def _across(sheets: Sequence[Sheet]) -> Iterator[Across]:
+    """Only where there is something to compare: at least two boards."""
+    if len(sheets) < 2:
+        return
+    titles = {ALL: "All categories", "rare": f"Rare categories ({GROUP_TITLES['tail']} or {GROUP_TITLES['low']})"}
+    for which, title in titles.items():
+        entries: dict[tuple[str, str], Entry] = {}
+        found: dict[tuple[str, str], list[tuple[Number, Column, str] | None]] = {}
+        for place, sheet in enumerate(sheets):
+            group = ALL if which == ALL else _groups(sheet)[0]
+            table = sheet.metrics[0]
+            position = next((i for i, c in enumerate(table.columns) if group and c.key.endswith(f".{group}")), None)
+            for line in table.lines:
+                key = (line.entry.method, line.entry.config_digest)
+                entries.setdefault(key, line.entry)
+                row = found.setdefault(key, [None] * len(sheets))
+                if position is not None:
+                    row[place] = (line.numbers[position], table.columns[position], sheet.board.name)
+        order = sorted(found, key=lambda key: (entries[key].is_baseline, entries[key].label.casefold()))
+        yield Across(title, which, tuple((entries[key], tuple(found[key])) for key in order))
+
+
+PAGE = Page("index", "Boards", 0, build=build)

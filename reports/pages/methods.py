@@ -1,0 +1,49 @@
+"""Cards of all methods: what they do, where they come from, how ours differs, and with which parameters they ran."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from reports.cells import NEEDS
+from reports.entries import Entry
+from reports.pages import File, Page
+from reports.writing import settings
+from reports.site import Site
+
+
+@dataclass
+class MethodCard:
+    """A method over all boards."""
+
+    name: str
+    card: Mapping[str, Any]
+    needs: list[tuple[str, str]]
+    configurations: dict[str, Configuration] = field(default_factory=dict)
+
+
+@dataclass
+class Configuration:
+    """Parameters of a method and where they ran."""
+
+    entry: Entry
+    fields: str
+    boards: list[str] = field(default_factory=list)
+
+
+def build(site: Site) -> Iterable[File]:
+    cards: dict[str, MethodCard] = {}
+    for sheet in site.sheets:
+        for entry in sheet.board.entries:
+            needs = [NEEDS.get(need, (need, "")) for need in entry.facts.get("needs", ())]
+            card = cards.setdefault(entry.method, MethodCard(entry.method, entry.card, needs))
+            configuration = card.configurations.setdefault(
+                entry.config_digest, Configuration(entry, settings(dict(entry.facts.get("fields", {}))))
+            )
+            configuration.boards.append(sheet.board.name)
+    ordered = sorted(cards.values(), key=lambda card: str(card.card.get("title") or card.name).casefold())
+    yield site.page("methods.html", "methods", PAGE, cards=ordered)
+
+
+PAGE = Page("methods", "Methods", 1, build=build)

@@ -1,0 +1,161 @@
+"""The static site: every page from a results folder, readable from a file, a zip or a web server."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from reports import boards as board_model
+from reports import material as material_model
+from reports.leaderboard import Sheet, sheet
+from reports.pages import File, Page, pages
+from reports.render import STATIC, Renderer
+from results.errors import ResultsError
+
+DEFAULT_TITLE = "Long-tail anomaly detection benchmark"
+MARKER = ".ltbench-site"
+"""Lies in every folder that `build_site` made, so that no other folder is ever emptied."""
+
+Progress = Callable[[str, int, int], None]
+"""Called with (what is built, number done, number of all)."""
+
+
+@dataclass(frozen=True)
+class SiteReport:
+    """What was built."""
+
+    pages: int
+    """HTML files."""
+    bytes: int
+    """Of all files."""
+    warnings: tuple[str, ...]
+    """What a reader will not find, one sentence each."""
+
+
+@dataclass(frozen=True, eq=False)
+class Site:
+    """What pages are built from."""
+
+    title: str
+    material: material_model.Material
+    sheets: Sequence[Sheet]
+    renderer: Renderer
+    pages: Sequence[Page]
+    built: str
+    """Day of the newest result: building twice gives the same bytes."""
+    version: str
+    warnings: list[str] = field(default_factory=list)
+
+    @cached_property
+    def site_pages(self) -> list[Page]:
+        return [page for page in self.pages if page.build is not None]
+
+    def board_pages(self, sheet: Sheet) -> list[Page]:
+        """Pages of a board that have something to show."""
+        return [page for page in self.pages if page.build_board is not None and page.is_wanted(self, sheet)]
+
+    def page(self, path: str, template: str, current: Page, sheet: Sheet | None = None, **values: object) -> File:
+        """A rendered page; `template` finds the site, its page and its board by these names."""
+        html = self.renderer.render(
+            template,
+            site=self,
+            page=current,
+            sheet=sheet,
+            board=sheet.board if sheet else None,
+            board_pages=self.board_pages(sheet) if sheet else (),
+            **values,
+        )
+        return File(path, html.encode())
+
+
+def build_site(
+    results_root: Path, out: Path, *, title: str | None = None, progress: Progress | None = None
+) -> SiteReport:
+    """Write the site of all results below `results_root` into `out`, whose earlier site is replaced.
+
+    Raises ResultsError where results are damaged, or where `out` holds files that are no site.
+    """
+    site = _site(results_root, title or DEFAULT_TITLE)
+    _empty(out)
+    steps: list[tuple[str, Callable[[], object]]] = []
+    written: list[int] = []
+    html = 0
+
+    def write(file: File) -> None:
+        nonlocal html
+        path = out / file.path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(file.content)
+        written.append(len(file.content))
+        html += path.suffix == ".html"
+
+    for name in STATIC:
+        write(File(f"static/{name}", (Path(__file__).parent / "static" / name).read_bytes()))
+    for page in site.pages:
+        if page.build is not None:
+            steps.append((page.title, _writes(page.build, site, write=write)))
+        for one in site.sheets:
+            if page.build_board is not None and page.is_wanted(site, one):
+                steps.append((f"{one.board.name} {page.title}", _writes(page.build_board, site, one, write=write)))
+    for number, (what, step) in enumerate(steps):
+        if progress is not None:
+            progress(what, number, len(steps))
+        step()
+    if progress is not None:
+        progress("", len(steps), len(steps))
+    return SiteReport(pages=html, bytes=sum(written), warnings=tuple(site.warnings))
+
+
+def _writes(build: Callable[..., object], *arguments: object, write: Callable[[File], None]) -> Callable[[], None]:
+    def step() -> None:
+        for file in build(*arguments):  # type: ignore[attr-defined]
+            write(file)
+
+    return step
+
+
+def _site(results_root: Path, title: str) -> Site:
+    found = material_model.read(results_root)
+    sheets = [sheet(board) for board in board_model.boards(found)]
+    started = [str(cell.record.get("timing", {}).get("started_at") or "")[:10] for cell in found.cells]
+    try:
+        program = version("ltbench")
+    except PackageNotFoundError:
+        program = ""
+    return Site(
+        title=title,
+        material=found,
+        sheets=sheets,
+        renderer=Renderer(),
+        pages=pages(),
+        built=max(started, default=""),
+        version=program,
+        warnings=[
+            f"'{odd.cell.folder}' stands apart from the tables of {one.board.name}: {odd.why}"
+            for one in sheets
+            for odd in one.board.odd
+        ],
+    )
+
+
+def _empty(out: Path) -> None:
+    """Remove the site that lies in `out`; refuse a folder that holds anything else."""
+    if out.exists() and any(out.iterdir()) and not (out / MARKER).exists():
+        raise ResultsError(
+            f"'{out}' holds files that no report made: choose an empty or new folder with --out, "
+            "or empty this one"
+        )
+    try:
+        if out.exists():
+            shutil.rmtree(out)
+        out.mkdir(parents=True)
+        (out / MARKER).write_text(f"made {datetime.now(UTC):%Y-%m-%d} by ltbench report; replaced by its next run\n")
+    except OSError as error:
+        raise ResultsError(
+            f"cannot write '{out}' ({error.strerror or error}): choose a folder with write permission with --out"
+        ) from error

@@ -1,0 +1,63 @@
+"""A table as data: what HTML, CSV and LaTeX are all made from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from reports.entries import Entry
+from reports.numbers import Number
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of numbers."""
+
+    key: str
+    """Unique in its table: "image_auroc.tail"."""
+    title: str
+    """Plain text: "C_t"; a "_x" at its end is a subscript."""
+    span: str = ""
+    """Title of the header above it: "Image AUROC"."""
+    unit: str = ""
+    """"" = a score, kept as a fraction and printed times 100; else "s", "ms", "MB"."""
+    hint: str = ""
+    is_marked: bool = True
+    """True where the best is marked and shades tell the level."""
+    higher_is_better: bool = True
+    tint: str = ""
+    """ "tail" or "head": the colour of the group in charts and headers."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """One row: a method and its numbers."""
+
+    entry: Entry
+    numbers: tuple[Number, ...]
+    rank: str = ""
+    """ "" where the row is not ranked."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Numbers of one board."""
+
+    name: str
+    """As in file names: "mvtec--pareto--image_auroc"."""
+    title: str
+    caption: str
+    columns: Sequence[Column]
+    lines: Sequence[Line]
+    footnotes: Sequence[str] = ()
+    """Reasons of empty cells, in the order of their letters."""
+
+    def footnote(self, why: str) -> str:
+        """Letter of a reason: "a"."""
+        position = self.footnotes.index(why)
+        return chr(ord("a") + position) if position < 26 else f"a{position}"
+
+
+def footnotes(lines: Sequence[Line]) -> tuple[str, ...]:
+    """Every reason once, in order of appearance."""
+    return tuple(dict.fromkeys(number.why for line in lines for number in line.numbers if number.why))

@@ -1,0 +1,60 @@
+"""How numbers, digests and counts are written for people."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from markupsafe import Markup, escape
+
+from reports.numbers import Number
+from reports.tables import Column
+
+DECIMALS = 1
+"""Of a score in percent on the pages; files have more."""
+
+
+def number_text(number: Number, column: Column) -> str:
+    """The mean as shown: "87.3", in a unit's own magnitude for costs."""
+    if number.mean is None:
+        return ""
+    if column.unit:
+        return amount(number.mean)
+    text = f"{100 * number.mean:.{DECIMALS}f}"
+    return text.replace("-", "−")
+
+
+def spread_text(number: Number, column: Column) -> str:
+    """The standard deviation as shown: "1.2"; "" where there is none."""
+    if number.sd is None:
+        return ""
+    return amount(number.sd) if column.unit else f"{100 * number.sd:.{DECIMALS}f}"
+
+
+def amount(value: float) -> str:
+    """Three significant digits without an exponent: "0.0123", "4.57", "912", "12 345"."""
+    if value == 0 or not math.isfinite(value):
+        return f"{value:g}"
+    digits = max(0, 2 - math.floor(math.log10(abs(value))))
+    return f"{value:,.{min(digits, 4)}f}".replace(",", "\u202f")
+
+
+def subscript(title: str) -> Markup:
+    """ "C_t" with its t below the line."""
+    stem, mark, below = title.partition("_")
+    return Markup("{}<sub>{}</sub>").format(stem, below) if mark and len(stem) == 1 else escape(title)
+
+
+def short_digest(digest: str) -> str:
+    return digest[:10]
+
+
+def plural(count: int, noun: str, nouns: str = "") -> str:
+    """ "1 seed", "3 seeds"."""
+    return f"{count:,} {noun if count == 1 else nouns or noun + 's'}"
+
+
+def settings(fields: Mapping[str, Any]) -> str:
+    """Hyper-parameters in one line."""
+    return ", ".join(f"{name}={value}" for name, value in sorted(fields.items()))
