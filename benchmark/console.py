@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import (
@@ -19,8 +20,10 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from results.schema import Status
-from results.store import StoredCell
+from results.status import Status
+
+if TYPE_CHECKING:
+    from results.store import StoredCell
 
 # Progress and words for people go to stderr; stdout carries data alone.
 console = Console(stderr=True, highlight=False)

@@ -19,7 +19,8 @@ from benchmark.evaluate import check_prediction, evaluate, metric_facts
 from benchmark.settings import Settings
 from methods import catalog
 from methods.base import Context, Method, Prediction, Progress, no_progress
-from results.schema import METRICS, SCORES, Status, table
+from results.schema import METRICS, SCORES, table
+from results.status import Status
 from results.store import MAPS_FILE, METRICS_FILE, SCORES_FILE, CellWriter, Store, StoredCell
 from splits.datasets import Dataset, open_dataset
 from splits.images import ImageSet, LabelledImage

@@ -1,4 +1,4 @@
-"""From patch score grids to anomaly maps: upsampling and Gaussian smoothing as one pair of matrix products."""
+"""From patch score grids to anomaly maps: upsampling and Gaussian smoothing as two matrix products."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ TRUNCATE = 4.0
 def anomaly_maps(grids: Floats, size: int, sigma: float = 4.0, upsample: Upsampling = "bilinear") -> Floats:
     """(N, h, w) patch scores -> float32 (N, size, size) maps; `sigma` in pixels of the map, 0 = no smoothing.
 
-    Both steps are linear and separable, so a map is A X B^T with fixed A and B: about 0.1 ms per 256 x 256 map.
-    Equal to bilinear interpolation (align_corners=False) followed by scipy's `gaussian_filter` (mode "reflect")
-    within 1e-6 of the range of the scores.
+    Both steps are linear and separable, so a map is A X B^T with fixed A and B: 0.1 ms per 256 x 256 map.
+    Equal to bilinear interpolation (align_corners=False) followed by scipy's `gaussian_filter` (mode
+    "reflect") within 1e-6 of the range of the scores.
     """
     grids = np.asarray(grids, dtype=np.float32)
     rows = smoothing_upsampler(grids.shape[1], size, sigma, upsample)
@@ -32,7 +32,7 @@ def anomaly_maps(grids: Floats, size: int, sigma: float = 4.0, upsample: Upsampl
 
 @lru_cache(maxsize=64)
 def smoothing_upsampler(cells: int, size: int, sigma: float, upsample: Upsampling) -> Floats:
-    """(size, cells) matrix G U: U upsamples a line of `cells` values to `size`, G smooths it; made in float64."""
+    """(size, cells) matrix G U: U upsamples a line of `cells` values, G smooths it; made in float64."""
     matrix = upsampler(cells, size, upsample)
     if sigma > 0:
         matrix = ndimage.gaussian_filter1d(matrix, sigma, axis=0, mode="reflect", truncate=TRUNCATE)

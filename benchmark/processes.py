@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.worker import Advanced, Ended, work
-from results.schema import Status
+from results.status import Status
 
 LOG_HEAD_BYTES = 1 << 20
 """A log keeps its first mebibyte and its last 64 KiB: a method that prints gigabytes fills no disk."""

@@ -14,7 +14,8 @@ from benchmark.metrics import Value
 from methods import catalog
 from methods.base import Prediction
 from results.environment import environment
-from results.schema import SCHEMA_VERSION, Status
+from results.schema import SCHEMA_VERSION
+from results.status import Status
 from splits.datasets import Dataset
 from splits.split import Split
 

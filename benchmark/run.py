@@ -13,7 +13,7 @@ from benchmark.embed import embed
 from benchmark.engines import Options, Watcher
 from benchmark.execute import Prepared, Resolver
 from benchmark.settings import Settings
-from results.schema import Status
+from results.status import Status
 from results.store import Store, StoredCell
 
 Retry = Literal["failed", "none"]

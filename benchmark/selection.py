@@ -6,9 +6,12 @@ import difflib
 import fnmatch
 import re
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from benchmark.errors import UsageError
-from methods.base import View
+
+if TYPE_CHECKING:
+    from methods.base import View
 
 
 def select_names(text: str, known: Sequence[str], kind: str, *, open_ended: bool = False) -> list[str]:
@@ -59,6 +62,8 @@ def parse_fields(settings: Iterable[str]) -> dict[str, str]:
 
 def parse_view(text: str) -> View:
     """A view from "256/224": shorter side resized to 256, centre 224 judged."""
+    from methods.base import View
+
     match = re.fullmatch(r"(\d+)/(\d+)", text)
     if match is None or not 0 < int(match[2]) <= int(match[1]):
         raise UsageError(f"'{text}' is no view: expected RESIZE/CROP with CROP not larger, e.g. 256/224")

@@ -15,7 +15,7 @@ from typing import Any
 
 from benchmark.settings import Settings
 from benchmark.threads import tune_malloc
-from results.schema import Status
+from results.status import Status
 
 REPORT_EVERY_SECONDS = 0.2
 

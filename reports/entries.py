@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from reports.material import Unfinished
-from results.schema import Status
+from results.status import Status
 from results.store import StoredCell, slug
 
 BASELINE = "chance"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from enum import StrEnum
 from typing import Any
 
 import pyarrow as pa
@@ -12,17 +11,6 @@ from results.errors import ResultsError
 
 SCHEMA_VERSION = 1
 """Raised when a column changes its meaning; older files stay readable (see tests/golden_results)."""
-
-
-class Status(StrEnum):
-    """How a cell ended."""
-
-    OK = "ok"
-    ERROR = "error"
-    TIMEOUT = "timeout"
-    OUT_OF_MEMORY = "oom"
-    KILLED = "killed"
-    UNFINISHED = "started, not finished"
 
 
 METRICS = pa.schema(

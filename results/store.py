@@ -18,7 +18,8 @@ import pyarrow.parquet as pq
 
 from results.errors import ResultsError
 from results.files import file_digest, read_json, write_atomically, write_json
-from results.schema import METRICS, SCHEMA_VERSION, SCORES, Status
+from results.schema import METRICS, SCHEMA_VERSION, SCORES
+from results.status import Status
 
 RECORD = "cell.json"
 STARTED = "started.json"

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw
 
-from results.schema import METRICS, SCHEMA_VERSION, SCORES, Status, table
+from results.schema import METRICS, SCHEMA_VERSION, SCORES, table
+from results.status import Status
 from results.store import METRICS_FILE, SCORES_FILE, CellWriter, Store, slug
 
 CATEGORIES = ("bolt", "button", "cable", "cap", "capsule", "fabric", "gear", "granite", "leather", "mesh", "pcb", "wood")

@@ -12,7 +12,7 @@ import pytest
 
 from benchmark.processes import LOG_HEAD_BYTES, LOG_TAIL_BYTES, Child, Processes
 from benchmark.worker import Ended
-from results.schema import Status
+from results.status import Status
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from benchmark.console import console, failure_table
 
 def status(results: options.ResultsOption = None, as_json: options.JsonOption = False) -> None:
     """Count cells by data set, split, method and status; list failures."""
-    from results.schema import Status
+    from results.status import Status
     from results.store import Store
 
     store = Store(options.settings(results=results).results)

@@ -11,7 +11,7 @@ from typing import Protocol
 from benchmark.errors import UsageError
 from benchmark.execute import Prepared
 from benchmark.settings import Settings
-from results.schema import Status
+from results.status import Status
 from results.store import StoredCell
 
 

@@ -12,7 +12,7 @@ from benchmark.execute import Prepared, store_failure
 from benchmark.processes import Child, Processes
 from benchmark.settings import Settings
 from benchmark.worker import run_cell
-from results.schema import Status
+from results.status import Status
 from results.store import LOG_FILE, Store, StoredCell
 
 LOOK_EVERY_SECONDS = 0.05

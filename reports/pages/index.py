@@ -13,7 +13,7 @@ from reports.numbers import Number
 from reports.pages import File, Page
 from reports.site import Site
 from reports.tables import Column, Table
-from results.schema import Status
+from results.status import Status
 
 
 @dataclass(frozen=True)

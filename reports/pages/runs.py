@@ -12,7 +12,7 @@ from reports.leaderboard import Sheet
 from reports.pages import File, Page
 from reports.writing import amount, settings, short_digest
 from reports.site import Site
-from results.schema import Status
+from results.status import Status
 from results.store import StoredCell
 
 LOG_LINES = 40

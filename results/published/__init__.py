@@ -1,0 +1,18 @@
+"""The papers' published tables as data, a look-up beside measured numbers, and a lint of the tables."""
+
+from results.published.lookup import column, published
+from results.published.papers import PAPERS, Paper
+from results.published.tables import PublishedCell, Table, cells, load, table, tables
+
+__all__ = [
+    "PAPERS",
+    "Paper",
+    "PublishedCell",
+    "Table",
+    "cells",
+    "column",
+    "load",
+    "published",
+    "table",
+    "tables",
+]

@@ -1,0 +1,187 @@
+"""The papers' printed tables as rows: one cell of a table is one row of `data/*.csv`.
+
+A cell is found in the paper by its table, printed method, split, category and metric. Categories are our data
+sets' names, and for means over categories the groups "all", "high", "low", "head", "tail" ("std" = standard
+deviation). Cells that a paper leaves empty ("-", "N/A") have no row.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from functools import cache
+from pathlib import Path
+
+import pandas as pd
+
+from results.errors import ResultsError
+from results.published.papers import PAPERS
+
+FOLDER = Path(__file__).parent / "data"
+TABLES_FILE = FOLDER / "tables.csv"
+FLAGS = ("aggregate", "relabelled", "garbled", "corrected", "suspicious")
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedCell:
+    """One number of a paper."""
+
+    paper: str
+    table: int
+    dataset: str
+    split: str
+    """Name of our recipe: "ltad_exp100", "step_k4", "meds_nr20", "fuiad_nr10" (Real-IAD's own lists)."""
+    printed_method: str
+    method: str
+    """Our method's name; "dinomaly+meds" is MeDS around Dinomaly; as printed where it is none of ours."""
+    category: str
+    printed_category: str
+    """The category that the printed header names, where that is wrong; "" elsewhere."""
+    metric: str
+    printed: str
+    """As the text has it, without mark-up."""
+    value: float
+    """Percent."""
+    note: str
+    aggregate: bool
+    """A mean or deviation over categories."""
+    relabelled: bool
+    """The printed header or caption names another category or split (see the lint)."""
+    garbled: bool
+    """The text is not a clean number: a stray space, a lost or doubled decimal point."""
+    corrected: bool
+    """`value` is not what the text says, and the paper's own means prove it."""
+    suspicious: bool
+    """A finding of the lint doubts this number."""
+
+    @property
+    def fraction(self) -> float:
+        """The value on the scale of measured results, 0..1."""
+        return self.value / 100
+
+    @property
+    def source(self) -> str:
+        """E.g. "LTAD, Table 10"."""
+        return f"{PAPERS[self.paper].short}, Table {self.table}"
+
+
+@dataclass(frozen=True)
+class Table:
+    """What one printed table holds."""
+
+    paper: str
+    number: int
+    kind: str
+    """"main", "per class", "ablation" or "label correction"."""
+    place: str
+    decimals: int
+    """Of the printed numbers, trailing zeros included."""
+    protocol: str
+    printed_split: str
+    """The split that the caption names, where that is wrong; "" elsewhere."""
+    caption: str
+    """In our words."""
+    datasets: tuple[str, ...]
+    splits: tuple[str, ...]
+    metrics: tuple[str, ...]
+    methods: int
+    """Printed rows or columns that are methods or variants."""
+    categories: int
+    """Categories with numbers of their own; 0 in a table of means."""
+    cells: int
+
+    @property
+    def unit(self) -> float:
+        """One unit of the last printed digit."""
+        return float(10**-self.decimals)
+
+
+def cells(paper: str | None = None) -> tuple[PublishedCell, ...]:
+    """All printed numbers, or one paper's, in the order of the files. Raises ResultsError for an unknown paper."""
+    if paper is None:
+        return _all_cells()
+    if paper not in PAPERS:
+        raise ResultsError(f"no paper is called '{paper}': known are {', '.join(PAPERS)}")
+    return tuple(cell for cell in _all_cells() if cell.paper == paper)
+
+
+def load(paper: str | None = None) -> pd.DataFrame:
+    """The printed numbers as a table: one row a cell, the columns are the fields of PublishedCell."""
+    names = [field.name for field in fields(PublishedCell)]
+    rows = [[getattr(cell, name) for name in names] for cell in cells(paper)]
+    return pd.DataFrame(rows, columns=names)
+
+
+@cache
+def tables() -> tuple[Table, ...]:
+    """What each printed table holds, paper by paper."""
+    found: dict[tuple[str, int], list[PublishedCell]] = {}
+    for cell in _all_cells():
+        found.setdefault((cell.paper, cell.table), []).append(cell)
+    return tuple(_describe(row, found[row["paper"], int(row["table"])]) for row in _rows(TABLES_FILE))
+
+
+@cache
+def table(paper: str, number: int) -> Table:
+    """One table's description. Raises ResultsError if the paper has no such table of results."""
+    for description in tables():
+        if (description.paper, description.number) == (paper, number):
+            return description
+    raise ResultsError(f"'{paper}' has no Table {number} of results: see `ltbench published ls`")
+
+
+def parse(row: dict[str, str]) -> PublishedCell:
+    """A row of a CSV file as a cell."""
+    flags = set(row["flags"].split())
+    if unknown := flags - set(FLAGS):
+        raise ResultsError(f"unknown flags {sorted(unknown)} in {row}: expected some of {', '.join(FLAGS)}")
+    texts = {
+        name: row[name]
+        for name in (
+            "paper", "dataset", "split", "printed_method", "method", "category", "printed_category",
+            "metric", "printed", "note",
+        )
+    }  # fmt: skip
+    return PublishedCell(
+        **texts,
+        table=int(row["table"]),
+        value=float(row["value"]),
+        **{flag: flag in flags for flag in FLAGS},
+    )
+
+
+@cache
+def _all_cells() -> tuple[PublishedCell, ...]:
+    order = list(PAPERS)
+    files = sorted(path for path in FOLDER.glob("*.csv") if path != TABLES_FILE)
+    read = (parse(row) for path in files for row in _rows(path))
+    # Stable: within a table, the order of its file.
+    return tuple(sorted(read, key=lambda cell: (order.index(cell.paper), cell.table)))
+
+
+def _rows(path: Path) -> Iterator[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        yield from csv.DictReader(file)
+
+
+def _describe(row: dict[str, str], members: list[PublishedCell]) -> Table:
+    def distinct(name: str) -> tuple[str, ...]:
+        return tuple(sorted({getattr(cell, name) for cell in members}))
+
+    return Table(
+        paper=row["paper"],
+        number=int(row["table"]),
+        kind=row["kind"],
+        place=row["place"],
+        decimals=int(row["decimals"]),
+        protocol=row["protocol"],
+        printed_split=row["printed_split"],
+        caption=row["caption"],
+        datasets=distinct("dataset"),
+        splits=distinct("split"),
+        metrics=distinct("metric"),
+        methods=len(distinct("printed_method")),
+        categories=len({cell.category for cell in members if not cell.aggregate}),
+        cells=len(members),
+    )
