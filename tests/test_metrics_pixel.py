@@ -30,7 +30,7 @@ def mapped(draw, levels=6):
     shape = (draw(st.integers(1, 3)), draw(st.integers(2, 6)), draw(st.integers(2, 6)))
     masks = draw(hnp.arrays(bool, shape))
     masks[0, 0, :2] = [True, False]
-    maps = draw(hnp.arrays(np.int8, shape, elements=st.integers(-levels, levels)))
+    maps = draw(hnp.arrays(np.int16, shape, elements=st.integers(-levels, levels)))
     return (maps / 4).astype(np.float32), masks
 
 

@@ -37,9 +37,8 @@ class Regions:
     @cached_property
     def image(self) -> npt.NDArray[np.int64]:
         """(R,) image that each region is in."""
-        first = np.searchsorted(self.region, np.arange(len(self.size)))
-        plane = self.pixels // max(len(self.pixels_of_image), 1)
-        image: npt.NDArray[np.int64] = self.index[first] // plane
+        image = np.empty(len(self.size), np.int64)
+        image[self.region] = self.index // (self.pixels // max(len(self.pixels_of_image), 1))
         return image
 
 
