@@ -2,13 +2,14 @@
 
 `python -m splits.inventories.build FOLDER` reads `inventory_{mvtec,visa_mvtecstyle,dagm}.csv` in FOLDER
 (class, split, defect, relative_path), `tailedcore_listing_order.csv` (dataset, class, pool, file_index,
-relative_path) and MeDS' `meds_csv/{MVTech,VISA}/train_*_nr*_seed_*.csv` (filename), and writes the tables
-beside this file.
+relative_path) and MeDS' `meds_csv/{MVTech,VISA}/train_*_nr*_seed_*.csv` (filename) and TailedCore's
+`tailedcore_manifests/{mvtecad,visa}-nlt/<recipe>/<seed>/*.txt`, and writes the tables beside this file.
 """
 
 from __future__ import annotations
 
 import csv
+import hashlib
 import re
 import sys
 from collections import defaultdict
@@ -104,6 +105,37 @@ def meds_rows(folder: Path) -> list[list[str]]:
     return sorted(rows, key=lambda row: (row[0], int(row[1]), int(row[2])))
 
 
+def tailedcore_digests(folder: Path) -> list[list[str]]:
+    """sha256 of each of the 60 released files."""
+    return [
+        [
+            dataset,
+            file.parts[-3],
+            str(int(file.parts[-2].removeprefix("seed"))),
+            file.name,
+            _sha256(file.read_bytes()),
+        ]
+        for dataset, place in (("mvtec", "mvtecad-nlt"), ("visa", "visa-nlt"))
+        for file in sorted((folder / place).rglob("*.txt"))
+    ]
+
+
+def meds_digests(folder: Path) -> list[list[str]]:
+    """sha256 of the sorted paths of each of the 26 released lists, whose row order is a disk's."""
+    rows = []
+    for dataset, place in (("mvtec", "MVTech"), ("visa", "VISA")):
+        for file in sorted((folder / place).glob("*.csv")):
+            percent, seed = (int(text) for text in re.findall(r"nr(\d+)_seed_(\d+)", file.stem)[0])
+            paths = sorted(row["filename"] for row in _read(file))
+            digest = _sha256("\n".join(paths).encode())
+            rows.append([dataset, f"meds_nr{percent:02d}", str(seed), "train.csv", digest])
+    return rows
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
 def main(folder: Path) -> None:
     listing = _read(folder / "tailedcore_listing_order.csv")
     mvtec = mvtec_rows(_read(folder / "inventory_mvtec.csv"), class_order(listing, "mvtec"))
@@ -114,6 +146,8 @@ def main(folder: Path) -> None:
     _write("dagm.csv", ["class", "train", "test", "train_defects", "test_defects"], dagm)
     _write("listing.csv", ["dataset", "class", "pool", "order"], listing_rows(listing))
     _write("meds.csv", ["dataset", "percent", "seed", "injected"], meds_rows(folder / "meds_csv"))
+    released = [*tailedcore_digests(folder / "tailedcore_manifests"), *meds_digests(folder / "meds_csv")]
+    _write("released.csv", ["dataset", "recipe", "seed", "file", "sha256"], released)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,112 @@
+"""Which named split is this list, or how far is it from the nearest one?"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from splits import recipes
+from splits.datasets import Dataset
+from splits.named import named
+from splits.split import Split
+
+_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Files by which two splits differ."""
+
+    name: str
+    """Id of the split compared with."""
+    missing: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Part -> paths that the other split has and this one lacks."""
+    extra: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Part -> paths that only this one has."""
+
+    @property
+    def files(self) -> int:
+        """Number of differing files; one that was exchanged for another counts twice."""
+        return sum(len(paths) for side in (self.missing, self.extra) for paths in side.values())
+
+    def listed(self) -> list[str]:
+        """One line per file: "- train PATH" is missing here, "+ train PATH" is extra."""
+        return [
+            f"{sign} {part} {path}"
+            for sign, side in (("-", self.missing), ("+", self.extra))
+            for part, paths in side.items()
+            for path in paths
+        ]
+
+    def sentence(self) -> str:
+        if not self.files:
+            return f"equal to '{self.name}'"
+        shown = self.listed()
+        rest = f", and {len(shown) - _SHOWN} more" if len(shown) > _SHOWN else ""
+        return f"differs from '{self.name}' by {self.files} files: {', '.join(shown[:_SHOWN])}{rest}"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What a list is, measured against all that papers name for its data set."""
+
+    equal: tuple[str, ...]
+    """Ids of the named splits with the same files in training and test."""
+    nearest: Difference | None
+    """The named split with the fewest differing files; None where no paper treats the data set."""
+    same_counts: tuple[str, ...]
+    """Ids of the named splits that train on as many good and defective images of every class."""
+    groups: Mapping[str, tuple[str, ...]]
+    """Groups of the equal split, else of the one with the same counts, else none."""
+
+    def sentence(self) -> str:
+        if self.equal:
+            return f"equal to {', '.join(repr(name) for name in self.equal)}"
+        if self.nearest is None:
+            return "no paper's split of this data set is known to compare with"
+        counts = f"; same counts per class as {', '.join(self.same_counts)}" if self.same_counts else ""
+        return self.nearest.sentence() + counts
+
+
+def difference(split: Split, other: Split) -> Difference:
+    """Files by which `split` differs from `other`."""
+    missing: dict[str, tuple[str, ...]] = {}
+    extra: dict[str, tuple[str, ...]] = {}
+    for part in ("train", "test"):
+        mine = Counter(image.path for image in getattr(split, part))
+        theirs = Counter(image.path for image in getattr(other, part))
+        missing[part] = tuple(sorted((theirs - mine).elements()))
+        extra[part] = tuple(sorted((mine - theirs).elements()))
+    return Difference(other.id, missing, extra)
+
+
+def train_counts(split: Split) -> Counter[tuple[str, bool]]:
+    """(category, defective) -> number of training images."""
+    return Counter((image.category, image.is_defective) for image in split.train)
+
+
+def candidates(split: Split, dataset: Dataset) -> Iterable[Split]:
+    """The named splits of the data set, built."""
+    for name in named(split.dataset):
+        yield recipes.build(name.recipe, dataset, name.seed)
+
+
+def compare(split: Split, dataset: Dataset) -> Comparison:
+    """Measure a split against every named one of its data set."""
+    equal: list[str] = []
+    same: list[str] = []
+    nearest: Difference | None = None
+    groups: dict[bool, Mapping[str, tuple[str, ...]]] = {}
+    counts = train_counts(split)
+    for other in candidates(split, dataset):
+        if other.digest == split.digest:
+            equal.append(other.id)
+            groups.setdefault(True, other.groups)
+        if train_counts(other) == counts:
+            same.append(other.id)
+            groups.setdefault(False, other.groups)
+        found = difference(split, other)
+        if nearest is None or found.files < nearest.files:
+            nearest = found
+    return Comparison(tuple(equal), nearest, tuple(same), groups.get(True, groups.get(False, {})))

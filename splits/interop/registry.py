@@ -1,0 +1,103 @@
+"""Imported splits under a name of their own, kept in the home folder and built like any recipe."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+
+from splits import recipes
+from splits.datasets import Dataset
+from splits.errors import SplitsError, VerificationFailed
+from splits.interop.parse import read_listing
+from splits.interop.read import to_split
+from splits.recipes import Overlap
+from splits.split import Split
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_.+-]*")
+
+
+def _folder(home: Path, dataset: str, name: str) -> Path:
+    return home / "splits" / re.sub(r"[^A-Za-z0-9_.+-]", "_", dataset) / name
+
+
+def register(split: Split, name: str, dataset: Dataset, home: Path) -> Split:
+    """Keep the split under `name` and its seed; it is found again by `splits.recipes.build`.
+
+    Raises SplitsError for a name that is taken by a recipe or another list, or that cannot be a file name.
+    """
+    if not _NAME.fullmatch(name):
+        raise SplitsError(f"name '{name}' cannot be used: expected lower case letters, digits, '_', '.', '-'")
+    if _is_taken(name, dataset, split.seed):
+        raise SplitsError(f"name '{name}' is a recipe's: choose another, e.g. '{name}_imported'")
+    folder = _folder(home, split.dataset, name)
+    file = folder / f"seed{split.seed}.txt"
+    kept = replace(split, recipe=name)
+    if file.is_file() and file.read_bytes() != kept.manifest():
+        raise SplitsError(
+            f"name '{name}' already holds another list for seed {split.seed} ('{file}'): "
+            "choose another name or delete that file"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(kept.manifest())
+    about = {
+        "digest": kept.digest,
+        "evidence": kept.evidence,
+        "groups": {group: list(members) for group, members in kept.groups.items()},
+        "notes": list(kept.notes),
+        "source": kept.source,
+    }
+    file.with_suffix(".json").write_text(json.dumps(about, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    return kept
+
+
+def _is_taken(name: str, dataset: Dataset, seed: int) -> bool:
+    """Whether a recipe answers to the name, by building or by refusing."""
+    for family in recipes.families():
+        if not family.__name__.endswith(".registered"):  # type: ignore[attr-defined]
+            try:
+                if family.build(name, dataset, seed, "paper") is not None:
+                    return True
+            except SplitsError:
+                return True
+    return False
+
+
+def registered_names(dataset: str, home: Path) -> list[str]:
+    """Names that a person gave to lists of this data set."""
+    folder = _folder(home, dataset, "x").parent
+    return sorted(entry.name for entry in folder.iterdir() if entry.is_dir()) if folder.is_dir() else []
+
+
+def load(name: str, dataset: Dataset, seed: int, overlap: Overlap, home: Path) -> Split | None:
+    """The split kept under `name` and `seed`, or None. Raises VerificationFailed if its file was changed."""
+    folder = _folder(home, dataset.name, name)
+    if not _NAME.fullmatch(name) or not folder.is_dir():
+        return None
+    file = folder / f"seed{seed}.txt"
+    if not file.is_file():
+        seeds = sorted(int(path.stem.removeprefix("seed")) for path in folder.glob("seed*.txt"))
+        raise SplitsError(
+            f"split '{name}' of '{dataset.name}' has no seed {seed}: "
+            f"expected one of {', '.join(map(str, seeds))}"
+        )
+    about = json.loads(file.with_suffix(".json").read_text(encoding="utf-8"))
+    split = to_split(read_listing(file), dataset, name=name, seed=seed, overlap="paper")
+    if split.digest != about["digest"]:
+        raise VerificationFailed(
+            f"split '{name}' is not what was imported: '{file}' has digest {split.digest[:12]}, expected "
+            f"{about['digest'][:12]}; import it again"
+        )
+    test = split.test
+    if overlap == "none":
+        trained = {image.path for image in split.train}
+        test = tuple(image for image in split.test if image.path not in trained)
+    return replace(
+        split,
+        test=test,
+        groups={group: tuple(members) for group, members in about["groups"].items()},
+        evidence=about["evidence"],
+        source=about["source"],
+        notes=tuple(about["notes"]),
+    )

@@ -1,0 +1,130 @@
+"""A split in the formats of other tools, as bytes that are the same on every machine."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path, PurePosixPath
+
+from splits.datasets import Dataset
+from splits.errors import SplitsError, UnknownName
+from splits.images import UNKNOWN, LabelledImage
+from splits.split import Split
+
+Files = dict[str, bytes]
+"""File name -> content."""
+
+
+def copied_name(image: LabelledImage) -> str:
+    """Where an injected defect is copied to: "bottle/train/good/broken_large_000.png"."""
+    path = PurePosixPath(image.path)
+    return f"{image.category}/train/good/{path.parent.name}_{path.name}"
+
+
+def by_path(images: Iterable[LabelledImage]) -> list[LabelledImage]:
+    return sorted(images, key=lambda image: image.path)
+
+
+def manifest(split: Split, dataset: Dataset) -> Files:  # noqa: ARG001  every writer takes both
+    """Our canonical list, whose body's sha256 is the split's digest."""
+    return {"manifest.txt": split.manifest()}
+
+
+def tailedcore(split: Split, dataset: Dataset) -> Files:
+    """prune_good.txt and inject_defects.txt; sorted by code point, no newline at the end, as released."""
+    trained = {image.path for image in split.train}
+    goods = [image for image in dataset.images() if image.part == "train" and not image.is_defective]
+    alien = trained - {image.path for image in goods} - {image.path for image in split.injected}
+    if alien or any(image.part == "train" for image in split.injected):
+        raise SplitsError(
+            f"split '{split.id}' cannot be written as a TailedCore manifest, which knows "
+            "only training goods and injected test defects: choose another format"
+        )
+    pruned = sorted(image.path for image in goods if image.path not in trained)
+    injected = sorted(copied_name(image) for image in split.injected)
+    return {
+        "prune_good.txt": "\n".join(pruned).encode(),
+        "inject_defects.txt": "\n".join(injected).encode(),
+    }
+
+
+def _table(header: list[str], rows: Iterable[list[str]]) -> bytes:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    return text.getvalue().encode()
+
+
+def meds(split: Split, dataset: Dataset) -> Files:
+    """One CSV of training paths and classes, injected defects under their test paths."""
+    column = "class" if dataset.name == "visa" else "clsname"
+    rows = [[image.path, image.category] for image in by_path(split.train)]
+    return {"train.csv": _table(["filename", column], rows)}
+
+
+def table(split: Split, dataset: Dataset) -> Files:  # noqa: ARG001
+    """One CSV of everything that is known of each image."""
+    rows = [
+        [image.path, image.category, part, _label(image), image.defect, image.mask]
+        for part, images in (("train", split.train), ("test", split.test))
+        for image in by_path(images)
+    ]
+    return {"split.csv": _table(["path", "class", "split", "label", "defect", "mask"], rows)}
+
+
+def _label(image: LabelledImage) -> str:
+    return "" if image.defect == UNKNOWN else str(int(image.is_defective))
+
+
+def paths(split: Split, dataset: Dataset) -> Files:  # noqa: ARG001
+    """train.txt and test.txt, a path a line."""
+    return {
+        f"{part}.txt": "".join(f"{image.path}\n" for image in by_path(images)).encode()
+        for part, images in (("train", split.train), ("test", split.test))
+    }
+
+
+def json_lines(split: Split, dataset: Dataset) -> Files:  # noqa: ARG001
+    """train.json and test.json as UniAD reads them: an object a line, true labels."""
+
+    def line(image: LabelledImage) -> str:
+        entry: dict[str, object] = {"filename": image.path}
+        if image.defect != UNKNOWN:
+            entry["label"] = int(image.is_defective)
+            entry["label_name"] = image.defect or "good"
+        entry["clsname"] = image.category
+        if image.mask:
+            entry["maskname"] = image.mask
+        return json.dumps(entry) + "\n"
+
+    return {
+        f"{part}.json": "".join(line(image) for image in by_path(images)).encode()
+        for part, images in (("train", split.train), ("test", split.test))
+    }
+
+
+FORMATS: dict[str, Callable[[Split, Dataset], Files]] = {
+    "manifest": manifest,
+    "tailedcore": tailedcore,
+    "meds": meds,
+    "csv": table,
+    "paths": paths,
+    "json": json_lines,
+}
+"""`zenodo` beside these makes an archive of several, see `splits.interop.zenodo`."""
+
+
+def export_split(split: Split, dataset: Dataset, kind: str, folder: Path) -> list[Path]:
+    """Write the split's files into `folder` and name them. Raises UnknownName for an unknown format."""
+    if kind not in FORMATS:
+        raise UnknownName("format", kind, [*FORMATS, "zenodo"])
+    files = FORMATS[kind](split, dataset)
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+        written.append(folder / name)
+    return written

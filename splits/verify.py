@@ -1,0 +1,130 @@
+"""Proof that every named split is the one we mean: rebuild all, compare with the lock and the releases."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from pathlib import Path
+
+from splits import inventories, recipes
+from splits.datasets import Dataset, open_dataset
+from splits.errors import SplitsError, VerificationFailed
+from splits.interop.write import tailedcore
+from splits.named import NamedSplit, named
+from splits.split import Split
+
+LOCK = "lock.csv"
+_COLUMNS = ["dataset", "recipe", "seed", "paper", "evidence", "train", "injected", "test", "digest"]
+TOTALS = {"mvtec": 5354, "visa": 10821, "dagm": 16100}
+"""Images of each data set, as its authors count them."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was compared."""
+
+    subject: str
+    """E.g. "mvtec/pareto/seed1", "mvtec/pareto/seed1 prune_good.txt"."""
+    against: str
+    """"lock", "release" or "total"."""
+    expected: str
+    found: str
+
+    @property
+    def ok(self) -> bool:
+        return self.expected == self.found
+
+
+def locked() -> dict[str, dict[str, str]]:
+    """Split id -> its row of the committed lock."""
+    text = resources.files("splits").joinpath(LOCK).read_text(encoding="utf-8")
+    rows = csv.DictReader(text.splitlines())
+    return {f"{row['dataset']}/{row['recipe']}/seed{row['seed']}": row for row in rows}
+
+
+def lock_row(split: Split, paper: str) -> list[str]:
+    """What the lock says of a split."""
+    counts = [len(split.train), len(split.injected), len(split.test)]
+    return [
+        split.dataset, split.recipe, str(split.seed), paper, split.evidence, *map(str, counts), split.digest,
+    ]  # fmt: skip
+
+
+def lock_text(dataset_of: Callable[[str], Dataset]) -> str:
+    """The whole lock, rebuilt."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(_COLUMNS)
+    for name in named():
+        split = recipes.build(name.recipe, dataset_of(name.dataset), name.seed)
+        writer.writerow(lock_row(split, name.paper))
+    return text.getvalue()
+
+
+def write_lock() -> None:
+    """Replace the committed lock by the splits as they are built now: a change of it moves numbers."""
+    (Path(__file__).parent / LOCK).write_text(lock_text(cache(without_images)), encoding="utf-8")
+
+
+def without_images(name: str) -> Dataset:
+    """The data set's listing alone: verification needs no image, and none changes it."""
+    return open_dataset(name, Path("/nonexistent"))
+
+
+def verify(dataset: str | None = None, progress: Callable[[str], None] | None = None) -> tuple[Check, ...]:
+    """Every check, failed ones too, on one data set or all. Takes seconds and needs no image."""
+    checks: list[Check] = []
+    opened = {name: without_images(name) for name in TOTALS if dataset in (None, name)}
+    for name, source in opened.items():
+        checks.append(Check(name, "total", str(TOTALS[name]), str(len({i.path for i in source.images()}))))
+    rows = locked()
+    for split_name in named(dataset):
+        if progress is not None:
+            progress(split_name.id)
+        checks += _of_split(split_name, opened[split_name.dataset], rows.get(split_name.id))
+    gone = set(rows) - {name.id for name in named()}
+    checks += [
+        Check(split_id, "lock", rows[split_id]["digest"], "no such split") for split_id in sorted(gone)
+    ]
+    return tuple(checks)
+
+
+def _of_split(name: NamedSplit, dataset: Dataset, row: dict[str, str] | None) -> Iterator[Check]:
+    try:
+        split = recipes.build(name.recipe, dataset, name.seed)
+    except SplitsError as error:
+        yield Check(name.id, "lock", "" if row is None else row["digest"], f"not built: {error}")
+        return
+    yield Check(name.id, "lock", "no row" if row is None else row["digest"], split.digest)
+    for file, expected in _released().get((name.dataset, name.recipe, name.seed), {}).items():
+        yield Check(f"{name.id} {file}", "release", expected, released_digest(split, dataset, file))
+
+
+def _released() -> dict[tuple[str, str, int], dict[str, str]]:
+    found: dict[tuple[str, str, int], dict[str, str]] = {}
+    for row in inventories.table("released.csv"):
+        found.setdefault((row["dataset"], row["recipe"], int(row["seed"])), {})[row["file"]] = row["sha256"]
+    return found
+
+
+def released_digest(split: Split, dataset: Dataset, file: str) -> str:
+    """sha256 of a released file as we write it; of MeDS' CSV, whose row order is lost, the sorted paths'."""
+    if file == "train.csv":
+        return hashlib.sha256("\n".join(sorted(image.path for image in split.train)).encode()).hexdigest()
+    return hashlib.sha256(tailedcore(split, dataset)[file]).hexdigest()
+
+
+def require(checks: tuple[Check, ...]) -> None:
+    """Raise VerificationFailed, naming the first, if any check failed."""
+    failed = [check for check in checks if not check.ok]
+    if failed:
+        first = failed[0]
+        raise VerificationFailed(
+            f"{len(failed)} of {len(checks)} checks failed, first '{first.subject}' against the "
+            f"{first.against}: expected {first.expected[:16]}, found {first.found[:60]}"
+        )
