@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from methods.base import Context
 from methods.features import backbone as backbone_names
 from methods.features import transform
+from methods.features.cache import FeatureSpec
+from methods.features.pixels import PixelReader, Row
 from methods.features.transform import Augmentation, Pose
-from splits.images import ImageSet, Pixels
+from splits.images import ImageSet
 
-_HALF_MAX = float(np.finfo(np.float16).max)
+POOLED = "pooled"
+"""Name of the embedding of the whole view among a backbone's answers and in a cached record."""
+
+Half = npt.NDArray[np.float16]
 
 
 @dataclass(frozen=True)
@@ -32,18 +38,32 @@ class FeatureBatch:
 class Extractor:
     """Embeds images with one backbone, through the context's cache, on the context's device.
 
-    Every feature is rounded to float16 once, whether it is read or computed, so that a warm and a cold run
-    agree bit for bit.
+    Every feature is rounded to float16 once, with or without a cache, read or computed, so that a
+    warm and a cold run agree bit for bit.
     """
 
     def __init__(
         self, backbone: str, context: Context, layers: tuple[str, ...] | None = None, batch_size: int = 16
     ) -> None:
+        """Load the backbone: raises BadParameter for an unknown name, WeightsMissing without weights."""
         self.backbone = backbone_names.load(backbone, context.device, context.weights_root, layers)
         self.layers = layers or self.backbone.layers
         """Names of the maps of a batch, in order."""
         self._context = context
         self._batch_size = batch_size
+        device = torch.device(context.device).type
+        self._spec = FeatureSpec(
+            backbone=self.backbone.name,
+            backbone_digest=self.backbone.digest,
+            layers=self.layers,
+            view=f"{context.view}/{transform.RECIPE}",
+            engine=f"torch {torch.__version__} {device}",
+        )
+
+    @property
+    def spec(self) -> FeatureSpec:
+        """All that determines the features besides the image; names their folder in the cache."""
+        return self._spec
 
     def batches(
         self,
@@ -58,9 +78,14 @@ class Extractor:
         With `augment`, the copies of an image follow each other in the order of `augment.poses`, and the
         image itself is not among them. `title` names the step to whoever watches the progress, which counts rows.
         """
-        rows = _rows(range(len(images)) if indices is None else indices, augment)
-        reader = _Reader(images, self._context.view, augment)
-        pending: list[_Row] = []
+        poses: Sequence[Pose | None] = (None,) if augment is None else augment.poses
+        rows = [
+            Row(int(index), pose)
+            for index in (range(len(images)) if indices is None else indices)
+            for pose in poses
+        ]
+        reader = PixelReader(images, self._context.view, augment, threaded=self._context.device != "cpu")
+        pending: list[Row] = []
         for row in self._context.progress(rows, title, len(rows)):
             pending.append(row)
             if len(pending) == self._batch_size:
@@ -69,43 +94,38 @@ class Extractor:
         if pending:
             yield self._batch(pending, reader)
 
-    def _batch(self, rows: list[_Row], reader: _Reader) -> FeatureBatch:
-        pixels = np.stack([reader.read(row) for row in rows])
-        computed = self.backbone(torch.from_numpy(pixels).permute(0, 3, 1, 2))
-        maps = tuple(_rounded(computed[layer]) for layer in self.layers)
-        return FeatureBatch(tuple(row.index for row in rows), maps, _rounded(computed["pooled"]))
-
-
-@dataclass(frozen=True)
-class _Row:
-    index: int
-    pose: Pose | None
-
-
-def _rows(indices: Sequence[int], augment: Augmentation | None) -> list[_Row]:
-    poses: Sequence[Pose | None] = (None,) if augment is None else augment.poses
-    return [_Row(int(index), pose) for index in indices for pose in poses]
-
-
-class _Reader:
-    """Pixels of rows; the copies of one image share one decoding."""
-
-    def __init__(self, images: ImageSet, view: transform.View, augment: Augmentation | None) -> None:
-        self._images = images
-        self._view = view
-        self._augment = augment
-        self._last: tuple[int, Pixels] | None = None
-
-    def read(self, row: _Row) -> Pixels:
-        if row.pose is None or self._augment is None:
-            return transform.view_pixels(self._images[row.index], self._view)
-        if self._last is None or self._last[0] != row.index:
-            self._last = (
-                row.index,
-                transform.resize_shorter_side(self._images[row.index], self._view.resize),
+    def _batch(self, rows: Sequence[Row], reader: PixelReader) -> FeatureBatch:
+        cache = self._context.cache
+        if cache is None:
+            found: list[Mapping[str, Half]] = self._compute(rows, reader)
+        else:
+            keys = [reader.key(row) for row in rows]
+            read = [cache.get(self._spec, key) for key in keys]
+            missing = [place for place, features in enumerate(read) if features is None]
+            computed = dict(
+                zip(missing, self._compute([rows[place] for place in missing], reader), strict=True)
             )
-        return transform.pose_of(self._last[1], self._view.crop, self._augment, row.pose)
+            for place, features in computed.items():
+                cache.put(self._spec, keys[place], features)
+            found = [computed[place] if features is None else features for place, features in enumerate(read)]
+        maps = tuple(self._stacked(found, layer) for layer in self.layers)
+        return FeatureBatch(tuple(row.index for row in rows), maps, self._stacked(found, POOLED))
+
+    def _compute(self, rows: Sequence[Row], reader: PixelReader) -> list[Mapping[str, Half]]:
+        if not rows:
+            return []
+        pixels = torch.from_numpy(reader.read(rows)).permute(0, 3, 1, 2)
+        answers = self.backbone(pixels)
+        halves = {name: _half(answers[name]) for name in (*self.layers, POOLED)}
+        return [{name: values[place] for name, values in halves.items()} for place in range(len(rows))]
+
+    def _stacked(self, rows: Sequence[Mapping[str, Half]], name: str) -> torch.Tensor:
+        stacked = torch.from_numpy(np.stack([row[name] for row in rows]))
+        return stacked.to(self._context.device).to(torch.float32)
 
 
-def _rounded(values: torch.Tensor) -> torch.Tensor:
-    return values.float().clamp(-_HALF_MAX, _HALF_MAX).half().float()
+def _half(values: torch.Tensor) -> Half:
+    """float16, what is too large for it at its limit."""
+    limit = torch.finfo(torch.float16).max
+    half: Half = values.clamp(-limit, limit).to(torch.float16).cpu().numpy()
+    return half

@@ -1,0 +1,202 @@
+"""Features on disk, named by what they are made of, shared by every method, split and seed.
+
+`<root>/<spec>/spec.json` says in words what determines the features besides the image, and
+`<root>/<spec>/ab/ab12....npy` holds those of one image: a structured array of one element that `numpy.load`
+reads, one field per layer, followed by a checksum. Records appear whole or not at all, so that any number of
+processes may read and write without locks.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from methods.features import records
+from methods.features.records import FORMAT, Features
+
+_NAME_DIGITS = 16
+_KEEP_AFTER_EVICTION = 0.9
+_RESCAN_AFTER_WRITING = 0.02
+_TOUCH_AFTER_SECONDS = 60
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class FeatureSpec:
+    """All that determines features besides the image."""
+
+    backbone: str
+    """As it was asked for: "tiny"."""
+    backbone_digest: str
+    """Of the weights and the version of the backbone's recipe."""
+    layers: tuple[str, ...]
+    view: str
+    """Geometry and its recipe: "resize256-crop224/1"."""
+    engine: str
+    """What computed them: "torch 2.9.1 cpu". Engines agree to rounding, not to the bit."""
+    dtype: str = "float16"
+    record_format: int = FORMAT
+
+    @property
+    def name(self) -> str:
+        """Folder of its records: 16 hex digits over everything but the backbone's spelling."""
+        facts = {**asdict(self), "backbone": None}
+        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:_NAME_DIGITS]
+
+
+@dataclass
+class CacheStats:
+    """What one process asked of the cache."""
+
+    hits: int = 0
+    misses: int = 0
+    rebuilt: int = 0
+    """Misses whose record was there, but damaged."""
+    evicted: int = 0
+    bytes_read: int = 0
+    bytes_written: int = 0
+
+
+@dataclass(frozen=True)
+class CacheEntry:
+    """The records of one spec."""
+
+    name: str
+    spec: Mapping[str, Any]
+    """The sidecar's content; empty if it is unreadable."""
+    records: int
+    bytes: int
+    last_used: float
+    """Seconds since the epoch; 0 = never."""
+
+
+@dataclass
+class FeatureCache:
+    """A size-bounded store of features; safe with many processes, and never a reason for a run to fail.
+
+    When `root` grows over `max_bytes`, the records not used for longest go, of whatever spec. A folder that
+    cannot be written to (read-only, full) is reported once through `logging`; the run goes on without it.
+    """
+
+    root: Path
+    max_bytes: int
+    _stats: CacheStats = field(default_factory=CacheStats, repr=False)
+    _known_bytes: int | None = field(default=None, repr=False)
+    _unscanned_bytes: int = field(default=0, repr=False)
+    _described: set[str] = field(default_factory=set, repr=False)
+    _writable: bool = field(default=True, repr=False)
+
+    def get(self, spec: FeatureSpec, key: str) -> Features | None:
+        """The features stored under `key` (a content digest, and the pose of a copy), or None.
+
+        A truncated or altered record is removed, reported through `logging` and answered with None.
+        """
+        path = self._record(spec, key)
+        try:
+            content, modified = records.read(path)
+        except OSError:
+            self._stats.misses += 1
+            return None
+        features = records.decode(content)
+        if features is None:
+            self._stats.misses += 1
+            self._stats.rebuilt += 1
+            _log.warning("cached features '%s' are damaged and will be computed again", path)
+            records.remove(path)
+            return None
+        self._stats.hits += 1
+        self._stats.bytes_read += len(content)
+        if time.time() - modified > _TOUCH_AFTER_SECONDS:
+            records.touch(path)
+        return features
+
+    def put(self, spec: FeatureSpec, key: str, features: Mapping[str, npt.NDArray[np.float16]]) -> None:
+        """Store the features of one image under `key`; replaces what was there."""
+        if not self._writable:
+            return
+        content = records.encode(features)
+        if len(content) > self.max_bytes:
+            return
+        path = self._record(spec, key)
+        try:
+            if spec.name not in self._described:
+                records.write(
+                    self.root / spec.name / "spec.json", json.dumps(asdict(spec), indent=2).encode()
+                )
+                self._described.add(spec.name)
+            records.write(path, content)
+        except OSError as error:
+            self._writable = False
+            _log.warning(
+                "features cannot be stored in '%s' (%s): the run goes on without storing them; "
+                "free space there or choose another cache folder",
+                self.root,
+                error.strerror or error,
+            )
+            return
+        self._stats.bytes_written += len(content)
+        self._make_room(len(content))
+
+    def stats(self) -> CacheStats:
+        """Hits, misses and bytes of this process so far."""
+        return self._stats
+
+    def entries(self) -> Iterator[CacheEntry]:
+        """What is stored, one entry per spec, by name."""
+        for folder in sorted(records.folders(self.root, _NAME_DIGITS)):
+            found = list(records.stored(folder))
+            yield CacheEntry(
+                name=folder.name,
+                spec=records.sidecar(folder),
+                records=len(found),
+                bytes=sum(record.bytes for record in found),
+                last_used=max((record.modified for record in found), default=0.0),
+            )
+
+    def clear(self, name: str | None = None) -> int:
+        """Remove all records (of the spec called `name`, if given); returns the bytes that were freed."""
+        freed = 0
+        for folder in records.folders(self.root, _NAME_DIGITS):
+            if name is not None and folder.name != name:
+                continue
+            for record in records.stored(folder):
+                freed += record.bytes if records.remove(record.path) else 0
+            records.remove(folder / "spec.json")
+            for inner in records.folders(folder, 2):
+                records.remove_folder(inner)
+            records.remove_folder(folder)
+        self._known_bytes = None
+        self._described.clear()
+        return freed
+
+    def _record(self, spec: FeatureSpec, key: str) -> Path:
+        return self.root / spec.name / key[:2] / f"{key}.npy"
+
+    def _make_room(self, written: int) -> None:
+        """Remove the oldest records if the store is over its bound; looks at the disk only now and then."""
+        self._unscanned_bytes += written
+        known = self._known_bytes
+        crowded = known is None or known + self._unscanned_bytes > self.max_bytes
+        if not crowded and self._unscanned_bytes < _RESCAN_AFTER_WRITING * self.max_bytes:
+            return
+        folders = records.folders(self.root, _NAME_DIGITS)
+        found = [record for folder in folders for record in records.stored(folder)]
+        total = sum(record.bytes for record in found)
+        if total > self.max_bytes:
+            for record in sorted(found, key=lambda record: record.modified):
+                if total <= _KEEP_AFTER_EVICTION * self.max_bytes:
+                    break
+                records.remove(record.path)
+                total -= record.bytes
+                self._stats.evicted += 1
+        self._known_bytes, self._unscanned_bytes = total, 0

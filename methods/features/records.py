@@ -1,0 +1,152 @@
+"""Files of the feature cache: self-describing, checksummed records, written whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import time
+import uuid
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+FORMAT = 1
+"""Raised by one whenever the layout of a record changes: older records are then not looked at."""
+
+Features = dict[str, npt.NDArray[np.float16]]
+"""Arrays of one image by name of layer, "pooled" among them."""
+
+_CHECKSUM_BYTES = 4
+_STALE_TEMPORARY_SECONDS = 3600
+
+
+def encode(features: Mapping[str, npt.NDArray[np.float16]]) -> bytes:
+    """A record: the `.npy` file of a structured array with one field per feature, then its CRC-32."""
+    arrays = {name: np.ascontiguousarray(values, dtype="<f2") for name, values in features.items()}
+    layout = np.dtype([(name, "<f2", values.shape) for name, values in arrays.items()])
+    stream = BytesIO()
+    header = {"descr": np.lib.format.dtype_to_descr(layout), "fortran_order": False, "shape": ()}
+    np.lib.format.write_array_header_1_0(stream, header)
+    for values in arrays.values():
+        stream.write(values.tobytes())
+    content = stream.getvalue()
+    return content + zlib.crc32(content).to_bytes(_CHECKSUM_BYTES, "little")
+
+
+def decode(content: bytearray) -> Features | None:
+    """The features of a record, as views of `content`; None if it is not what was written."""
+    body = memoryview(content)[:-_CHECKSUM_BYTES]
+    if zlib.crc32(body).to_bytes(_CHECKSUM_BYTES, "little") != content[-_CHECKSUM_BYTES:] or len(body) < 10:
+        return None
+    start = 10 + int.from_bytes(body[8:10], "little")
+    layout = _layout(bytes(body[:start]))
+    if layout is None or len(body) != start + layout.itemsize or layout.names is None:
+        return None
+    record = np.frombuffer(content, layout, count=1, offset=start)
+    return {name: record[name][0] for name in layout.names}
+
+
+@lru_cache(maxsize=64)
+def _layout(header: bytes) -> np.dtype[Any] | None:
+    """Field names and shapes that the head of a record declares; every record of a spec declares the same."""
+    stream = BytesIO(header)
+    try:
+        np.lib.format.read_magic(stream)
+        return np.lib.format.read_array_header_1_0(stream)[2]
+    except ValueError:
+        return None
+
+
+@dataclass(frozen=True)
+class Record:
+    path: Path
+    bytes: int
+    modified: float
+
+
+def read(path: Path) -> tuple[bytearray, float]:
+    with path.open("rb", buffering=0) as file:
+        status = os.fstat(file.fileno())
+        content = bytearray(status.st_size)
+        view, filled = memoryview(content), 0
+        while filled < len(content) and (count := file.readinto(view[filled:])):
+            filled += count
+    return content, status.st_mtime
+
+
+def write(path: Path, content: bytes) -> None:
+    """All or nothing, and the last writer wins.
+
+    Not flushed to the disk: the checksum finds what a power cut left undone.
+    """
+    temporary = path.with_name(f".{uuid.uuid4().hex}.tmp")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        temporary.write_bytes(content)
+        temporary.replace(path)
+    except OSError:
+        remove(temporary)
+        raise
+
+
+def folders(root: Path, digits: int) -> list[Path]:
+    """Folders whose name is `digits` hex digits: whatever else lies there is not ours."""
+    name = re.compile(f"[0-9a-f]{{{digits}}}")
+    try:
+        with os.scandir(root) as found:
+            return [root / entry.name for entry in found if name.fullmatch(entry.name) and entry.is_dir()]
+    except OSError:
+        return []
+
+
+def stored(folder: Path) -> Iterator[Record]:
+    """Records of one spec; what killed writers left behind is removed on the way."""
+    for inner in folders(folder, 2):
+        with os.scandir(inner) as found:
+            for entry in found:
+                try:
+                    status = entry.stat()
+                except OSError:  # removed meanwhile by another process
+                    continue
+                if entry.name.endswith(".npy"):
+                    yield Record(inner / entry.name, status.st_size, status.st_mtime)
+                elif entry.name.endswith(".tmp") and time.time() - status.st_mtime > _STALE_TEMPORARY_SECONDS:
+                    remove(inner / entry.name)
+
+
+def sidecar(folder: Path) -> Mapping[str, Any]:
+    try:
+        content = json.loads((folder / "spec.json").read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def remove(path: Path) -> bool:
+    try:
+        path.unlink()
+    except OSError:
+        return False
+    return True
+
+
+def remove_folder(path: Path) -> None:
+    try:
+        path.rmdir()
+    except OSError:  # another process has just stored something
+        return
+
+
+def touch(path: Path) -> None:
+    try:
+        os.utime(path)
+    except OSError:  # a read-only cache keeps the order in which it was written
+        return
