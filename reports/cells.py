@@ -44,7 +44,8 @@ class Footnotes:
 
 
 def number_cell(number: Number, column: Column, notes: Footnotes | None, runs: str = "", spread: bool = True) -> Markup:
-    """A `<td>`: the mean links to `runs`, its spread follows; exact values are in data attributes for scripts."""
+    """A `<td>`: the mean links to `runs`, its spread follows; with a link the values of the seeds are there
+    for the script."""
     if number.mean is None:
         word = "n/a" if number.by_seed else "none"
         reference = notes.reference(number.why) if notes is not None else ""
@@ -52,9 +53,9 @@ def number_cell(number: Number, column: Column, notes: Footnotes | None, runs: s
     scale = 1.0 if column.unit else 100.0
     kind = _MARKS[number.mark]
     opening = f'<td class="{kind}"' if kind else "<td"
-    exact = f' data-v="{scale * number.mean:.3f}"'
-    if len(number.by_seed) > 1:
-        exact += ' data-s="' + " ".join("" if v is None else f"{scale * v:.2f}" for _, v in number.by_seed) + '"'
+    exact = ""
+    if runs and len(number.by_seed) > 1:
+        exact = ' data-s="' + " ".join("" if v is None else f"{scale * v:.2f}" for _, v in number.by_seed) + '"'
     shown = number_text(number, column)
     inside = f'<a href="{escape(runs)}">{shown}</a>' if runs else shown
     behind = f"<i>{spread_text(number, column)}</i>" if spread and number.sd is not None else ""
@@ -88,11 +89,11 @@ def seeds_cell(entry: Entry, runs: str) -> Markup:
     """Finished of asked seeds, with a visible sign where some failed or are missing."""
     count = f"{len(entry.finished)}/{len(entry.asked)}"
     if len(entry.finished) == len(entry.asked):
-        return Markup('<td class="n" data-v="{}"><a href="{}">{}</a>').format(len(entry.finished), runs, count)
+        return Markup('<td class="n"><a href="{}">{}</a>').format(runs, count)
     why = "; ".join(entry.holes)
     kinds = sorted({str(entry.cells[seed].status) for seed in entry.failed}) or ["unfinished"]
-    return Markup('<td class="n" data-v="{}"><a href="{}" title="{}">{} <span class="badge bad">{}</span></a>').format(
-        len(entry.finished), runs, why, count, ", ".join(kinds)
+    return Markup('<td class="n"><a href="{}" title="{}">{} <span class="badge bad">{}</span></a>').format(
+        runs, why, count, ", ".join(kinds)
     )
 
 

@@ -9,15 +9,12 @@ import jinja2
 from reports.cells import method_cell, number_cell
 from reports.writing import amount, number_text, plural, settings, short_digest, spread_text, subscript
 
-SCRIPTS = ("site.js",)
-STATIC = ("site.css", *SCRIPTS)
-"""Files that every page links to."""
+STATIC = ("site.css", "table.js", "page.js", "board.js")
+"""Files that pages link to."""
 
 
 class Renderer:
     """Templates of `reports/templates`; every text is escaped unless it is Markup."""
-
-    scripts = SCRIPTS
 
     def __init__(self) -> None:
         self._environment = jinja2.Environment(

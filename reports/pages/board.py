@@ -27,7 +27,6 @@ class Row:
     entry: Entry
     rank: str
     kind: str
-    command: str
     method: Markup
     seeds: Markup
     backbone: Markup
@@ -74,19 +73,11 @@ def _rows(sheet: Sheet, runs: str, notes: Footnotes) -> Iterator[Row]:
             entry=entry,
             rank=line.rank,
             kind="baseline" if entry.is_baseline else "" if entry.is_ranked else "unranked",
-            command=_command(entry),
             method=method_cell(entry),
             seeds=seeds_cell(entry, href),
             backbone=backbone_cell(entry),
             cells=Markup("").join(cells),
         )
-
-
-def _command(entry: Entry) -> str:
-    """The command of the first seed's cell, with the seed left open for the page's script."""
-    seed = min(entry.cells)
-    command = str(entry.cells[seed].record.get("command", ""))
-    return command.replace(f"--seed {seed}", "--seed {seed}")
 
 
 def lede(board: Board) -> str:

@@ -1,0 +1,252 @@
+/* The leaderboard's controls: search, filters, columns, precision, a link to the view, and what is on screen as a file. */
+"use strict";
+
+{
+  const table = document.getElementById("scores");
+  const state = { q: "", m: null, hide: "", family: "", needs: "", backbone: "", d: "1", heat: "1", sd: "1", sort: "" };
+  const defaults = { ...state };
+  const spans = [...table.tHead.querySelectorAll("th[data-metric][colspan]")];
+  const headers = [...table.tHead.querySelectorAll("th[data-key]")];
+  const metrics = spans.map((span) => span.dataset.metric);
+  const parts = [...new Set(headers.filter((h) => h.dataset.metric !== "cost").map((h) => h.dataset.key.split(".")[1]))];
+  const partTitles = Object.fromEntries(headers.map((h) => [h.dataset.key.split(".")[1], h.textContent.trim()]));
+
+  /* What is shown at first: image and pixel level side by side, as in the papers. */
+  const pixel = metrics.find((name) => name.startsWith("pixel"));
+  defaults.m = [metrics[0], pixel].filter(Boolean).join(",");
+  read();
+
+  const make = (tag, properties = {}, ...children) => {
+    const element = Object.assign(document.createElement(tag), properties);
+    element.append(...children);
+    return element;
+  };
+
+  const bar = make("div", { className: "controls" });
+  bar.setAttribute("role", "group");
+  bar.ariaLabel = "View of the leaderboard";
+
+  const chips = make("div", { className: "chips" });
+  for (const span of spans) {
+    const chip = make("button", { type: "button", textContent: span.textContent, className: "chip" });
+    chip.dataset.metric = span.dataset.metric;
+    chip.addEventListener("click", () => {
+      const shown = new Set(state.m.split(",").filter(Boolean));
+      shown.has(chip.dataset.metric) ? shown.delete(chip.dataset.metric) : shown.add(chip.dataset.metric);
+      state.m = metrics.filter((name) => shown.has(name)).join(",");
+      apply();
+    });
+    chips.append(chip);
+  }
+
+  const search = make("input", { type: "search", placeholder: "Search methods", ariaLabel: "Search methods" });
+  search.addEventListener("input", () => {
+    state.q = search.value;
+    apply();
+  });
+
+  const rows = ltbench.body(table);
+  const choices = (read) => [...new Set(rows.flatMap(read).filter(Boolean))].sort();
+  const menu = (name, label, options) => {
+    const select = make("select", { ariaLabel: label }, ...options.map(([value, text]) => make("option", { value, textContent: text })));
+    select.addEventListener("change", () => {
+      state[name] = select.value;
+      apply();
+    });
+    select.dataset.name = name;
+    return select;
+  };
+  const family = menu("family", "Family", [["", "All families"], ...choices((row) => row.dataset.family).map((one) => [one, one])]);
+  const backbone = menu("backbone", "Backbone", [["", "All backbones"], ...choices((row) => row.dataset.backbone).map((one) => [one, one])]);
+  const needs = menu("needs", "What a method is told", [
+    ["", "Told anything"],
+    ["none", "Told pixels only"],
+    ...choices((row) => row.dataset.needs.split(" ")).map((one) => [one, `Needs ${one.replaceAll("_", " ")}`]),
+  ]);
+
+  const chooser = make("details", { className: "chooser" }, make("summary", { textContent: "Columns" }));
+  const boxes = make("div", { className: "boxes" });
+  const box = (label, isOn, set) => {
+    const input = make("input", { type: "checkbox", checked: isOn });
+    input.addEventListener("change", () => {
+      set(input.checked);
+      apply();
+    });
+    boxes.append(make("label", {}, input, ` ${label}`));
+    return input;
+  };
+  for (const part of [...parts, "seeds", "backbone"]) {
+    const hidden = () => new Set(state.hide.split(",").filter(Boolean));
+    box(partTitles[part] || { seeds: "Seeds", backbone: "Backbone, weights" }[part], !hidden().has(part), (isOn) => {
+      const now = hidden();
+      isOn ? now.delete(part) : now.add(part);
+      state.hide = [...now].join(",");
+    });
+  }
+  box("Standard deviation", state.sd === "1", (isOn) => (state.sd = isOn ? "1" : ""));
+  box("Shading", state.heat === "1", (isOn) => (state.heat = isOn ? "1" : ""));
+  const decimals = menu("d", "Decimals", [["0", "No decimal"], ["1", "1 decimal"], ["2", "2 decimals"]]);
+  boxes.append(decimals);
+  chooser.append(boxes);
+
+  const actions = make("div", { className: "actions" });
+  const act = (text, hint, run) => {
+    const button = make("button", { type: "button", textContent: text, title: hint, className: "copy" });
+    button.addEventListener("click", () => run(button));
+    actions.append(button);
+  };
+  act("CSV of this view", "Saves what is on screen", () => save(`${table.dataset.name}-view.csv`, csv()));
+  act("Copy LaTeX", "Copies what is on screen as a booktabs table", (button) => ltbench.copy(latex(), button));
+  act("Copy link", "Copies the address of this view", (button) => ltbench.copy(location.href, button));
+  const told = make("p", { className: "told" });
+  told.setAttribute("role", "status");
+  bar.append(chips, make("div", { className: "filters" }, search, family, needs, backbone, chooser), actions, told);
+  table.closest(".frame").before(bar);
+
+  /* The view is the part of the address after "#view&". */
+  function read() {
+    Object.assign(state, defaults);
+    if (!location.hash.startsWith("#view&")) return;
+    for (const [name, value] of new URLSearchParams(location.hash.slice(6))) if (name in state) state[name] = value;
+  }
+
+  function remember() {
+    const changed = Object.entries(state).filter(([name, value]) => value !== defaults[name]);
+    const hash = changed.length ? `#view&${new URLSearchParams(changed)}` : "";
+    if (hash || location.hash.startsWith("#view&")) history.replaceState(null, "", hash || location.pathname + location.search);
+  }
+
+  function matches(row) {
+    const words = state.q.toLowerCase().split(/\s+/).filter(Boolean);
+    const text = `${row.querySelector("th").textContent} ${row.dataset.family} ${row.dataset.backbone}`.toLowerCase();
+    if (!words.every((word) => text.includes(word))) return false;
+    /* The baseline stays: a number means little without it. */
+    if (row.classList.contains("baseline")) return true;
+    if (state.family && row.dataset.family !== state.family) return false;
+    if (state.backbone && row.dataset.backbone !== state.backbone) return false;
+    if (state.needs === "none") return row.dataset.needs === "";
+    return !state.needs || row.dataset.needs.split(" ").includes(state.needs);
+  }
+
+  function apply() {
+    const shown = new Set(state.m.split(","));
+    const hidden = new Set(state.hide.split(",").filter(Boolean));
+    const show = (header, isShown) => {
+      header.hidden = !isShown;
+      const at = ltbench.column(header);
+      if (at !== undefined) for (const row of rows) row.cells[at].hidden = !isShown;
+    };
+    const kept = Object.fromEntries(metrics.map((name) => [name, 0]));
+    for (const header of headers) {
+      const metric = header.dataset.metric;
+      const isShown = shown.has(metric) && !(metric !== "cost" && hidden.has(header.dataset.key.split(".")[1]));
+      show(header, isShown);
+      kept[metric] += isShown;
+    }
+    for (const span of spans) {
+      span.hidden = kept[span.dataset.metric] === 0;
+      span.colSpan = Math.max(1, kept[span.dataset.metric]);
+    }
+    show(table.tHead.querySelector("th.n"), !hidden.has("seeds"));
+    show(table.tHead.querySelector("th.t"), !hidden.has("backbone"));
+    for (const row of rows) row.hidden = !matches(row);
+    for (const chip of chips.children) chip.ariaPressed = String(shown.has(chip.dataset.metric));
+    for (const select of bar.querySelectorAll("select")) select.value = state[select.dataset.name];
+    search.value = state.q;
+    table.classList.toggle("plain", state.heat !== "1");
+    table.classList.toggle("nospread", state.sd !== "1");
+    ltbench.round(table, Number(state.d));
+    ltbench.shade(table);
+    const count = rows.filter((row) => !row.hidden).length;
+    told.textContent = count === rows.length ? "" : `${count} of ${rows.length} methods shown`;
+    remember();
+  }
+
+  function sortAsTold() {
+    const [key, direction] = state.sort.split(":");
+    const header = headers.find((one) => one.dataset.key === key) ||
+      [...table.tHead.querySelectorAll("th[data-sort]")].find((one) => one.textContent.trim() === key);
+    if (header) ltbench.sort(table, header, direction === "up" ? "ascending" : "descending");
+  }
+
+  table.addEventListener("sorted", () => {
+    const header = [...table.tHead.querySelectorAll("th[data-sort]")].find((one) => one.ariaSort !== "none");
+    state.sort = `${header.dataset.key || header.textContent.trim()}:${header.ariaSort === "ascending" ? "up" : "down"}`;
+    remember();
+  });
+  addEventListener("hashchange", () => {
+    if (!location.hash.startsWith("#view&")) return;
+    read();
+    sortAsTold();
+    apply();
+  });
+
+  /* What is on screen, as rows of texts: [mean, spread] for numbers. */
+  function screen() {
+    const visible = [...table.tHead.querySelectorAll("th")].filter((one) => ltbench.column(one) !== undefined && !one.hidden);
+    visible.sort((one, two) => ltbench.column(one) - ltbench.column(two));
+    const lines = ltbench.body(table).filter((row) => !row.hidden);
+    return { visible, lines };
+  }
+
+  const plain = (cell) => {
+    const copy = cell.cloneNode(true);
+    for (const part of copy.querySelectorAll("i, sup")) part.remove();
+    return copy.textContent.replace(/\s+/g, " ").trim();
+  };
+
+  function csv() {
+    const { visible, lines } = screen();
+    const quote = (text) => (/[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
+    const isScore = (header) => header.dataset.key && state.sd === "1";
+    const head = visible.flatMap((h) => {
+      const name = h.dataset.key || h.textContent.trim();
+      return isScore(h) ? [name, `${name}.sd`] : [name];
+    });
+    const body = lines.map((row) =>
+      visible.flatMap((h) => {
+        const cell = row.cells[ltbench.column(h)];
+        const text = plain(cell).replace("−", "-");
+        return isScore(h) ? [text, cell.querySelector("i")?.textContent ?? ""] : [text];
+      }),
+    );
+    return [head, ...body].map((line) => line.map(quote).join(",")).join("\n") + "\n";
+  }
+
+  function latex() {
+    const { visible, lines } = screen();
+    const columns = visible.filter((h) => h.classList.contains("method") || h.dataset.key);
+    const clean = (text) => text.replace(/[&%$#_{}]/g, "\\$&").replaceAll("−", "$-$");
+    const title = (h) => (h.dataset.key ? clean(h.textContent.trim()).replace(/^C([th])$/, "$C_$1$") : "Method");
+    const shown = spans.filter((span) => !span.hidden);
+    const over = shown.map((span) => `\\multicolumn{${span.colSpan}}{c}{${clean(span.textContent.trim())}}`);
+    const body = lines.map((row) =>
+      columns.map((h) => {
+        const cell = row.cells[ltbench.column(h)];
+        let text = clean(plain(cell));
+        if (!h.dataset.key) return text;
+        if (cell.classList.contains("x")) return "--";
+        if (cell.classList.contains("b")) text = `\\textbf{${text}}`;
+        if (cell.classList.contains("u")) text = `\\underline{${text}}`;
+        const spread = cell.querySelector("i")?.textContent;
+        return spread && state.sd === "1" ? `${text} {\\scriptsize$\\pm$${spread}}` : text;
+      }),
+    );
+    const rule = lines.findIndex((row) => row.classList.contains("baseline"));
+    const texts = body.map((line, i) => (i === rule ? "\\midrule\n" : "") + line.join(" & ") + " \\\\");
+    return [
+      "% needs \\usepackage{booktabs}", `\\begin{tabular}{l${"r".repeat(columns.length - 1)}}`, "\\toprule",
+      ["", ...over].join(" & ") + " \\\\", columns.map(title).join(" & ") + " \\\\", "\\midrule", ...texts,
+      "\\bottomrule", "\\end{tabular}", "",
+    ].join("\n");
+  }
+
+  function save(name, text) {
+    const address = URL.createObjectURL(new Blob([text], { type: "text/csv" }));
+    make("a", { href: address, download: name }).click();
+    setTimeout(() => URL.revokeObjectURL(address), 1000);
+  }
+
+  sortAsTold();
+  apply();
+}

@@ -1,0 +1,138 @@
+/* Tables: exact values, sorting by mouse and keyboard, shading. Every table reads without this script. */
+"use strict";
+
+const ltbench = {
+  /* The number in a cell, or NaN: "−1.23", "12 345", "2/3", "9 + 1" (the first of the two). */
+  value(cell) {
+    const text = (cell.querySelector("a") || cell).firstChild?.textContent ?? "";
+    const found = text.replace("−", "-").replace(/\u202f/g, "").match(/^\s*-?[\d.]+/);
+    return found ? Number(found[0]) : NaN;
+  },
+
+  /* Cells of a row by column, whatever their header row. */
+  column(header) {
+    return ltbench.columns.get(header);
+  },
+
+  columns: new WeakMap(),
+
+  body(table) {
+    return [...table.tBodies[0].rows];
+  },
+
+  write(value, decimals) {
+    return value.toFixed(decimals).replace("-", "−");
+  },
+};
+
+/* Position of every header cell in the rows of the body, with spans taken into account. */
+function place(table) {
+  const taken = [];
+  [...table.tHead.rows].forEach((row, level) => {
+    taken[level] ??= [];
+    let at = 0;
+    for (const header of row.cells) {
+      while (taken[level][at]) at++;
+      if (header.colSpan === 1) ltbench.columns.set(header, at);
+      for (let below = level; below < level + header.rowSpan; below++) {
+        taken[below] ??= [];
+        for (let beside = at; beside < at + header.colSpan; beside++) taken[below][beside] = true;
+      }
+      at += header.colSpan;
+    }
+  });
+}
+
+function makeSortable(table) {
+  for (const header of table.tHead.querySelectorAll("th[data-sort]")) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "sort";
+    button.append(...header.childNodes);
+    header.append(button);
+    header.ariaSort ??= "none";
+    button.addEventListener("click", () => {
+      const first = header.dataset.sort === "text" ? "ascending" : "descending";
+      const other = first === "ascending" ? "descending" : "ascending";
+      ltbench.sort(table, header, header.ariaSort === first ? other : first);
+      table.dispatchEvent(new CustomEvent("sorted", { bubbles: true }));
+    });
+  }
+}
+
+/* Rows without a value come last in both directions; the baseline stays at the foot. */
+ltbench.sort = function (table, header, direction) {
+  const at = ltbench.column(header);
+  const isText = header.dataset.sort === "text";
+  const sign = direction === "ascending" ? 1 : -1;
+  const keyed = ltbench.body(table).map((row) => {
+    const cell = row.cells[at];
+    return { row, key: isText ? cell.textContent.trim().toLowerCase() : ltbench.value(cell) };
+  });
+  const pinned = (one) => (one.row.classList.contains("baseline") ? 1 : 0);
+  keyed.sort((one, two) => {
+    if (pinned(one) !== pinned(two)) return pinned(one) - pinned(two);
+    if (isText) return sign * one.key.localeCompare(two.key, "en", { numeric: true });
+    if (Number.isNaN(one.key) || Number.isNaN(two.key)) return Number.isNaN(one.key) - Number.isNaN(two.key);
+    return sign * (one.key - two.key);
+  });
+  table.tBodies[0].append(...keyed.map((one) => one.row));
+  for (const other of table.tHead.querySelectorAll("th[data-sort]")) other.ariaSort = "none";
+  header.ariaSort = direction;
+  if (!isText && header.dataset.key) ltbench.rank(table, at);
+};
+
+/* Ranks by one column: those of the test where the cell has one, else by the shown mean; ties share a rank. */
+ltbench.rank = function (table, at) {
+  const rows = ltbench.body(table).filter((row) => row.cells[0].classList.contains("rank"));
+  const ranked = rows.filter((row) => !row.matches(".baseline, .unranked") && !Number.isNaN(ltbench.value(row.cells[at])));
+  const values = ranked.map((row) => ltbench.value(row.cells[at]));
+  for (const row of rows) row.cells[0].textContent = "";
+  ranked.forEach((row, position) => {
+    const better = values.filter((value) => value > values[position]).length;
+    row.cells[0].textContent = row.cells[at].dataset.rank ?? String(1 + better);
+  });
+};
+
+/* Level of each score within its column, as a custom property that the style sheet turns into a shade. */
+ltbench.shade = function (table) {
+  for (const header of table.tHead.querySelectorAll("th[data-key]")) {
+    if (header.dataset.unit || header.dataset.key.endsWith(".gap")) continue;
+    const at = ltbench.column(header);
+    const rows = ltbench.body(table).filter((row) => !row.hidden && !row.classList.contains("baseline"));
+    const values = rows.map((row) => ltbench.value(row.cells[at]));
+    const known = values.filter((value) => !Number.isNaN(value));
+    const low = Math.min(...known);
+    const span = Math.max(...known) - low;
+    rows.forEach((row, i) => {
+      const level = span > 0 && !Number.isNaN(values[i]) ? (values[i] - low) / span : 0;
+      row.cells[at].style.setProperty("--level", level.toFixed(3));
+      row.cells[at].classList.add("shaded");
+    });
+  }
+};
+
+/* The text of the file has two decimals; `decimals` of them are shown. */
+ltbench.round = function (table, decimals) {
+  for (const header of table.tHead.querySelectorAll("th[data-key]")) {
+    if (header.dataset.unit) continue;
+    const at = ltbench.column(header);
+    for (const row of ltbench.body(table)) {
+      const cell = row.cells[at];
+      for (const node of [(cell.querySelector("a") || cell).firstChild, cell.querySelector("i")?.firstChild]) {
+        if (!node || node.nodeType !== Node.TEXT_NODE) continue;
+        node.exact ??= node.textContent;
+        const value = Number(node.exact.replace("−", "-"));
+        if (node.exact.trim() !== "" && !Number.isNaN(value)) node.textContent = ltbench.write(value, decimals);
+      }
+    }
+  }
+};
+
+for (const table of document.querySelectorAll("table.grid")) {
+  if (!table.tHead || !table.tBodies.length) continue;
+  place(table);
+  makeSortable(table);
+  ltbench.shade(table);
+  ltbench.round(table, 1);
+}
