@@ -76,7 +76,8 @@ class Extractor:
         """Features of the images at `indices` (None = all), in that order, `batch_size` rows at a time.
 
         With `augment`, the copies of an image follow each other in the order of `augment.poses`, and the
-        image itself is not among them. `title` names the step to whoever watches the progress, which counts rows.
+        image itself is not among them. `title` names the step to whoever watches the progress, which counts
+        rows.
         """
         poses: Sequence[Pose | None] = (None,) if augment is None else augment.poses
         rows = [
