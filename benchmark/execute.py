@@ -228,4 +228,5 @@ def _peak_vram_mb(device: str) -> float | None:
         return None
     import torch
 
-    return round(torch.cuda.max_memory_allocated() / 2**20, 1)
+    peak: int = torch.cuda.max_memory_allocated()
+    return round(peak / 2**20, 1)

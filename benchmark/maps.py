@@ -23,7 +23,7 @@ def anomaly_maps(grids: Floats, size: int, sigma: float = 4.0, upsample: Upsampl
     Equal to bilinear interpolation (align_corners=False) followed by scipy's `gaussian_filter` (mode
     "reflect") within 1e-6 of the range of the scores.
     """
-    grids = np.asarray(grids, dtype=np.float32)
+    grids = grids.astype(np.float32, copy=False)
     rows = smoothing_upsampler(grids.shape[1], size, sigma, upsample)
     columns = smoothing_upsampler(grids.shape[2], size, sigma, upsample)
     maps: Floats = rows @ grids @ columns.T
@@ -36,10 +36,10 @@ def smoothing_upsampler(cells: int, size: int, sigma: float, upsample: Upsamplin
     matrix = upsampler(cells, size, upsample)
     if sigma > 0:
         matrix = ndimage.gaussian_filter1d(matrix, sigma, axis=0, mode="reflect", truncate=TRUNCATE)
-    matrix = matrix.astype(np.float32)
-    # Shared by all callers.
-    matrix.flags.writeable = False
-    return matrix
+    shared = matrix.astype(np.float32)
+    # All callers get this one.
+    shared.flags.writeable = False
+    return shared
 
 
 def upsampler(cells: int, size: int, upsample: Upsampling) -> npt.NDArray[np.float64]:

@@ -8,7 +8,7 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sized
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
@@ -96,7 +96,7 @@ class PipedProgress:
 
     def __call__(self, items: Iterable[Any], title: str, total: int | None = None) -> Iterator[Any]:
         if total is None:
-            total = len(items) if hasattr(items, "__len__") else 0
+            total = len(items) if isinstance(items, Sized) else 0
         reported = 0.0
         for done, item in enumerate(items):
             now = time.monotonic()

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from benchmark.commands import options
 from benchmark.commands.output import print_json, print_table
 from benchmark.console import console
+
+if TYPE_CHECKING:
+    from methods.features.cache import FeatureCache
 
 app = typer.Typer(help="Look at and empty the feature cache.", no_args_is_help=True)
 
@@ -38,7 +42,7 @@ def clear(
     console.print(f"freed {freed / 1e6:.1f} MB")
 
 
-def _open(cache: object) -> object:
+def _open(cache: Path | None) -> FeatureCache:
     from methods.features.cache import FeatureCache
 
     settings = options.settings(cache=cache)

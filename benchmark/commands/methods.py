@@ -1,5 +1,112 @@
-"""`ltbench methods`."""
+"""`ltbench methods`: list, show, check, scaffold."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import re
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
+from benchmark.commands import options
+from benchmark.commands.output import print_json, print_table, print_text
+from benchmark.console import console
+from benchmark.errors import UsageError
+
 app = typer.Typer(help="Methods: list, show, check, scaffold.", no_args_is_help=True)
+
+NameArgument = Annotated[str, typer.Argument(help="Name of a method.")]
+
+
+@app.command("ls")
+def show_all(as_json: options.JsonOption = False) -> None:
+    """List the methods with family, paper and what they are told beyond pixels."""
+    from methods import catalog
+
+    rows = []
+    for name in catalog.names():
+        found = catalog.load_class(name)
+        rows.append(
+            [
+                name,
+                found.card.title,
+                found.card.family,
+                found.card.paper,
+                ", ".join(sorted(found.needs)) or "pixels",
+            ]
+        )
+    columns = ["method", "title", "family", "paper", "told"]
+    if as_json:
+        print_json("methods ls", {"methods": [dict(zip(columns, row, strict=True)) for row in rows]})
+        return
+    print_table(columns, rows)
+
+
+@app.command()
+def show(name: NameArgument, as_json: options.JsonOption = False) -> None:
+    """Show a method's card: paper, licence, deviations, and every hyper-parameter with its default."""
+    from methods import catalog
+
+    method = catalog.create(name)
+    card, fields = method.card, catalog.config(method)
+    documented = _field_docs(type(method))
+    if as_json:
+        content = {
+            "name": name,
+            "card": dataclasses.asdict(card),
+            "needs": sorted(method.needs),
+            "fields": fields,
+        }
+        print_json("methods show", content)
+        return
+    print_text(f"{card.title} ({card.family}){', ' + card.paper if card.paper else ''}\n{card.summary}")
+    for title, text in (("official code", card.licence), ("address", card.url)):
+        if text:
+            print_text(f"{title}: {text}")
+    print_text(f"told beyond pixels: {', '.join(sorted(method.needs)) or 'nothing'}")
+    for deviation in card.deviations:
+        print_text(f"deviation: {deviation}")
+    rows = [[field, str(value), documented.get(field, "")] for field, value in fields.items()]
+    print_table(["field", "default", "what"], rows)
+
+
+@app.command()
+def check(name: NameArgument, as_json: options.JsonOption = False) -> None:
+    """Run the contract's checks on a method: what every plug-in must hold."""
+    from benchmark.conformance import check_method
+
+    checks = check_method(name)
+    if as_json:
+        print_json("methods check", {"name": name, "checks": [dataclasses.asdict(entry) for entry in checks]})
+    else:
+        print_table(
+            ["check", "", ""],
+            [[entry.what, "ok" if entry.ok else "FAILED", entry.detail] for entry in checks],
+        )
+    if not all(entry.ok for entry in checks):
+        raise UsageError(f"method '{name}' breaks the contract: the table says where")
+
+
+@app.command()
+def new(name: Annotated[str, typer.Argument(help="Name of the new method: a Python module name.")]) -> None:
+    """Write methods/NAME.py, a working method to start from."""
+    import methods
+    from benchmark.scaffold import method_source
+    from methods import catalog
+
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or name in (*catalog.names(), "base", "catalog", "errors"):
+        raise UsageError(f"'{name}' cannot be a new method: expected a free module name in lower case")
+    path = Path(methods.__path__[0]) / f"{name}.py"
+    if path.exists():
+        raise UsageError(f"'{path}' exists: choose another name")
+    path.write_text(method_source(name), encoding="utf-8")
+    console.print(f"wrote {path}; next: ltbench methods check {name}", soft_wrap=True)
+
+
+def _field_docs(method_class: type[Any]) -> dict[str, str]:
+    """First sentence of the text under each field of the class' source."""
+    source = inspect.getsource(method_class)
+    found = re.findall(r'^    (\w+): [^\n]+\n    """(.+?)"""', source, flags=re.MULTILINE | re.DOTALL)
+    return {field: " ".join(text.split()).split(". ")[0].rstrip(".") for field, text in found}

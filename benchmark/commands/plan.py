@@ -43,29 +43,20 @@ def plan(
 
 def show(planned: Sequence[PlannedCell], command: str, as_json: bool, *, force: bool, retry: Any) -> None:
     """Print cells with state and counts, then the distinct images behind them."""
-    rows = []
+    rows: list[list[object]] = []
     images: set[tuple[str, str]] = set()
+    forwards = to_run = 0
     for entry in planned:
         cell, split = entry.prepared.cell, entry.prepared.split
         images |= {(cell.dataset, image.path) for image in (*split.train, *split.test)}
-        state = "to run" if entry.to_run(force=force, retry=retry) else "done"
-        if entry.stored is not None and state == "to run":
-            state = f"to run ({entry.stored.status})"
-        rows.append(
-            [
-                cell.dataset,
-                split.recipe,
-                cell.seed,
-                cell.method,
-                state,
-                len(split.train),
-                split.overlap,
-                len(split.test),
-            ]
-        )
+        forwards += len(split.train) + len(split.test)
+        state = "done"
+        if entry.to_run(force=force, retry=retry):
+            to_run += 1
+            state = "to run" if entry.stored is None else f"to run ({entry.stored.status})"
+        identity = [cell.dataset, split.recipe, cell.seed, cell.method, state]
+        rows.append([*identity, len(split.train), split.overlap, len(split.test)])
     columns = ["dataset", "split", "seed", "method", "state", "train", "overlap", "test"]
-    forwards = sum(int(row[5]) + int(row[7]) for row in rows)
-    to_run = sum(str(row[4]).startswith("to run") for row in rows)
     if as_json:
         cells = [dict(zip(columns, row, strict=True)) for row in rows]
         totals = {

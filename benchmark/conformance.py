@@ -1,0 +1,124 @@
+"""What every method must hold, whoever wrote it: run over a dozen small generated images."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from methods import catalog
+from methods.base import Context, Method, Prediction, View
+from splits.images import ImageSet, LabelledImage, Pixels
+
+SIDE = 64
+TRAIN, TEST = 8, 4
+
+
+@dataclasses.dataclass(frozen=True)
+class Check:
+    """One rule and whether it holds."""
+
+    what: str
+    ok: bool
+    detail: str = ""
+
+
+class GeneratedPixels:
+    """Stripes and noise that depend on the path alone."""
+
+    def pixels(self, image: LabelledImage) -> Pixels:
+        draws = np.random.default_rng(int(image.key, 16))
+        stripes = 40 * np.sin(np.arange(SIDE) / 3.0)[None, :, None]
+        noise = draws.normal(0, 8, (SIDE, SIDE, 3))
+        return np.clip(128 + stripes + noise, 0, 255).astype(np.uint8)
+
+    def content_digest(self, image: LabelledImage) -> str:
+        return hashlib.sha256(image.path.encode()).hexdigest()
+
+
+def small_images(count: int, part: str, needs: frozenset[str] = frozenset()) -> ImageSet:
+    """Images of two categories; class ids and names as declared."""
+    images = [
+        LabelledImage(f"{'ab'[number % 2]}/{part}/good/{number:03d}.png", "ab"[number % 2], "train")
+        for number in range(count)
+    ]
+    ids = np.array(["ab".index(image.category) for image in images], dtype=np.int64)
+    wants_ids = {"class_ids_fit", "class_ids_score"} & needs
+    return ImageSet(
+        images,
+        GeneratedPixels(),
+        class_ids=ids if wants_ids else None,
+        class_names=("bolt", "nut") if "class_names" in needs else None,
+    )
+
+
+def small_context(seed: int = 0) -> Context:
+    return Context(rng=np.random.default_rng(seed), view=View(SIDE, SIDE))
+
+
+def check_method(name: str, **fields: Any) -> list[Check]:
+    """Every check on the method `name`; a check that raises has failed."""
+    checks: list[Check] = []
+
+    def add(what: str, rule: Callable[[], object]) -> None:
+        try:
+            detail = rule()
+        except Exception as error:  # noqa: BLE001  a method may raise anything, and that is the finding
+            checks.append(Check(what, False, f"{type(error).__name__}: {error}"))
+        else:
+            checks.append(Check(what, detail in (True, None), "" if detail in (True, None) else str(detail)))
+
+    add("its card names title, family and summary", lambda: _card(catalog.create(name, **fields)))
+    add("its fields survive recording", lambda: _round_trip(name, fields))
+    add("one finite score per image", lambda: _shapes(_predict(name, fields)))
+    add("same seed, same scores", lambda: _equal(_predict(name, fields), _predict(name, fields)))
+    add("scoring twice gives the same answer", lambda: _twice(name, fields))
+    return checks
+
+
+def _fit(name: str, fields: dict[str, Any]) -> tuple[Method, Context]:
+    method = catalog.create(name, **fields)
+    context = small_context()
+    method.fit(small_images(TRAIN, "train", method.needs), context)
+    return method, context
+
+
+def _predict(name: str, fields: dict[str, Any]) -> Prediction:
+    method, context = _fit(name, fields)
+    return method.score(small_images(TEST, "test", method.needs), context)
+
+
+def _twice(name: str, fields: dict[str, Any]) -> object:
+    method, context = _fit(name, fields)
+    test = small_images(TEST, "test", method.needs)
+    return _equal(method.score(test, context), method.score(test, context))
+
+
+def _card(method: Method) -> object:
+    card = method.card
+    empty = [field for field in ("title", "family", "summary") if not getattr(card, field)]
+    return f"empty: {', '.join(empty)}" if empty else True
+
+
+def _round_trip(name: str, fields: dict[str, Any]) -> object:
+    recorded = catalog.config(catalog.create(name, **fields))
+    again = catalog.config(catalog.create(name, **recorded))
+    return recorded == again or f"{recorded} became {again}"
+
+
+def _shapes(prediction: Prediction) -> object:
+    if np.shape(prediction.scores) != (TEST,) or not np.isfinite(prediction.scores).all():
+        return f"scores {np.shape(prediction.scores)}, finite: {np.isfinite(prediction.scores).all()}"
+    grids = prediction.grids
+    if grids is not None and (grids.ndim != 3 or len(grids) != TEST or not np.isfinite(grids).all()):
+        return f"grids {np.shape(grids)}, finite: {np.isfinite(grids).all()}"
+    return True
+
+
+def _equal(left: Prediction, right: Prediction) -> object:
+    if not np.array_equal(left.scores, right.scores):
+        return f"scores differ by up to {np.abs(left.scores - right.scores).max():g}"
+    return True
