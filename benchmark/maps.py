@@ -26,8 +26,7 @@ def anomaly_maps(grids: Floats, size: int, sigma: float = 4.0, upsample: Upsampl
     grids = grids.astype(np.float32, copy=False)
     rows = smoothing_upsampler(grids.shape[1], size, sigma, upsample)
     columns = smoothing_upsampler(grids.shape[2], size, sigma, upsample)
-    maps: Floats = rows @ grids @ columns.T
-    return maps
+    return np.asarray(rows @ grids @ columns.T, dtype=np.float32)
 
 
 @lru_cache(maxsize=64)

@@ -21,12 +21,20 @@ app = typer.Typer(help="Look at and empty the feature cache.", no_args_is_help=T
 def show(cache: options.CacheOption = None, as_json: options.JsonOption = False) -> None:
     """List what is cached: backbone, view, layers, images, size."""
     store = _open(cache)
-    entries = store.entries()
+    entries = list(store.entries())
     if as_json:
-        print_json("cache ls", {"root": str(store.root), "entries": [entry.as_json() for entry in entries]})
+        print_json("cache ls", {"root": str(store.root), "entries": [vars(entry) for entry in entries]})
         return
-    rows = [[entry.title, entry.images, round(entry.bytes / 1e6, 1)] for entry in entries]
-    print_table(["features", "images", "MB"], rows, title=str(store.root))
+    rows = [
+        [
+            *(str(entry.spec.get(name, "?")) for name in ("backbone", "view")),
+            ",".join(entry.spec.get("layers", ())),
+            entry.records,
+            round(entry.bytes / 1e6, 1),
+        ]
+        for entry in entries
+    ]
+    print_table(["backbone", "view", "layers", "records", "MB"], rows, title=str(store.root))
 
 
 @app.command()

@@ -1,7 +1,164 @@
-"""`ltbench data`."""
+"""`ltbench data`: which data sets there are, where they are, whether they are whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-app = typer.Typer(
-    help="Data sets: what they are, where they are, whether they are whole.", no_args_is_help=True
-)
+from benchmark.commands import options
+from benchmark.commands.output import print_json, print_table, print_text
+from benchmark.console import console
+from benchmark.errors import UsageError
+from splits.errors import SplitsError, VerificationFailed
+
+if TYPE_CHECKING:
+    from splits.datasets import Dataset
+
+app = typer.Typer(help="Data sets: list, find, fetch, examine.", no_args_is_help=True)
+
+NameArgument = Annotated[str, typer.Argument(help="Data set: mvtec, visa, dagm, realiad, folder:PATH ...")]
+
+
+@app.command("ls")
+def show_all(data: options.DataOption = None, as_json: options.JsonOption = False) -> None:
+    """List data sets with licence, size, address, and whether they are on this machine."""
+    from splits import datasets
+
+    rows = []
+    for name in datasets.names():
+        if name == "folder":
+            rows.append(["folder:PATH", "Your own images in MVTec AD's layout", "yours", "", "", ""])
+            continue
+        found = _open(name, data)
+        rows.append([name, found.title, found.licence, found.size, found.address, _state(found)])
+    columns = ["dataset", "title", "licence", "size", "address", "here"]
+    if as_json:
+        print_json("data ls", {"datasets": [dict(zip(columns, row, strict=True)) for row in rows]})
+        return
+    print_table(columns, rows)
+
+
+@app.command()
+def path(name: NameArgument, data: options.DataOption = None) -> None:
+    """Print the folder of a data set; exit code 4 if it is not here."""
+    found = _open(name, data)
+    found.require_pixels()
+    print_text(str(getattr(found, "root", "")))
+
+
+@app.command()
+def digest(name: NameArgument, data: options.DataOption = None, as_json: options.JsonOption = False) -> None:
+    """Print the hash that stands on result rows for this version of the data."""
+    found = _open(name, data)
+    value = found.data_digest()
+    if as_json:
+        print_json("data digest", {"dataset": found.name, "digest": value})
+        return
+    print_text(value)
+
+
+@app.command()
+def doctor(
+    name: NameArgument,
+    quick: Annotated[bool, typer.Option("--quick", help="Presence and sizes only; reads no pixels.")] = False,
+    data: options.DataOption = None,
+    as_json: options.JsonOption = False,
+) -> None:
+    """Compare a local copy with its inventory and say what to do; exit code 5 if it is unfit."""
+    from splits.datasets.doctor import examine
+    from splits.datasets.files import FileDataset
+
+    found = _open(name, data)
+    if not isinstance(found, FileDataset):
+        raise UsageError(f"'{name}' has no files to examine: it is generated")
+    with _bar(f"examining {name}") as advance:
+        report = examine(found, read_all=not quick, progress=advance)
+    if as_json:
+        print_json("data doctor", asdict(report))
+    else:
+        rows = [
+            [row.category, row.found_train, row.expected_train, row.found_test, row.expected_test]
+            for row in report.classes
+        ]
+        print_table(["class", "train here", "of", "test here", "of"], rows, title=report.root)
+        for line in report.advice():
+            print_text(line)
+    if not report.ok:
+        raise VerificationFailed(f"'{name}' is not fit for a run: {sum(report.counts().values())} findings")
+    console.print(f"{name} is fit for a run" + ("" if report.pixels_read else " as far as file sizes tell"))
+
+
+@app.command()
+def fetch(
+    name: NameArgument,
+    accept_licence: Annotated[
+        bool, typer.Option("--accept-licence", "--accept-license", help="You have read and accept it.")
+    ] = False,
+    mirror: Annotated[
+        list[str] | None, typer.Option("--mirror", help="Address of a folder with the archives; repeatable.")
+    ] = None,
+    data: options.DataOption = None,
+) -> None:
+    """Download a data set whose licence allows it; continues where a connection broke."""
+    from splits.datasets import fetch as fetching
+    from splits.datasets.licences import accept_licence as record
+    from splits.home import home_folder
+
+    if name == "synthetic":
+        raise SplitsError("'synthetic' needs no download: its images are drawn when they are needed")
+    facts = fetching.facts_of(name)
+    console.print(f"{facts.title}: {facts.licence}, {facts.size}, {facts.address}", soft_wrap=True)
+    if accept_licence:
+        record(facts, home_folder())
+    with _bar(f"fetching {name}", transfer=True) as advance:
+        done = fetching.fetch(
+            name,
+            options.settings(data=data).data_root,
+            home_folder(),
+            mirrors=mirror or (),
+            progress=lambda _file, got, total: advance(got, total or 0),
+        )
+    for file, value, known in done.archives:
+        console.print(f"{file}: sha256 {value} ({'confirmed' if known else 'nothing known to compare with'})")
+    print_text(str(done.root))
+
+
+def _open(name: str, data: Any) -> Dataset:
+    from splits.datasets import open_dataset
+
+    return open_dataset(name, options.settings(data=data).data_root)
+
+
+def _state(dataset: Dataset) -> str:
+    try:
+        dataset.require_pixels()
+    except SplitsError:
+        return "no"
+    return "yes"
+
+
+class _bar:  # noqa: N801  used as a function that is a context manager
+    """A progress bar on stderr, told (done, total)."""
+
+    def __init__(self, title: str, *, transfer: bool = False) -> None:
+        from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+        amount = DownloadColumn() if transfer else MofNCompleteColumn()
+        self._progress = Progress(
+            "{task.description}", BarColumn(), amount, "eta", TimeRemainingColumn(),
+            console=console, disable=not console.is_terminal, transient=True,
+        )  # fmt: skip
+        self._task = self._progress.add_task(title, total=None)
+
+    def __enter__(self) -> Callable[[int, int], None]:
+        self._progress.start()
+        return self._advance
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def _advance(self, done: int, total: int) -> None:
+        self._progress.update(self._task, completed=done, total=total or None)
