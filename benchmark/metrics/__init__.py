@@ -27,7 +27,17 @@ STANDARD = ("image_auroc", "image_ap", "image_f1max", "pixel_auroc", "pixel_ap",
 """The columns of every board, in order; the other metrics are extensions."""
 
 # Modules of this folder that serve the metrics and are none themselves.
-_SHARED = {"base", "curve", "histogram", "image_curve", "pixel_curve", "regions", "spill", "streaming"}
+_SHARED = {
+    "base",
+    "curve",
+    "histogram",
+    "image_curve",
+    "legacy",
+    "pixel_curve",
+    "regions",
+    "spill",
+    "streaming",
+}
 
 
 def names() -> list[str]:

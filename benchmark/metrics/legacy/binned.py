@@ -1,0 +1,60 @@
+"""Curves through the borders of equally wide bins, as ADEval draws them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from benchmark.metrics.base import Answer, Truth, Undefined
+from benchmark.metrics.legacy.pixels import Pixels, sorted_pixels
+
+
+def auroc(truth: Truth, answer: Answer, bins: int) -> float:
+    """Trapezoids under hits over false alarms."""
+    pixels = sorted_pixels(truth, answer)
+    borders = _borders(pixels, bins)
+    hits = pixels.hits(borders, equal=True) / len(pixels.anomalous)
+    return _trapezoids(hits, pixels.alarms(borders, equal=True) / len(pixels.normal))
+
+
+def average_precision(truth: Truth, answer: Answer, bins: int) -> float:
+    """Trapezoids under precision over recall, the precision of an empty selection being one."""
+    pixels = sorted_pixels(truth, answer)
+    borders = _borders(pixels, bins)
+    hits = pixels.hits(borders, equal=True)
+    selected = hits + pixels.alarms(borders, equal=True)
+    precision = np.divide(hits, selected, out=np.ones(len(borders)), where=selected > 0)
+    return _trapezoids(precision, hits / len(pixels.anomalous))
+
+
+def aupro(truth: Truth, answer: Answer, bins: int, limit: float = 0.3) -> float:
+    """Trapezoids under the overlap over false alarms up to `limit`, interpolated there, over `limit`.
+
+    Starts at the highest border's rate, not at zero. Raises Undefined if no border is on one side of `limit`.
+    """
+    pixels = sorted_pixels(truth, answer)
+    borders = _borders(pixels, bins)
+    rates = pixels.alarms(borders, equal=True)[::-1] / len(pixels.normal)
+    overlap = pixels.overlap(borders, equal=True)[::-1]
+    inside = rates <= limit
+    if inside.all() or not inside.any():
+        raise Undefined(f"no border of the {bins} bins on one side of a false positive rate of {limit}")
+    after = int(inside.sum())
+    share = (limit - rates[after - 1]) / (rates[after] - rates[after - 1])
+    end = overlap[after - 1] + share * (overlap[after] - overlap[after - 1])
+    return float(np.trapezoid(np.append(overlap[inside], end), np.append(rates[inside], limit))) / limit
+
+
+def _borders(pixels: Pixels, bins: int) -> npt.NDArray[np.float32]:
+    """(bins + 1,) borders from the lowest to the highest score, in the original's float32 arithmetic."""
+    low, high = (float(score) for score in pixels.range)
+    if low == high:
+        raise Undefined("all pixels share one score: no bins between lowest and highest")
+    steps = np.linspace(0.0, 1.0, num=bins + 1, dtype=np.float32)
+    return steps * np.float32(high - low) + np.float32(low)
+
+
+def _trapezoids(y: npt.NDArray[Any], x: npt.NDArray[Any]) -> float:
+    return float(np.trapezoid(y[::-1], x[::-1]))

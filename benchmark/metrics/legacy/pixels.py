@@ -1,0 +1,72 @@
+"""Sorted pixels of maps in memory, for recipes that count at thresholds of their own choice."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from benchmark.metrics.base import Answer, Floats, Truth, Undefined
+from benchmark.metrics.curve import Counts, require_both
+from benchmark.metrics.pixel_curve import pixel_curve
+
+
+@dataclass(frozen=True, eq=False)
+class Pixels:
+    """Scores of one category's pixels."""
+
+    normal: Floats
+    """(N,) rising."""
+    anomalous: Floats
+    """(P,) rising."""
+    weight_below: npt.NDArray[np.float64]
+    """(P + 1,) summed weight of the anomalous pixels before each position."""
+    regions: int
+
+    @cached_property
+    def range(self) -> tuple[Any, Any]:
+        """Lowest and highest score of all pixels."""
+        return min(self.normal[0], self.anomalous[0]), max(self.normal[-1], self.anomalous[-1])
+
+    def alarms(self, threshold: npt.NDArray[Any], *, equal: bool) -> Counts:
+        """Normal pixels > each threshold, or ≥ if `equal`."""
+        return len(self.normal) - np.searchsorted(self.normal, threshold, "left" if equal else "right")
+
+    def hits(self, threshold: npt.NDArray[Any], *, equal: bool) -> Counts:
+        """Anomalous pixels > each threshold, or ≥ if `equal`."""
+        return len(self.anomalous) - np.searchsorted(self.anomalous, threshold, "left" if equal else "right")
+
+    def overlap(self, threshold: npt.NDArray[Any], *, equal: bool) -> npt.NDArray[np.float64]:
+        """Mean over regions of the share of the region's pixels > each threshold, or ≥ if `equal`."""
+        below = self.weight_below[len(self.anomalous) - self.hits(threshold, equal=equal)]
+        overlap: npt.NDArray[np.float64] = (self.weight_below[-1] - below) / self.regions
+        return overlap
+
+
+def sorted_pixels(truth: Truth, answer: Answer) -> Pixels:
+    """The sorted pixels, made once per truth and answer. Raises Undefined where a pixel metric would."""
+    return answer.once(truth, _sorted_pixels)
+
+
+def _sorted_pixels(truth: Truth, answer: Answer) -> Pixels:
+    maps = require_arrays(truth, answer)
+    require_both(pixel_curve(truth, answer), "anomalous pixel", "normal pixel")
+    values = maps.reshape(-1)
+    regions = truth.regions
+    anomalous = values[regions.index]
+    order = np.argsort(anomalous, kind="stable")
+    normal = np.delete(values, regions.index)
+    normal.sort()
+    below = np.append(0.0, np.cumsum(regions.weight[order]))
+    return Pixels(normal, anomalous[order], below, len(regions.size))
+
+
+def require_arrays(truth: Truth, answer: Answer) -> Floats:
+    """The maps as an array. Raises Undefined for streams: the originals keep everything in memory too."""
+    maps = answer.require_maps(truth)
+    if not isinstance(maps, np.ndarray) or not isinstance(truth.masks, np.ndarray):
+        raise Undefined("legacy recipes need maps and masks in memory")
+    return maps
