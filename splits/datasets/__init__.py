@@ -11,7 +11,7 @@ from splits.errors import UnknownName
 from splits.images import LabelledImage, Pixels, PixelSource
 
 # Modules of this folder that serve the data sets and are none themselves.
-_SHARED = {"layout", "facts", "files", "fetch", "doctor"}
+_SHARED = {"layout", "facts", "files", "fetch", "download", "licences", "doctor"}
 
 
 class Dataset(PixelSource, Protocol):

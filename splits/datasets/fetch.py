@@ -1,0 +1,169 @@
+"""Get a data set whose licence lets us, or say how to get one by hand."""
+
+from __future__ import annotations
+
+import shutil
+import tarfile
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from splits.datasets import dagm, mvtec, realiad, visa
+from splits.datasets.download import Archive, Progress, download
+from splits.datasets.facts import Facts
+from splits.datasets.files import FileDataset
+from splits.datasets.licences import require_licence
+from splits.errors import DataMissing, SplitsError, UnknownName
+
+_MODULES = {module.FACTS.name: module for module in (dagm, mvtec, realiad, visa)}
+
+ARCHIVES: dict[str, tuple[Archive, ...]] = {
+    "visa": (
+        Archive(
+            "VisA_20220922.tar",
+            (visa.FACTS.address,),
+            "2eb8690c803ab37de0324772964100169ec8ba1fa3f7e94291c9ca673f40f362",
+            1_929_840_640,
+        ),
+    ),
+    "dagm": tuple(
+        Archive(f"Class{index}.zip", (f"https://zenodo.org/records/8086136/files/Class{index}.zip",))
+        for index in range(1, 11)
+    ),
+}
+"""What is public and may be fetched. Zenodo's digests of DAGM are not known to us: what came is reported."""
+
+_MANUAL = {
+    "mvtec": "fill in the form on its page, download 'mvtec_anomaly_detection.tar.xz'",
+    "realiad": "ask its authors for access as its page says, download 'realiad_1024' and 'realiad_jsons'",
+}
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """What was done."""
+
+    root: Path
+    archives: tuple[tuple[str, str, bool], ...]
+    """(file, sha256, whether a known digest confirmed it); empty where the data were there already."""
+
+
+def facts_of(name: str) -> Facts:
+    """Name, licence and origin of a public data set. Raises UnknownName."""
+    if name not in _MODULES:
+        raise UnknownName("data set to fetch", name, _MODULES)
+    facts: Facts = _MODULES[name].FACTS
+    return facts
+
+
+def fetch(
+    name: str,
+    data_root: Path,
+    home: Path,
+    *,
+    mirrors: Sequence[str] = (),
+    progress: Progress | None = None,
+    attempts: int = 6,
+    pause_seconds: float = 1.0,
+    archives: Sequence[Archive] | None = None,
+) -> Fetched:
+    """Download and unpack into `data_root/<name>`; data that are there already stay as they are.
+
+    Raises DataMissing where the licence is not accepted (see `licences.accept_licence`) or where only a
+    person can get the data, SplitsError or VerificationFailed where a download fails. Called again it
+    continues.
+    """
+    facts = facts_of(name)
+    dataset: FileDataset = _MODULES[name].open_dataset(data_root)
+    if dataset.root is not None:
+        return Fetched(dataset.root, ())
+    if name in _MANUAL:
+        raise DataMissing(
+            f"'{name}' ({facts.title}; licence {facts.licence}; {facts.size}) is handed out to persons only: "
+            f"go to {facts.address}, {_MANUAL[name]} and unpack into '{dataset.advised}', so that "
+            f"'{dataset.advised / facts.example}' exists"
+        )
+    require_licence(facts, home)
+    wanted = ARCHIVES[name] if archives is None else tuple(archives)
+    if dataset.advised.is_dir() and any(dataset.advised.iterdir()):
+        raise SplitsError(
+            f"folder '{dataset.advised}' holds something else than '{name}': move it away, then fetch again"
+        )
+    _require_space(data_root, wanted, facts)
+    store = data_root / f".{name}.download"
+    done: list[tuple[str, str, bool]] = []
+    files = []
+    for archive in wanted:
+        file, digest = download(
+            archive, store, mirrors=mirrors, progress=progress, attempts=attempts, pause_seconds=pause_seconds
+        )
+        files.append(file)
+        done.append((archive.name, digest, bool(archive.sha256)))
+    _unpack_all(files, store / "unpacked", dataset.advised)
+    shutil.rmtree(store)
+    return Fetched(dataset.advised, tuple(done))
+
+
+def _require_space(data_root: Path, archives: Sequence[Archive], facts: Facts) -> None:
+    """The archive and its content lie side by side for a while."""
+    needed = 2 * sum(archive.size or 0 for archive in archives)
+    place = next(path for path in (data_root, *data_root.parents) if path.exists())
+    free = shutil.disk_usage(place).free
+    if free < needed:
+        raise SplitsError(
+            f"'{facts.name}' needs {needed / 1e9:.1f} GB in '{place}', but {free / 1e9:.1f} GB are free: "
+            "make room or choose another data folder"
+        )
+
+
+def _unpack_all(files: Sequence[Path], scratch: Path, root: Path) -> None:
+    """Unpack beside the target and move it there whole, so that a broken run leaves no half data set."""
+    shutil.rmtree(scratch, ignore_errors=True)
+    for file in files:
+        unpack(file, scratch / file.stem)
+    whole = scratch / "whole"
+    whole.mkdir()
+    for file in files:
+        _merge(scratch / file.stem, whole, file.stem)
+    root.parent.mkdir(parents=True, exist_ok=True)
+    whole.replace(root)
+
+
+def _merge(unpacked: Path, whole: Path, name: str) -> None:
+    """Move the classes of one archive; a folder around all, or none around one, makes no difference."""
+    entries = [entry for entry in unpacked.iterdir() if not entry.name.startswith(".")]
+    if (unpacked / "Train").is_dir() or (unpacked / "Data").is_dir():
+        unpacked.replace(whole / name)
+        return
+    if len(entries) == 1 and entries[0].is_dir():
+        inner = entries[0]
+        if not any((inner / folder).is_dir() for folder in ("Train", "Data", "train")):
+            entries = list(inner.iterdir())
+    for entry in entries:
+        entry.replace(whole / entry.name)
+
+
+def unpack(file: Path, folder: Path) -> None:
+    """Unpack a tar or zip. Raises SplitsError where it is damaged or names places outside of `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        if zipfile.is_zipfile(file):
+            with zipfile.ZipFile(file) as archive:
+                _refuse_outside(archive.namelist(), file)
+                archive.extractall(folder)
+            return
+        with tarfile.open(file) as tar:
+            members = [member for member in tar.getmembers() if member.isfile() or member.isdir()]
+            _refuse_outside([member.name for member in members], file)
+            # "data" (no devices, no absolute links) is the default of later Pythons
+            tar.extraction_filter = getattr(tarfile, "data_filter", None)
+            tar.extractall(folder, members=members)
+    except (tarfile.TarError, zipfile.BadZipFile, EOFError) as error:
+        raise SplitsError(f"archive '{file}' is damaged ({error}): delete it and fetch it again") from error
+
+
+def _refuse_outside(names: Sequence[str], file: Path) -> None:
+    bad = next((n for n in names if n.startswith(("/", "\\")) or ".." in PurePosixPath(n).parts), None)
+    if bad is not None:
+        raise SplitsError(f"archive '{file}' names '{bad}', a place outside of its folder: do not use it")

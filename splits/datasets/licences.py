@@ -1,0 +1,53 @@
+"""Licences of data sets that a person accepted, recorded once in the home folder."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+from splits.datasets.facts import Facts
+from splits.errors import DataMissing, SplitsError
+
+FILE = "licences.json"
+
+
+def accepted(home: Path) -> dict[str, dict[str, str]]:
+    """Data set -> licence and time of acceptance. Raises SplitsError where the record cannot be read."""
+    file = home / FILE
+    if not file.is_file():
+        return {}
+    try:
+        record: dict[str, dict[str, str]] = json.loads(file.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise SplitsError(
+            f"record of licences '{file}' is damaged (line {error.lineno}): delete it and accept again"
+        ) from error
+    return record
+
+
+def accept_licence(facts: Facts, home: Path, now: datetime | None = None) -> Path:
+    """Record that the person accepts the data set's licence, once; returns the file of the record."""
+    record = accepted(home)
+    file = home / FILE
+    if record.get(facts.name, {}).get("licence") == facts.licence:
+        return file
+    record[facts.name] = {
+        "licence": facts.licence,
+        "address": facts.address,
+        "accepted_at": (now or datetime.now(UTC)).isoformat(timespec="seconds"),
+    }
+    home.mkdir(parents=True, exist_ok=True)
+    fresh = file.with_suffix(".tmp")
+    fresh.write_text(json.dumps(record, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    fresh.replace(file)
+    return file
+
+
+def require_licence(facts: Facts, home: Path) -> None:
+    """Raise DataMissing unless the licence of this data set, as it now reads, was accepted."""
+    if accepted(home).get(facts.name, {}).get("licence") != facts.licence:
+        raise DataMissing(
+            f"the licence of '{facts.name}' ({facts.title}: {facts.licence}, {facts.address}) is not "
+            f"accepted on this machine: read it, then run `ltbench data fetch {facts.name} --accept-licence`"
+        )
