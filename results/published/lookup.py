@@ -15,19 +15,17 @@ _SAME_SPLIT = {("mvtec", "clean"): "meds_nr00", ("visa", "clean"): "meds_nr00"}
 def published(
     dataset: str, split: str, method: str, metric: str, group_or_category: str = "all"
 ) -> PublishedCell | None:
-    """The printed value of `method` on a split, for one category or for a group's mean; None if no paper has it.
+    """The printed value of `method` on a split, for one category or a group's mean; None if no paper has it.
 
-    Groups: "all"; LTAD's "high" and "low"; TailedCore's "head" and "tail". Where a paper prints a number twice,
-    the one that no lint finding doubts wins, then the one with more decimals, then the earlier table. Ablation
-    tables are left out: their rows are variants. Constant time: safe to ask for every cell of a board.
+    Groups: "all"; LTAD's "high" and "low"; TailedCore's "head" and "tail". Where a paper prints a number
+    twice, the one that no lint finding doubts wins, then the one with more decimals, then the earlier table.
+    Ablation tables are left out: their rows are variants. Constant time: ask for every cell of a board.
     """
     split = _SAME_SPLIT.get((dataset, split), split)
     return _index().get((dataset, split, method, metric, group_or_category))
 
 
-def column(
-    dataset: str, split: str, metric: str, group_or_category: str = "all"
-) -> dict[str, PublishedCell]:
+def column(dataset: str, split: str, metric: str, group_or_category: str = "all") -> dict[str, PublishedCell]:
     """All methods that a paper reports for this column, by name: also those that nobody has measured here."""
     split = _SAME_SPLIT.get((dataset, split), split)
     return dict(_columns().get((dataset, split, metric, group_or_category), {}))

@@ -12,11 +12,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from results.errors import ResultsError
 from results.published.papers import PAPERS
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FOLDER = Path(__file__).parent / "data"
 TABLES_FILE = FOLDER / "tables.csv"
@@ -98,7 +100,7 @@ class Table:
 
 
 def cells(paper: str | None = None) -> tuple[PublishedCell, ...]:
-    """All printed numbers, or one paper's, in the order of the files. Raises ResultsError for an unknown paper."""
+    """All printed numbers, or one paper's, table by table. Raises ResultsError for an unknown paper."""
     if paper is None:
         return _all_cells()
     if paper not in PAPERS:
@@ -108,6 +110,8 @@ def cells(paper: str | None = None) -> tuple[PublishedCell, ...]:
 
 def load(paper: str | None = None) -> pd.DataFrame:
     """The printed numbers as a table: one row a cell, the columns are the fields of PublishedCell."""
+    import pandas as pd
+
     names = [field.name for field in fields(PublishedCell)]
     rows = [[getattr(cell, name) for name in names] for cell in cells(paper)]
     return pd.DataFrame(rows, columns=names)
@@ -136,18 +140,24 @@ def parse(row: dict[str, str]) -> PublishedCell:
     flags = set(row["flags"].split())
     if unknown := flags - set(FLAGS):
         raise ResultsError(f"unknown flags {sorted(unknown)} in {row}: expected some of {', '.join(FLAGS)}")
-    texts = {
-        name: row[name]
-        for name in (
-            "paper", "dataset", "split", "printed_method", "method", "category", "printed_category",
-            "metric", "printed", "note",
-        )
-    }  # fmt: skip
     return PublishedCell(
-        **texts,
+        paper=row["paper"],
         table=int(row["table"]),
+        dataset=row["dataset"],
+        split=row["split"],
+        printed_method=row["printed_method"],
+        method=row["method"],
+        category=row["category"],
+        printed_category=row["printed_category"],
+        metric=row["metric"],
+        printed=row["printed"],
         value=float(row["value"]),
-        **{flag: flag in flags for flag in FLAGS},
+        note=row["note"],
+        aggregate="aggregate" in flags,
+        relabelled="relabelled" in flags,
+        garbled="garbled" in flags,
+        corrected="corrected" in flags,
+        suspicious="suspicious" in flags,
     )
 
 

@@ -1,0 +1,141 @@
+"""MeDS: values that a test set does not allow, and metrics that move against each other."""
+
+from __future__ import annotations
+
+from results.published.checks.meds import PAPER, per_class_rows
+from results.published.facts import TEST_IMAGES
+from results.published.finding import Check, Finding, RowKey, classes, differs, listed, ratio, rows
+from results.published.tables import PublishedCell, table
+
+_DROP = 5.0
+
+
+def check_meds_bounds() -> list[Check]:
+    return [_floors(), _against_each_other()]
+
+
+def f1_floor(good: int, defective: int) -> float:
+    """F1 in percent of calling every image defective: no maximum over thresholds is lower."""
+    return 200 * defective / (2 * defective + good)
+
+
+def _floors() -> Check:
+    found = []
+    compared = 0
+    for key, row in per_class_rows().items():
+        if key.metric != "image_f1max":
+            continue
+        below = []
+        for cell in classes(row):
+            counts = TEST_IMAGES.get(cell.dataset, {}).get(cell.category)
+            if counts is None:
+                continue
+            compared += 1
+            if cell.value < f1_floor(*counts) and differs(
+                cell.value, f1_floor(*counts), table(PAPER, key.table).unit
+            ):
+                below.append(cell)
+        if below:
+            found.append(_below_floor(key, below))
+    return Check(
+        PAPER,
+        "F1-max is not below the F1 of calling everything defective",
+        "2P / (2P + N) with the class' P defective and N good test images, within one unit (MVTec AD, VisA)",
+        compared,
+        tuple(found),
+    )
+
+
+def _below_floor(key: RowKey, below: list[PublishedCell]) -> Finding:
+    floors = [f1_floor(*TEST_IMAGES[cell.dataset][cell.category]) for cell in below]
+    return Finding(
+        paper=PAPER,
+        table=key.table,
+        row=key.printed_method,
+        what="F1-max floor",
+        where="I-F1max " + listed(cell.category for cell in below),
+        printed=", ".join(cell.printed for cell in below),
+        recomputed=", ".join(f"at least {floor:.1f}" for floor in floors),
+        verdict="contradiction",
+        argument=(
+            "The lowest threshold calls every image defective and already has this F1, so no maximum over "
+            "thresholds is lower; it was probably searched without that threshold."
+        ),
+        cells=tuple(below),
+    )
+
+
+def _against_each_other() -> Check:
+    """Image AP of the clean split against the smallest noise ratio, where image AUROC moves the other way."""
+    pairs: dict[tuple[int, str], list[tuple[PublishedCell, PublishedCell]]] = {}
+    compared = 0
+    for key, row in per_class_rows().items():
+        if key.metric != "image_ap" or ratio(key.split) != 0:
+            continue
+        noisy = _next_ratio(key)
+        clean_auroc, noisy_auroc = _auroc(key), _auroc(noisy)
+        for cell in classes(row):
+            compared += 1
+            other = rows(PAPER)[noisy][cell.category]
+            higher = clean_auroc[cell.category].value > noisy_auroc[cell.category].value
+            if higher and other.value - cell.value > _DROP:
+                pairs.setdefault((key.table, key.printed_method), []).append((cell, other))
+    found = tuple(
+        Finding(
+            paper=PAPER,
+            table=number,
+            row=method,
+            what="AP against AUROC",
+            where="I-AP " + listed(cell.category for cell, _ in found),
+            printed=", ".join(cell.printed for cell, _ in found),
+            recomputed=f"Table {found[0][1].table} with noise: "
+            + ", ".join(cell.printed for _, cell in found),
+            verdict="doubtful",
+            argument=(
+                f"In {len(found)} classes the model of the clean list has the higher image AUROC, but an AP "
+                f"that is {_least(found):.0f} to {_most(found):.0f} points lower than with contamination; no "
+                "other method or class does this. It also pulls the mean I-AP of the clean list below that "
+                "of the smallest noise ratio."
+            ),
+            cells=tuple(cell for cell, _ in found),
+        )
+        for (number, method), found in pairs.items()
+    )
+    return Check(
+        PAPER,
+        "Image AP does not fall where image AUROC rises",
+        f"clean against the smallest noise ratio: AP more than {_DROP:g} points lower while AUROC is higher",
+        compared,
+        found,
+    )
+
+
+def _least(found: list[tuple[PublishedCell, PublishedCell]]) -> float:
+    return min(noisy.value - clean.value for clean, noisy in found)
+
+
+def _most(found: list[tuple[PublishedCell, PublishedCell]]) -> float:
+    return max(noisy.value - clean.value for clean, noisy in found)
+
+
+def _next_ratio(key: RowKey) -> RowKey:
+    return min(
+        (
+            other
+            for other in per_class_rows()
+            if (other.printed_method, other.metric) == (key.printed_method, key.metric)
+            and other.split.partition("_")[0] == key.split.partition("_")[0]
+            and _dataset(other) == _dataset(key)
+            and ratio(other.split) > 0
+        ),
+        key=lambda other: ratio(other.split),
+    )
+
+
+def _dataset(key: RowKey) -> str:
+    return next(iter(rows(PAPER)[key].values())).dataset
+
+
+def _auroc(key: RowKey) -> dict[str, PublishedCell]:
+    row = rows(PAPER)[RowKey(key.table, key.split, key.printed_method, "image_auroc")]
+    return {cell.category: cell for cell in classes(row)}

@@ -1,0 +1,210 @@
+"""TailedCore: what the class counts of tail and head allow for the mean over all classes."""
+
+from __future__ import annotations
+
+from results.published.facts import CLASSES, PARETO_TAILS, STEP_TAILS
+from results.published.finding import METRIC_TITLES, Check, Finding, Row, RowKey, Verdict, differs, rows
+from results.published.tables import PublishedCell, table
+
+PAPER = "tailedcore"
+ZERO_SHOT = ("WinCLIP", "AnomalyCLIP")
+
+
+def check_tailedcore() -> list[Check]:
+    return [_steps(), _pareto(), _zero_shot()]
+
+
+def _three(row: Row) -> tuple[float, float, float]:
+    return row["tail"].value, row["head"].value, row["all"].value
+
+
+def _printed(row: Row) -> str:
+    return " / ".join(row[name].printed for name in ("tail", "head", "all"))
+
+
+def _steps() -> Check:
+    found = []
+    compared = 0
+    for key, row in rows(PAPER).items():
+        if not key.split.startswith("step"):
+            continue
+        compared += 1
+        tail, head, everything = _three(row)
+        dataset = row["all"].dataset
+        count, tails = CLASSES[dataset], STEP_TAILS[dataset]
+        weighted = (tails * tail + (count - tails) * head) / count
+        if differs(everything, weighted, table(PAPER, key.table).unit):
+            found.append(_wrong_step(key, row, weighted))
+    return Check(
+        PAPER,
+        "In the step splits, all = weighted mean of C_t and C_h",
+        "9/15 C_t + 6/15 C_h on MVTec AD, 7/12 C_t + 5/12 C_h on VisA (the same weights in every seed), "
+        "within one unit of the last digit",
+        compared,
+        tuple(found),
+    )
+
+
+def _wrong_step(key: RowKey, row: Row, weighted: float) -> Finding:
+    rest = [other for other in rows(PAPER) if (other.table, other.split) == (key.table, key.split)]
+    all_wrong = sum(_off(other) > 0 for other in rest)
+    if all_wrong == len(rest):
+        argument = (
+            f"All {all_wrong} methods of this block miss in the same direction, the other step blocks agree: "
+            "C_h was averaged over other classes than the released head lists. (The authors' class logs give "
+            "TailedCore's C_h, for both metrics, when leather is left out of seed 4's heads.)"
+        )
+        doubted: tuple[PublishedCell, ...] = (row["head"],)
+    else:
+        argument = "The six other methods of this block agree, so one of the row's three numbers is wrong."
+        doubted = (row["tail"], row["head"], row["all"])
+    return Finding(
+        paper=PAPER,
+        table=key.table,
+        row=key.printed_method,
+        what="step weights",
+        where=f"{key.split}, {METRIC_TITLES[key.metric]}",
+        printed=_printed(row),
+        recomputed=f"all = {weighted:.2f}",
+        verdict="contradiction",
+        argument=argument,
+        cells=doubted,
+    )
+
+
+def _off(key: RowKey) -> float:
+    """How far all lies above the weighted mean, less one unit of the last digit."""
+    row = rows(PAPER)[key]
+    tail, head, everything = _three(row)
+    share = STEP_TAILS[row["all"].dataset] / CLASSES[row["all"].dataset]
+    return everything - (share * tail + (1 - share) * head) - table(PAPER, key.table).unit
+
+
+def _needed_gap(row: Row) -> tuple[float, float]:
+    """(difference, bound): how much C_t - C_h has to differ between seeds with many and few tail classes for
+    the printed `all`, and 200, the most that percentages allow.
+
+    With w the share of tail classes in a seed,
+    mean(all) = mean(w) C_t + (1 - mean(w)) C_h + cov(w, C_t - C_h).
+    As w takes two values, the covariance is the difference times a constant.
+    """
+    tail, head, everything = _three(row)
+    dataset = row["all"].dataset
+    shares = [tails / CLASSES[dataset] for tails in PARETO_TAILS[dataset]]
+    average = sum(shares) / len(shares)
+    residual = everything - (average * tail + (1 - average) * head)
+    many = [share for share in shares if share > average]
+    covariance_per_point = sum(share - average for share in many) / len(shares)
+    return residual / covariance_per_point, 200.0
+
+
+def _largest_printed_gap() -> float:
+    return max(abs(row["tail"].value - row["head"].value) for row in rows(PAPER).values())
+
+
+def _pareto() -> Check:
+    found = []
+    compared = 0
+    largest = _largest_printed_gap()
+    for key, row in rows(PAPER).items():
+        if key.split != "pareto":
+            continue
+        compared += 1
+        tail, head, everything = _three(row)
+        unit = table(PAPER, key.table).unit
+        outside = everything < min(tail, head) - unit or everything > max(tail, head) + unit
+        needed, bound = _needed_gap(row)
+        if outside or abs(needed) > largest:
+            found.append(_wrong_pareto(key, row, needed, bound, largest))
+    return Check(
+        PAPER,
+        "In the Pareto splits, all lies between C_t and C_h",
+        "the tail holds 8 or 9 of 15 classes (VisA 4 or 5 of 12) depending on the seed; found where all is "
+        "outside [C_t, C_h], or where C_t - C_h would have to differ between seeds by more than the largest "
+        f"gap printed anywhere in the paper ({largest:.2f})",
+        compared,
+        tuple(found),
+    )
+
+
+def _wrong_pareto(key: RowKey, row: Row, needed: float, bound: float, largest: float) -> Finding:
+    tail, head, everything = _three(row)
+    outside = not min(tail, head) <= everything <= max(tail, head)
+    where = "outside [C_t, C_h]" if outside else "between C_t and C_h"
+    verdict: Verdict = "doubtful"
+    doubted: tuple[PublishedCell, ...] = (row["tail"], row["head"])
+    if abs(needed) > bound:
+        verdict = "contradiction"
+        doubted = (row["all"],)
+        reason = (
+            f"C_t - C_h would have to differ by {abs(needed):.0f} points between the seeds; percentages "
+            f"allow {bound:.0f}."
+        ) + _neighbour(key, row)
+    elif key.printed_method in ZERO_SHOT:
+        reason = (
+            f"The method does not train: all is right (the same in every split), and C_t - C_h would have to "
+            f"differ by {abs(needed):.0f} points between seeds with more and with fewer tail classes. The "
+            "groups can hardly be those of the released lists."
+        )
+    else:
+        reason = (
+            f"C_t - C_h would have to differ by {abs(needed):.0f} points between seeds with more and with "
+            f"fewer tail classes"
+            + (f"; no gap of the paper exceeds {largest:.0f}." if needed > largest else ".")
+        )
+    return Finding(
+        paper=PAPER,
+        table=key.table,
+        row=key.printed_method,
+        what="tail and head against all",
+        where=f"{key.split}, {METRIC_TITLES[key.metric]}",
+        printed=_printed(row),
+        recomputed=f"all is {where}",
+        verdict=verdict,
+        argument=reason,
+        cells=doubted,
+    )
+
+
+def _neighbour(key: RowKey, row: Row) -> str:
+    """The next block's number, if it was printed here."""
+    beside = rows(PAPER)[key._replace(split="step_k4")]["tail"]
+    if beside.value == row["all"].value:
+        return " It is the number of the next column, C_t of step_k4."
+    return ""
+
+
+def _zero_shot() -> Check:
+    found = []
+    compared = 0
+    for key, row in rows(PAPER).items():
+        if key.printed_method not in ZERO_SHOT:
+            continue
+        compared += 1
+        twins = {
+            other.split: cells["all"]
+            for other, cells in rows(PAPER).items()
+            if (other.table, other.printed_method) == (key.table, key.printed_method)
+        }
+        if any(cell.value != row["all"].value for cell in twins.values()):
+            found.append(
+                Finding(
+                    paper=PAPER,
+                    table=key.table,
+                    row=key.printed_method,
+                    what="zero-shot",
+                    where=key.split,
+                    printed=row["all"].printed,
+                    recomputed=", ".join(cell.printed for cell in twins.values()),
+                    verdict="contradiction",
+                    argument="A method that does not train has one mean over all classes.",
+                    cells=(row["all"],),
+                )
+            )
+    return Check(
+        PAPER,
+        "Methods that do not train have the same all in every split",
+        "equal in the three blocks of a table",
+        compared,
+        tuple(found),
+    )

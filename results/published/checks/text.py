@@ -1,0 +1,101 @@
+"""Cells that are no number, or no percentage."""
+
+from __future__ import annotations
+
+import re
+
+from results.published.facts import ltad_group
+from results.published.finding import Check, Finding, RowKey, differs, listed, mean, rows
+from results.published.papers import PAPERS
+from results.published.tables import PublishedCell, cells, table
+
+_NUMBER = re.compile(r"\d+(\.\d*)?")
+
+
+def check_text() -> list[Check]:
+    """Both checks for every paper."""
+    return [check for paper in PAPERS for check in (_numbers(paper), _percentages(paper))]
+
+
+def _numbers(paper: str) -> Check:
+    findings = [
+        Finding(
+            paper=paper,
+            table=cell.table,
+            row=cell.printed_method,
+            what="not a number",
+            where=cell.category,
+            printed=cell.printed,
+            recomputed=f"{cell.value:.{table(paper, cell.table).decimals}f}",
+            verdict="garbled",
+            argument=f"{_fault(cell)}; {_proof(cell)}.",
+        )
+        for cell in cells(paper)
+        if not _NUMBER.fullmatch(cell.printed)
+    ]
+    return Check(
+        paper,
+        "Every cell is a number",
+        "digits with at most one decimal point and no space",
+        len(cells(paper)),
+        tuple(findings),
+    )
+
+
+def _fault(cell: PublishedCell) -> str:
+    return "A stray space stands inside the number" if " " in cell.printed else "Two decimal points"
+
+
+def _proof(cell: PublishedCell) -> str:
+    row = rows(cell.paper)[RowKey(cell.table, cell.split, cell.printed_method, cell.metric)]
+    if cell.category == "all":
+        members = [other for other in row.values() if not other.aggregate]
+        return f"the mean of the row's {len(members)} classes is {mean(members):.2f}"
+    group = next(
+        group for group in ("high", "low") if cell.category in ltad_group(cell.dataset, cell.split, group)
+    )
+    members = [row[name] for name in ltad_group(cell.dataset, cell.split, group)]
+    return f"without it {group.title()} recomputes ({mean(members):.3f}, printed {row[group].printed})"
+
+
+def _percentages(paper: str) -> Check:
+    over: dict[RowKey, list[PublishedCell]] = {}
+    for cell in cells(paper):
+        digits = cell.printed.replace(" ", "")
+        if _NUMBER.fullmatch(digits) and float(digits) > 100:
+            key = RowKey(cell.table, cell.split, cell.printed_method, cell.metric)
+            over.setdefault(key, []).append(cell)
+    findings = [_over_hundred(key, found) for key, found in over.items()]
+    return Check(
+        paper,
+        "No percentage exceeds 100",
+        "the printed number is at most 100",
+        len(cells(paper)),
+        tuple(findings),
+    )
+
+
+def _over_hundred(key: RowKey, found: list[PublishedCell]) -> Finding:
+    first = found[0]
+    row = rows(first.paper)[key]
+    unit = table(first.paper, first.table).unit
+    fitting = [
+        f"{group.title()} ({mean(members):.3f}, printed {row[group].printed})"
+        for group in ("all", "high", "low")
+        for members in [[row[name] for name in ltad_group(first.dataset, first.split, group)]]
+        if not differs(mean(members), row[group].value, unit)
+    ]
+    return Finding(
+        paper=first.paper,
+        table=first.table,
+        row=first.printed_method,
+        what="over 100",
+        where=first.category if len(found) == 1 else f"all {len(found)} classes",
+        printed=", ".join(cell.printed for cell in found),
+        recomputed=", ".join(f"{cell.value:.2f}" for cell in found),
+        verdict="garbled",
+        argument=(
+            "The decimal point is missing: two digits after it, as everywhere in the table, "
+            f"give {listed(fitting)}."
+        ),
+    )

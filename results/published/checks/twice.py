@@ -1,0 +1,146 @@
+"""One quantity that a paper prints in several tables must have one value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import groupby
+
+from results.published.finding import (
+    METRIC_TITLES,
+    Check,
+    Finding,
+    RowKey,
+    Verdict,
+    classes,
+    differs,
+    listed,
+    mean,
+    rows,
+)
+from results.published.papers import PAPERS
+from results.published.tables import PublishedCell, cells, table
+
+_METRICS = list(METRIC_TITLES)
+
+# Whom to believe: means that stand beside their classes, then the main text, then an ablation's copy of it.
+_AUTHORITY = {"per class": 0, "main": 1, "ablation": 2}
+
+
+def check_twice() -> list[Check]:
+    """One check per paper."""
+    return [_check(paper) for paper in PAPERS]
+
+
+def _check(paper: str) -> Check:
+    pairs = list(_pairs(paper))
+    wrong = [
+        (doubted, trusted)
+        for doubted, trusted in pairs
+        if differs(doubted.value, trusted.value, _tolerance(doubted, trusted))
+    ]
+    # A number that differs from two tables is one finding: against the one with as many decimals, then
+    # against the better authority.
+    best: dict[PublishedCell, PublishedCell] = {}
+    for doubted, trusted in wrong:
+        if doubted not in best or _rank(doubted, trusted) < _rank(doubted, best[doubted]):
+            best[doubted] = trusted
+    grouped = groupby(best.items(), key=lambda pair: _place(pair[0]))
+    return Check(
+        paper,
+        "A number printed in two tables is the same in both",
+        "equal where both have the same number of decimals, else within one unit of the coarser one",
+        len(pairs),
+        tuple(_finding(list(found)) for _, found in grouped),
+    )
+
+
+def _rank(doubted: PublishedCell, trusted: PublishedCell) -> tuple[float, int]:
+    return _tolerance(doubted, trusted), _authority(trusted)
+
+
+def _authority(cell: PublishedCell) -> int:
+    return _AUTHORITY[table(cell.paper, cell.table).kind]
+
+
+def _place(cell: PublishedCell) -> tuple[int, str, str]:
+    return cell.table, cell.split, cell.printed_method
+
+
+def _tolerance(one: PublishedCell, other: PublishedCell) -> float:
+    units = {table(cell.paper, cell.table).unit for cell in (one, other)}
+    return 0.0 if len(units) == 1 else max(units)
+
+
+def _pairs(paper: str) -> Iterator[tuple[PublishedCell, PublishedCell]]:
+    """(doubted, trusted): the same quantity in two tables, the better authority second."""
+    same: dict[tuple[str, ...], list[PublishedCell]] = {}
+    for cell in cells(paper):
+        if table(paper, cell.table).kind in _AUTHORITY:
+            key = (cell.dataset, cell.split, cell.method, cell.metric, cell.category)
+            same.setdefault(key, []).append(cell)
+    ordered = sorted(
+        (sorted(found, key=lambda cell: (_authority(cell), cell.table)) for found in same.values()),
+        key=lambda found: (_place(found[-1]), _METRICS.index(found[-1].metric), found[-1].category),
+    )
+    for found in ordered:
+        for last in range(1, len(found)):
+            for first in range(last):
+                yield found[last], found[first]
+
+
+def _finding(pairs: list[tuple[PublishedCell, PublishedCell]]) -> Finding:
+    first, _ = pairs[0]
+    verdict, argument = _judge(pairs)
+    tables = sorted({cell.table for _, cell in pairs})
+    return Finding(
+        paper=first.paper,
+        table=first.table,
+        row=first.printed_method,
+        what="printed twice",
+        where=f"{first.split}: " + ", ".join(_column(cell) for cell, _ in pairs),
+        printed=", ".join(cell.printed for cell, _ in pairs),
+        recomputed=f"{_named(tables)}: " + ", ".join(cell.printed for _, cell in pairs),
+        verdict=verdict,
+        argument=argument,
+        cells=() if verdict == "rounding" else tuple(cell for cell, _ in pairs),
+    )
+
+
+def _named(tables: list[int]) -> str:
+    return ("Table " if len(tables) == 1 else "Tables ") + listed(map(str, tables))
+
+
+def _column(cell: PublishedCell) -> str:
+    return METRIC_TITLES[cell.metric] + ("" if cell.category == "all" else f" {cell.category.title()}")
+
+
+def _classes_of(cell: PublishedCell) -> list[PublishedCell]:
+    """The classes that stand in the cell's row, or none."""
+    row = rows(cell.paper)[RowKey(cell.table, cell.split, cell.printed_method, cell.metric)]
+    return classes(row) if cell.category == "all" else []
+
+
+def _judge(pairs: list[tuple[PublishedCell, PublishedCell]]) -> tuple[Verdict, str]:
+    doubted, trusted = pairs[0]
+    if table(doubted.paper, doubted.table).kind == "ablation":
+        return "contradiction", (
+            f"The row is the method that Table {trusted.table} reports on the same split with other numbers: "
+            "another run, which the paper does not say, or a misprint."
+        )
+    means = [mean(_classes_of(cell)) for _, cell in pairs]
+    shown = listed(f"{value:.3f}" for value in means)
+    believed = all(
+        not differs(cell.value, value, table(cell.paper, cell.table).unit)
+        for (_, cell), value in zip(pairs, means, strict=True)
+    )
+    if not believed:
+        return (
+            "contradiction",
+            f"The classes have the mean {shown}: neither printed number follows from them.",
+        )
+    unit = table(doubted.paper, doubted.table).unit
+    if _tolerance(doubted, trusted) > 0:
+        return "contradiction", f"The classes have the mean {shown}: the appendix agrees with itself."
+    if differs(doubted.value, means[0], unit):
+        return "misprint", f"The classes have the mean {shown}: the supplement agrees with itself."
+    return "rounding", f"The classes have the mean {shown}: rounded in one table, cut off in the other."

@@ -1,0 +1,40 @@
+"""The lint: every aggregate recomputed, every bound checked, every contradiction argued."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+
+from results.published.checks.ltad import check_ltad
+from results.published.checks.ltad_headers import check_headers
+from results.published.checks.meds import check_meds
+from results.published.checks.meds_bounds import check_meds_bounds
+from results.published.checks.tailedcore import check_tailedcore
+from results.published.checks.text import check_text
+from results.published.checks.twice import check_twice
+from results.published.finding import Check, Finding
+from results.published.papers import PAPERS
+
+_CHECKS: tuple[Callable[[], list[Check]], ...] = (
+    check_text,
+    check_ltad,
+    check_headers,
+    check_tailedcore,
+    check_meds,
+    check_meds_bounds,
+    check_twice,
+)
+
+
+@cache
+def checks(paper: str | None = None) -> tuple[Check, ...]:
+    """All rules with their findings, paper by paper; those that found nothing as well."""
+    made = [check for run in _CHECKS for check in run()]
+    return tuple(check for name in PAPERS for check in made if check.paper == name and paper in (None, name))
+
+
+def lint(paper: str | None = None) -> list[Finding]:
+    """All findings, or one paper's, ordered by paper, table and row."""
+    found = [finding for check in checks(paper) for finding in check.findings]
+    order = list(PAPERS)
+    return sorted(found, key=lambda one: (order.index(one.paper), one.table, one.row, one.what, one.where))
