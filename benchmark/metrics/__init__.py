@@ -34,9 +34,12 @@ _SHARED = {
     "image_curve",
     "legacy",
     "pixel_curve",
+    "pooled",
+    "region_recall",
     "regions",
     "spill",
     "streaming",
+    "threshold",
 }
 
 

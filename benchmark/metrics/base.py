@@ -180,6 +180,13 @@ class Answer:
             raise Undefined(f"maps have shape {tuple(self.maps.shape)}, masks {tuple(masks.shape)}")
         return self.maps
 
+    def require_arrays(self, truth: Truth, who: str) -> tuple[Floats, Bools]:
+        """Maps and masks for `who` needs all of them in memory. Raises Undefined if either is a stream."""
+        maps, masks = self.require_maps(truth), truth.require_masks()
+        if not isinstance(maps, np.ndarray) or not isinstance(masks, np.ndarray):
+            raise Undefined(f"{who} needs maps and masks in memory, these are streamed")
+        return maps, masks
+
 
 def not_finite(what: str, values: Floats, first_image: int = 0) -> str:
     """Why `values`, one or a map per image, are refused: how many and where the first is."""

@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmark.metrics.base import Answer, Truth, Undefined
-from benchmark.metrics.legacy.pixels import require_arrays
 from benchmark.metrics.pixel_curve import pixel_curve
 
 Doubles = npt.NDArray[np.float64]
@@ -23,7 +22,8 @@ def aupro(truth: Truth, answer: Answer, limit: float = 0.3) -> float:
     The original works in float32 throughout.
     """
     pixel_curve(truth, answer)  # the same reasons for a hole
-    values = _squashed(require_arrays(truth, answer).reshape(-1))
+    maps, _ = answer.require_arrays(truth, "a legacy recipe")
+    values = _squashed(maps.reshape(-1))
     regions = truth.regions
     normal = _NormalPixels.of(np.delete(values, regions.index), limit)
     samples = normal.points(np.unique(values[regions.index]))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from benchmark.metrics.base import Answer, Floats, Truth, Undefined
+from benchmark.metrics.base import Answer, Floats, Truth
 from benchmark.metrics.curve import Counts, require_both
 from benchmark.metrics.pixel_curve import pixel_curve
 
@@ -52,7 +52,7 @@ def sorted_pixels(truth: Truth, answer: Answer) -> Pixels:
 
 
 def _sorted_pixels(truth: Truth, answer: Answer) -> Pixels:
-    maps = require_arrays(truth, answer)
+    maps, _ = answer.require_arrays(truth, "a legacy recipe")
     require_both(pixel_curve(truth, answer), "anomalous pixel", "normal pixel")
     values = maps.reshape(-1)
     regions = truth.regions
@@ -62,11 +62,3 @@ def _sorted_pixels(truth: Truth, answer: Answer) -> Pixels:
     normal.sort()
     below = np.append(0.0, np.cumsum(regions.weight[order]))
     return Pixels(normal, anomalous[order], below, len(regions.size))
-
-
-def require_arrays(truth: Truth, answer: Answer) -> Floats:
-    """The maps as an array. Raises Undefined for streams: the originals keep everything in memory too."""
-    maps = answer.require_maps(truth)
-    if not isinstance(maps, np.ndarray) or not isinstance(truth.masks, np.ndarray):
-        raise Undefined("legacy recipes need maps and masks in memory")
-    return maps

@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 from benchmark.metrics.base import Answer, Truth
 from benchmark.metrics.curve import Curve
-from benchmark.metrics.legacy.pixels import require_arrays
 from benchmark.metrics.pixel_curve import curve_of_maps
 from benchmark.metrics.regions import label_regions
 
@@ -18,7 +17,6 @@ def on_anomalous_images(measure: Callable[[Curve], float]) -> Callable[[Truth, A
 
 def anomalous_curve(truth: Truth, answer: Answer) -> Curve:
     """Curve over the pixels of the images with a non-empty mask."""
-    maps = require_arrays(truth, answer)
+    maps, masks = answer.require_arrays(truth, "a legacy recipe")
     shown = truth.regions.pixels_of_image > 0
-    masks = truth.require_masks()
-    return curve_of_maps(maps[shown], label_regions(masks[shown]))  # type: ignore[index]
+    return curve_of_maps(maps[shown], label_regions(masks[shown]))
