@@ -1,0 +1,42 @@
+"""A memory of patches, and images scored by their distance to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import numpy.typing as npt
+
+from methods.base import Prediction
+from methods.blocks.neighbors import ExactIndex
+from methods.features.embed import Patches
+
+Rows = npt.NDArray[np.float32]
+
+
+class MemoryBank:
+    """Exact 1-NN squared Euclidean distance to rows (n, D), optionally weighted per row.
+
+    Squared, without a root, as in the code of PatchCore, SoftPatch and TailedCore. weights: (n,) factor on
+    the distances to each row; the neighbour itself is found without them (Jiang et al. 2022, eq. 8).
+    """
+
+    def __init__(self, rows: Rows, *, weights: Rows | None = None, device: str = "cpu") -> None:
+        self._index = ExactIndex(rows, device=device)
+        self._weights = weights
+        self.megabytes = rows.nbytes / 1e6
+        """Size of the rows."""
+
+    def grids(self, vectors: Rows) -> Rows:
+        """(B, h, w, D) patch vectors -> (B, h, w) patch scores."""
+        distance, nearest = self._index.search(vectors.reshape(-1, vectors.shape[-1]))
+        scores = distance[:, 0]
+        if self._weights is not None:
+            scores = scores * self._weights[nearest[:, 0]]
+        return scores.reshape(vectors.shape[:3]).astype(np.float32)
+
+    def predict(self, batches: Iterable[Patches], count: int) -> Prediction:
+        """Patch scores of all images; an image is as anomalous as its worst patch, before any smoothing."""
+        parts = [self.grids(batch.vectors) for batch in batches]
+        grids = np.concatenate(parts) if parts else np.zeros((count, 1, 1), np.float32)
+        return Prediction(scores=grids.max(axis=(1, 2)), grids=grids)

@@ -1,0 +1,145 @@
+"""Which images belong to small classes, from global embeddings alone: the TailSampler of TailedCore.
+
+Jung et al., CVPR 2025, section 3, and the authors' released code where it differs; numpy only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.floating]
+Ints = npt.NDArray[np.int64]
+Neighbours = Literal["reverse", "forward"]
+
+
+@dataclass(frozen=True)
+class TailEstimate:
+    """What the sampler believes about the training set."""
+
+    tail: npt.NDArray[np.bool_]
+    """(n,), true = the image's class is small."""
+    class_size: Ints
+    """(n,), estimated number of images of each image's class."""
+    groups: Ints
+    """Estimated size of each class, descending."""
+    limit: int
+    """Largest size that counts as a tail; 0 = there is no tail."""
+
+
+def estimate_tail(
+    embeddings: Floats,
+    *,
+    percentile: float = 0.85,
+    neighbours: Neighbours = "reverse",
+    quantise: bool = True,
+    cap: float | None = 0.15,
+    least_imbalance: float = 2.0,
+) -> TailEstimate:
+    """Find the images of small classes among embeddings (n, D).
+
+    percentile: share of the half-angle neighbourhood that an image's own threshold keeps. neighbours: the
+    mode of neighbourhood sizes is taken over the images that contain an image ("reverse", the code) or that
+    it contains ("forward", the paper's formula). quantise: round similarities down to multiples of 1/n before
+    the threshold, as the code does. cap: tails may hold at most this share of all images (code; None = no
+    cap, the paper). least_imbalance: no tail unless the largest class is this many times the smallest; an
+    elbow of equally large classes means nothing.
+    """
+    if len(embeddings) == 0:
+        return TailEstimate(np.zeros(0, bool), np.zeros(0, np.int64), np.zeros(0, np.int64), 0)
+    similarity = cosine_similarity(embeddings)
+    within = similarity >= adaptive_threshold(similarity, percentile, quantise=quantise)[:, None]
+    size = class_size(within, neighbours)
+    groups = group_sizes(size)
+    limit = tail_limit(groups, cap=cap, least_imbalance=least_imbalance)
+    return TailEstimate(size <= limit, size, groups, limit)
+
+
+def cosine_similarity(embeddings: Floats) -> npt.NDArray[np.float64]:
+    """(n, n) cosines, 1 on the diagonal; a zero embedding is unlike everything but itself."""
+    rows = np.asarray(embeddings, dtype=np.float64)
+    length = np.linalg.norm(rows, axis=1, keepdims=True)
+    unit = rows / np.where(length > 0, length, 1.0)
+    similarity: npt.NDArray[np.float64] = np.clip(unit @ unit.T, -1.0, 1.0)
+    np.fill_diagonal(similarity, 1.0)
+    return similarity
+
+
+def adaptive_threshold(
+    similarity: npt.NDArray[np.float64], percentile: float, *, quantise: bool
+) -> npt.NDArray[np.float64]:
+    """(n,) similarity that another image must reach to be each image's neighbour.
+
+    Of the images within half of the largest angle to image i, the `percentile` share nearest to it stays.
+    """
+    n = len(similarity)
+    rows = np.trunc(n * similarity) / n if quantise else similarity
+    ordered = np.sort(rows, axis=1)
+    half = np.cos(np.arccos(np.clip(ordered[:, 0], -1.0, 1.0)) / 2)
+    thresholds = np.empty(n)
+    for index, row in enumerate(ordered):
+        inside = row[row > half[index]]
+        # Only where an image is unlike itself after rounding down, or all images are one point.
+        inside = inside if len(inside) else row[-1:]
+        # A step of zero means the first of them, as indexing with -0 does in the authors' code.
+        thresholds[index] = inside[-int(percentile * len(inside))]
+    return thresholds
+
+
+def class_size(within: npt.NDArray[np.bool_], neighbours: Neighbours = "reverse") -> Ints:
+    """(n,) mode of the neighbourhood sizes over an image's neighbours; of several modes the smallest.
+
+    within: (n, n), row i marks the images in i's neighbourhood.
+    """
+    sizes = within.sum(axis=1)
+    member = within.T if neighbours == "reverse" else within
+    modes = np.empty(len(sizes), dtype=np.int64)
+    for index, row in enumerate(member):
+        counts = np.bincount(sizes[row]) if row.any() else np.bincount(sizes[[index]])
+        # argmax takes the first, that is the smallest size.
+        modes[index] = counts.argmax()
+    return np.maximum(modes, 1)
+
+
+def group_sizes(sizes: Ints) -> Ints:
+    """Size of each class, descending, from the per-image sizes (paper, recursion for eta)."""
+    rest = np.sort(np.maximum(np.asarray(sizes, dtype=np.int64), 1))
+    groups: list[int] = []
+    while len(rest):
+        first = int(rest[0])
+        if len(rest) < first and groups:
+            groups[-1] += len(rest)
+            break
+        size = min(max(round(float(rest[:first].mean())), 1), len(rest))
+        groups.append(size)
+        rest = rest[size:]
+    return np.array(sorted(groups, reverse=True), dtype=np.int64)
+
+
+def elbow(groups: Ints) -> int:
+    """The group size farthest from the chord between the first and the last of the descending sizes."""
+    last = len(groups) - 1
+    if last < 1:
+        return int(groups[0])
+    position = np.arange(len(groups))
+    # Distance from the line through (0, g_0) and (last, g_last), up to the constant length of the chord.
+    height = np.abs(last * (groups - groups[0]) - position * (groups[-1] - groups[0]))
+    return int(groups[int(height.argmax())])
+
+
+def capped_size(groups: Ints, share: float) -> int:
+    """Largest tail size such that the smaller classes together hold at most `share` of all images."""
+    ascending = groups[::-1]
+    count = int((np.cumsum(ascending) <= int(share * groups.sum())).sum())
+    return int(groups[min(len(groups) - count, len(groups) - 1)])
+
+
+def tail_limit(groups: Ints, *, cap: float | None, least_imbalance: float) -> int:
+    """Largest class size that counts as a tail; 0 where the classes are too even for a tail."""
+    if len(groups) < 2 or groups[0] < least_imbalance * groups[-1]:
+        return 0
+    limit = elbow(groups)
+    return limit if cap is None else min(limit, capped_size(groups, cap))
