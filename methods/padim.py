@@ -21,7 +21,8 @@ class PaDiM:
     card: ClassVar[Card] = Card(
         title="PaDiM",
         family="statistics",
-        summary="Models the patch features at every position by one Gaussian over all training images. With many "
+        summary="Models the patch features at every position by one Gaussian over all training images. "
+        "With many "
         "products in one model the Gaussians blur, and moving objects have no position.",
         paper="Defard et al., ICPR 2021",
         url="https://arxiv.org/abs/2011.08785",
@@ -33,10 +34,13 @@ class PaDiM:
 }""",
         licence="no official code",
         deviations=(
-            "The image score is the maximum of the patch scores smoothed on their own grid; the reference smooths "
+            "The image score is the maximum of the patch scores smoothed on their own grid; the "
+            "reference smooths "
             "the upsampled map (field smooth_image_score).",
-            "channels: at most 100 of the backbone's; the paper takes 100 for ResNet-18 and 550 for Wide-ResNet-50.",
-            "backbone and grid: 'tiny' on 14 x 14; the paper's are 'timm:wide_resnet50_2.tv_in1k' with layer1-3 "
+            "channels: at most 100 of the backbone's; the paper takes 100 for ResNet-18 and 550 for "
+            "Wide-ResNet-50.",
+            "backbone and grid: 'tiny' on 14 x 14; the paper's are 'timm:wide_resnet50_2.tv_in1k' with "
+            "layer1-3 "
             "on 56 x 56 (set embedding=concat, layers and grid=none).",
         ),
     )

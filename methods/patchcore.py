@@ -22,7 +22,8 @@ class PatchCore:
         title="PatchCore",
         family="memory bank",
         summary="Keeps a coreset of mid-level patch features of all training images; a patch is as anomalous "
-        "as it is far from the nearest kept one. The coreset seeks out rare patches: rare products and defects "
+        "as it is far from the nearest kept one. The coreset seeks out rare patches: rare products and "
+        "defects "
         "alike.",
         paper="Roth et al., CVPR 2022",
         url="https://github.com/amazon-science/patchcore-inspection",
@@ -35,7 +36,8 @@ class PatchCore:
 }""",
         licence="Apache-2.0",
         deviations=(
-            "The image score is the largest patch score; the paper's re-weighting by the neighbourhood of the "
+            "The image score is the largest patch score; the paper's re-weighting by the neighbourhood "
+            "of the "
             "nearest memory patch is left out, as in the authors' code.",
             "backbone: 'tiny' ships with the package; the paper's is 'timm:wide_resnet50_2.tv_in1k'.",
             "grid: a coarser patch grid than the backbone's is a budget cut.",

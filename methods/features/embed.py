@@ -67,7 +67,7 @@ class PatchEmbedder:
         augment: Augmentation | None = None,
         indices: Sequence[int] | None = None,
     ) -> Iterator[Patches]:
-        """Patch vectors in the order of the indices. Raises MethodsError naming an image with NaN among its."""
+        """Patch vectors in the order of the indices. Raises MethodsError naming an image that has NaN."""
         for batch in self._extractor.batches(images, augment=augment, indices=indices, title=title):
             maps = self._scaled(batch)
             vectors = embed(maps, kind=self._kind(maps), grid=self._grid).float().cpu().numpy()

@@ -1,0 +1,108 @@
+"""SoftPatch: PatchCore whose memory leaves out suspicious patches and distrusts the rest by degree."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from methods.base import Card, Context, Need, Prediction
+from methods.blocks.coreset import coreset_size, kcenter
+from methods.blocks.denoise import denoise
+from methods.blocks.memory import MemoryBank
+from methods.features.embed import EmbeddingName, PatchEmbedder
+from splits.images import ImageSet
+
+
+@dataclass
+class SoftPatch:
+    """Local outlier factor per position, coreset of the inliers, distances weighted by the factor."""
+
+    card: ClassVar[Card] = Card(
+        title="SoftPatch",
+        family="memory bank",
+        summary="Before the coreset is chosen, patches unlike those of the other images at the same "
+        "position are "
+        "dropped; the kept ones carry their outlier factor as a weight. Built against contamination; "
+        "rare products look like contamination to it.",
+        paper="Jiang et al., NeurIPS 2022",
+        url="https://github.com/TencentYoutuResearch/AnomalyDetection-SoftPatch",
+        bibtex="""@inproceedings{jiang2022softpatch,
+  title     = {{SoftPatch}: Unsupervised Anomaly Detection with Noisy Data},
+  author    = {Jiang, Xi and Liu, Jianlin and Wang, Jinbao and Nie, Qiang and Wu, Kai and Liu, Yong and
+               Wang, Chengjie and Zheng, Feng},
+  booktitle = {Advances in Neural Information Processing Systems (NeurIPS)},
+  year      = {2022}
+}""",
+        licence="Apache-2.0 (as its README says)",
+        deviations=(
+            "neighbours = 6 as in the paper; the authors' released script runs 5, since its option is "
+            "not passed on.",
+            "coreset_of = 'kept': as many centres as in TailedCore's port, 10 % of the kept patches; the "
+            "authors' "
+            "code takes 10 % of all patches (coreset_of = 'all').",
+            "The first centre is never a dropped patch, which can happen in the authors' code.",
+            "backbone: 'tiny' ships with the package; the paper's is 'timm:wide_resnet50_2.tv_in1k'.",
+            "grid: a coarser patch grid than the backbone's is a budget cut.",
+        ),
+    )
+    needs: ClassVar[frozenset[Need]] = frozenset()
+    version: ClassVar[int] = 1
+
+    backbone: str = "tiny"
+    """Frozen features; the paper's: timm:wide_resnet50_2.tv_in1k."""
+    layers: tuple[str, ...] = ()
+    """Layers of the backbone; none = its default (layer2 and layer3 of a Wide-ResNet-50)."""
+    embedding: EmbeddingName = "auto"
+    """Patch vectors: 'patchcore' (paper), 'concat', or by the width of the backbone."""
+    grid: int | None = None
+    """Side of a coarser patch grid; none = the backbone's own."""
+    coreset_ratio: float = 0.1
+    """Share of the patches that the memory keeps."""
+    coreset_of: Literal["kept", "all"] = "kept"
+    """What the ratio counts: patches that were kept, or all."""
+    coreset_start: Literal["mean10", "random1"] = "random1"
+    """Start of the greedy selection: the authors' code, or TailedCore's port."""
+    projection: int | None = 128
+    """Random projection for outlier factors and coreset."""
+    max_bank: int | None = None
+    """Upper limit of the memory, in patches."""
+    neighbours: int = 6
+    """Neighbours of the local outlier factor."""
+    removed: float = 0.15
+    """Share of the patches that are dropped."""
+    soft_weights: bool = True
+    """Multiply distances by the outlier factor of the nearest memory patch."""
+
+    def fit(self, train: ImageSet, context: Context) -> None:
+        self._embedder = PatchEmbedder(
+            self.backbone, context, layers=self.layers, embedding=self.embedding, grid=self.grid
+        )
+        self._embedder.learn_scales(train)
+        vectors = self._embedder.collect(train, title="embed training images").vectors
+        clean = denoise(
+            vectors,
+            neighbours=self.neighbours,
+            removed=self.removed,
+            projection=self.projection,
+            rng=context.rng,
+        )
+        rows = vectors.reshape(-1, vectors.shape[-1])
+        counted = int(clean.kept.sum()) if self.coreset_of == "kept" else len(rows)
+        size = coreset_size(counted, self.coreset_ratio, self.max_bank)
+        kept = kcenter(
+            rows,
+            size,
+            rng=context.rng,
+            start=self.coreset_start,
+            mask=clean.kept,
+            projection=self.projection,
+        )
+        weights = clean.factor[kept] if self.soft_weights else None
+        self._bank = MemoryBank(np.ascontiguousarray(rows[kept]), weights=weights, device=context.device)
+        context.report("memory_bank_mb", self._bank.megabytes)
+        context.report("kept_patches", float(clean.kept.mean()))
+
+    def score(self, test: ImageSet, context: Context) -> Prediction:
+        return self._bank.predict(self._embedder.batches(test, title="score test images"), len(test))

@@ -1,0 +1,153 @@
+"""TailedCore: denoised memory for large classes, everything kept of images that belong to small ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from methods.base import Card, Context, Need, Prediction
+from methods.blocks.coreset import coreset_size, kcenter
+from methods.blocks.denoise import denoise
+from methods.blocks.memory import MemoryBank
+from methods.blocks.tails import TailEstimate, estimate_tail
+from methods.features.embed import EmbeddingName, PatchEmbedder, Patches
+from methods.features.transform import Augmentation
+from splits.images import ImageSet
+
+Rows = npt.NDArray[np.float32]
+
+
+@dataclass
+class TailedCore:
+    """Tail images found by class-size estimation, with rotated copies; SoftPatch's filter for all images."""
+
+    card: ClassVar[Card] = Card(
+        title="TailedCore",
+        family="memory bank",
+        summary="Estimates from global embeddings how many images share each image's product. Images of "
+        "small "
+        "products bypass the denoising and enter the memory with rotated copies; all images also go "
+        "through the "
+        "patch filter. No labels are used.",
+        paper="Jung et al., CVPR 2025",
+        url="https://github.com/jungyg/TailedCore",
+        bibtex="""@inproceedings{jung2025tailedcore,
+  title     = {{TailedCore}: Few-Shot Sampling for Unsupervised Long-Tail Noisy Anomaly Detection},
+  author    = {Jung, Yoon Gyo and Park, Jaewoo and Yoon, Jaeho and Peng, Kuan-Chuan and Kim, Wonchul and
+               Teoh, Andrew Beng Jin and Camps, Octavia},
+  booktitle = {IEEE/CVF Conference on Computer Vision and Pattern Recognition (CVPR)},
+  year      = {2025}
+}""",
+        licence="none (jungyg/TailedCore); MIT (roomo7time/tailedcore)",
+        deviations=(
+            "size_neighbours = 'reverse', tail_cap = 0.15 and quantise = true follow the released code; "
+            "the paper's "
+            "text has 'forward', none and false.",
+            "least_imbalance: no tail is declared where the largest estimated class is not twice the "
+            "smallest; the "
+            "released code would call everything a tail there.",
+            "augment: the authors choose the rotations per data set and tail type (rot15flip, rot30flip, "
+            "rot90flip); "
+            "here one default for all.",
+            "max_augmented_images: a limit on the images that get copies is a budget cut.",
+            "backbone: 'tiny' ships with the package; the paper's is 'timm:wide_resnet50_2.tv_in1k'.",
+            "grid: a coarser patch grid than the backbone's is a budget cut.",
+        ),
+    )
+    needs: ClassVar[frozenset[Need]] = frozenset()
+    version: ClassVar[int] = 1
+
+    backbone: str = "tiny"
+    """Frozen features; the paper's: timm:wide_resnet50_2.tv_in1k."""
+    layers: tuple[str, ...] = ()
+    """Layers of the backbone; none = its default (layer2 and layer3 of a Wide-ResNet-50)."""
+    embedding: EmbeddingName = "auto"
+    """Patch vectors: 'patchcore' (paper), 'concat', or by the width of the backbone."""
+    grid: int | None = None
+    """Side of a coarser patch grid; none = the backbone's own."""
+    coreset_ratio: float = 0.1
+    """Share of the patches that either memory keeps."""
+    projection: int | None = 128
+    """Random projection for outlier factors and coresets."""
+    max_bank: int | None = None
+    """Upper limit of either memory, in patches."""
+    neighbours: int = 6
+    """Neighbours of the local outlier factor."""
+    removed: float = 0.15
+    """Share of the patches that the filter drops."""
+    percentile: float = 0.85
+    """Share of the half-angle neighbourhood that an image's own threshold keeps."""
+    size_neighbours: Literal["reverse", "forward"] = "reverse"
+    """Over whom class sizes are voted: those who have an image as neighbour (code) or its own (paper)."""
+    quantise: bool = True
+    """Round similarities down to multiples of 1/n before the threshold (code)."""
+    tail_cap: float | None = 0.15
+    """Tails hold at most this share of all images (code); none = no limit (paper)."""
+    least_imbalance: float = 2.0
+    """No tail unless the largest class is this many times the smallest."""
+    augment: Literal["none", "rot90flip", "rot30flip", "rot15flip"] = "rot90flip"
+    """Rotated and mirrored copies of tail images."""
+    max_augmented_images: int | None = None
+    """Upper limit of the tail images that get copies; none = all."""
+
+    def fit(self, train: ImageSet, context: Context) -> None:
+        self._embedder = PatchEmbedder(
+            self.backbone, context, layers=self.layers, embedding=self.embedding, grid=self.grid
+        )
+        self._embedder.learn_scales(train)
+        patches = self._embedder.collect(train, title="embed training images")
+        estimate = self._estimate(patches.pooled)
+        banks = [self._head_memory(patches.vectors, context)]
+        tail = np.flatnonzero(estimate.tail)
+        if len(tail):
+            banks.append(self._tail_memory(patches, tail, train, context))
+        self._bank = MemoryBank(np.concatenate(banks), device=context.device)
+        context.report("memory_bank_mb", self._bank.megabytes)
+        context.report("estimated_tail_images", float(len(tail)))
+        context.report("estimated_tail_limit", float(estimate.limit))
+        context.report("estimated_classes", float(len(estimate.groups)))
+
+    def score(self, test: ImageSet, context: Context) -> Prediction:
+        return self._bank.predict(self._embedder.batches(test, title="score test images"), len(test))
+
+    def _estimate(self, pooled: Rows) -> TailEstimate:
+        return estimate_tail(
+            pooled,
+            percentile=self.percentile,
+            neighbours=self.size_neighbours,
+            quantise=self.quantise,
+            cap=self.tail_cap,
+            least_imbalance=self.least_imbalance,
+        )
+
+    def _head_memory(self, vectors: Rows, context: Context) -> Rows:
+        clean = denoise(
+            vectors,
+            neighbours=self.neighbours,
+            removed=self.removed,
+            projection=self.projection,
+            rng=context.rng,
+        )
+        # Tail images go through the filter too, as in the authors' code.
+        return self._coreset(vectors.reshape(-1, vectors.shape[-1])[clean.kept], context)
+
+    def _tail_memory(
+        self, patches: Patches, tail: npt.NDArray[np.int64], train: ImageSet, context: Context
+    ) -> Rows:
+        dim = patches.vectors.shape[-1]
+        rows = [patches.vectors[tail].reshape(-1, dim)]
+        if self.augment != "none":
+            copied = tail[: self.max_augmented_images].tolist()
+            copies = self._embedder.collect(
+                train, title="embed copies of tail images", augment=Augmentation(self.augment), indices=copied
+            )
+            rows.append(copies.vectors.reshape(-1, dim))
+        return self._coreset(np.concatenate(rows), context)
+
+    def _coreset(self, rows: Rows, context: Context) -> Rows:
+        size = coreset_size(len(rows), self.coreset_ratio, self.max_bank)
+        kept = kcenter(rows, size, rng=context.rng, start="random1", projection=self.projection)
+        return np.ascontiguousarray(rows[kept])
