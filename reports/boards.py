@@ -1,4 +1,4 @@
-"""Boards: one per data set, split and overlap policy, as dense arrays over methods, seeds, categories and metrics."""
+"""Boards: one per data set, split and overlap policy, with cells of one protocol only."""
 
 from __future__ import annotations
 
@@ -8,20 +8,23 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from reports import aggregate
+from reports.cube import Asked, Cube, cubes
 from reports.entries import Entry, entries
 from reports.material import Material, Suite, Unfinished
-from reports.protocol import Odd, one_protocol
 from results.store import StoredCell, slug
 
-Array = npt.NDArray[np.float64]
-ALL = "all"
-"""The group of every category."""
-_GROUP_ORDER = ("tail", "low", "head", "high")
 _METRIC_ORDER = ("auroc", "ap", "pro", "f1")
+
+
+@dataclass(frozen=True)
+class Odd:
+    """A cell that cannot stand in the board's tables, and why."""
+
+    cell: StoredCell
+    why: str
 
 
 @dataclass(frozen=True)
@@ -47,9 +50,8 @@ class Board:
     categories: tuple[str, ...]
     """Large training sets first."""
     metrics: Sequence[Metric]
-    values: Array
-    """(entry, seed, category, metric), 0..1; NaN where there is none, and then `reasons` tells why."""
-    reasons: Mapping[tuple[int, int, int, int], str]
+    rows: pd.DataFrame
+    """Result rows of all cells of one protocol: what `reports.aggregate` and the statistics take."""
     splits: Mapping[int, Mapping[str, Any]]
     """By seed: the split as its record has it."""
     odd: Sequence[Odd]
@@ -71,17 +73,25 @@ class Board:
     def view(self) -> str:
         return str(self.entries[0].record["identity"]["view"])
 
-    @cached_property
-    def group_names(self) -> tuple[str, ...]:
-        """Rare classes first, as the papers' tables have it; without "all"."""
-        found = {name for split in self.splits.values() for name in split.get("groups", {})}
-        return tuple(sorted(found, key=lambda name: (_place(name, _GROUP_ORDER), name)))
+    @property
+    def asked(self) -> tuple[int, ...]:
+        """Seeds that every method has to finish."""
+        return self.entries[0].asked
 
-    def members(self, seed: int, group: str) -> npt.NDArray[np.bool_]:
-        """(category,) True for those of the group in this seed's split."""
-        if group == ALL:
-            return np.ones(len(self.categories), dtype=bool)
-        return np.isin(self.categories, list(self.splits[seed].get("groups", {}).get(group, ())))
+    @cached_property
+    def cube(self) -> Cube:
+        """The rows as dense arrays over methods, metrics, asked seeds and categories."""
+        return next(cubes(self.rows, self.wanted))
+
+    @property
+    def wanted(self) -> Asked:
+        """What `reports.aggregate` takes as the seeds asked for."""
+        return {(self.dataset, self.split): self.asked}
+
+    @property
+    def group_names(self) -> tuple[str, ...]:
+        """Rare categories first, as the papers' tables have it; "all" last."""
+        return self.cube.group_names
 
     def counts(self, seed: int) -> dict[str, Mapping[str, Any]]:
         """Numbers of images by category."""
@@ -94,41 +104,37 @@ def boards(material: Material) -> list[Board]:
     for position, cell in enumerate(material.cells):
         same = cell.record["identity"]
         cells[same["dataset"], same["split"], same.get("overlap_policy", "paper")].append(position)
-    rows = {int(position): frame for position, frame in material.values.groupby("cell", sort=False)}
-    found = []
-    for (dataset, split, overlap), positions in sorted(cells.items()):
-        group = [material.cells[position] for position in positions]
-        frames = {group[i].folder: rows[p] for i, p in enumerate(positions) if p in rows}
-        found.append(_board(dataset, split, overlap, group, frames, material))
-    return found
+    return [_board(*key, positions, material) for key, positions in sorted(cells.items())]
 
 
-def _board(
-    dataset: str, split: str, overlap: str, cells: Sequence[StoredCell], rows: Mapping[Any, Any], material: Material
-) -> Board:
-    kept, odd = one_protocol(cells)
+def _board(dataset: str, split: str, overlap: str, positions: Sequence[int], material: Material) -> Board:
+    rows = material.rows(positions)
+    conflicts = aggregate.protocol_conflicts(rows)
+    # A cell with one odd row is odd as a whole: the others of its numbers may depend on the same difference.
+    odd = conflicts.assign(cell=rows.loc[conflicts.index, "cell"]).drop_duplicates("cell").sort_values("cell")
+    apart = {int(cell): str(why) for cell, why in zip(odd["cell"], odd["why"], strict=True)}
+    kept = [position for position in positions if position not in apart]
+    rows = rows[~rows["cell"].isin(list(apart))]
+    cells = [material.cells[position] for position in kept]
     suites = material.suites_of(dataset, split)
-    started = [cell for cell in material.unfinished if (cell.dataset, cell.split) == (slug(dataset), slug(split))]
-    lines = entries(kept, frozenset(seed for suite in suites for seed in suite.seeds), started)
+    started = [
+        cell for cell in material.unfinished if (cell.dataset, cell.split) == (slug(dataset), slug(split))
+    ]
+    lines = entries(cells, frozenset(seed for suite in suites for seed in suite.seeds), started)
     known = {(slug(entry.method), entry.config_digest[:10]) for entry in lines}
-    seeds = tuple(sorted({seed for entry in lines for seed in entry.cells}))
-    splits = {cell.record["identity"]["seed"]: cell.record["split"] for cell in kept}
-    metrics = _metrics(kept)
-    categories = _categories(splits)
-    values, reasons = _dense(lines, seeds, categories, [metric.name for metric in metrics], rows)
+    splits = {cell.record["identity"]["seed"]: cell.record["split"] for cell in cells}
     return Board(
         name=f"{slug(dataset)}--{slug(split)}" + ("" if overlap == "paper" else f"--overlap-{slug(overlap)}"),
         dataset=dataset,
         split=split,
         overlap_policy=overlap,
         entries=lines,
-        seeds=seeds,
-        categories=categories,
-        metrics=metrics,
-        values=values,
-        reasons=reasons,
+        seeds=tuple(sorted(splits)),
+        categories=_categories(splits),
+        metrics=_metrics(cells),
+        rows=rows,
         splits=splits,
-        odd=odd,
+        odd=[Odd(material.cells[position], why) for position, why in apart.items()],
         suites=suites,
         started=[cell for cell in started if (cell.method, cell.config_digest) not in known],
     )
@@ -148,33 +154,11 @@ def _metrics(cells: Sequence[StoredCell]) -> list[Metric]:
         for name, facts in cell.record["metrics"].items():
             found.setdefault(name, Metric(name, facts.get("title") or name, facts.get("recipe", "")))
     # Image metrics first: every method has them.
-    return sorted(found.values(), key=lambda m: (not m.name.startswith("image"), _place(m.name, _METRIC_ORDER), m.name))
+    return sorted(
+        found.values(), key=lambda m: (not m.name.startswith("image"), _place(m.name, _METRIC_ORDER), m.name)
+    )
 
 
 def _place(name: str, order: Sequence[str]) -> int:
     """Position of the first text that `name` ends with; after all of them if there is none."""
     return next((position for position, ending in enumerate(order) if name.endswith(ending)), len(order))
-
-
-def _dense(
-    lines: Sequence[Entry],
-    seeds: Sequence[int],
-    categories: Sequence[str],
-    metrics: Sequence[str],
-    rows: Mapping[Any, pd.DataFrame],
-) -> tuple[Array, dict[tuple[int, int, int, int], str]]:
-    values = np.full((len(lines), len(seeds), len(categories), len(metrics)), np.nan)
-    reasons: dict[tuple[int, int, int, int], str] = {}
-    category_at = {name: position for position, name in enumerate(categories)}
-    metric_at = {name: position for position, name in enumerate(metrics)}
-    for e, entry in enumerate(lines):
-        for s, seed in enumerate(seeds):
-            if seed not in entry.cells or (frame := rows.get(entry.cells[seed].folder)) is None:
-                continue
-            category = frame["category"].map(category_at).to_numpy()
-            metric = frame["metric"].map(metric_at).to_numpy()
-            value = frame["value"].to_numpy(dtype=np.float64)
-            values[e, s, category, metric] = value
-            for row in np.flatnonzero(np.isnan(value)):
-                reasons[e, s, int(category[row]), int(metric[row])] = str(frame["why"].iloc[row] or "")
-    return values, reasons

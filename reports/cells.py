@@ -8,8 +8,8 @@ from markupsafe import Markup, escape
 
 from reports.entries import Entry
 from reports.numbers import Number
-from reports.writing import number_text, short_digest, spread_text
 from reports.tables import Column
+from reports.writing import number_text, short_digest, spread_text
 
 NEEDS = {
     "class_ids_fit": ("class ids in training", "is told which product each training image shows"),
@@ -43,19 +43,22 @@ class Footnotes:
         return Markup('<sup><a href="#{}{}">{}</a></sup>').format(self._prefix, letter, letter)
 
 
-def number_cell(number: Number, column: Column, notes: Footnotes | None, runs: str = "", spread: bool = True) -> Markup:
+def number_cell(
+    number: Number, column: Column, notes: Footnotes | None, runs: str = "", spread: bool = True
+) -> Markup:
     """A `<td>`: the mean links to `runs`, its spread follows; with a link the values of the seeds are there
     for the script."""
     if number.mean is None:
-        word = "n/a" if number.by_seed else "none"
         reference = notes.reference(number.why) if notes is not None else ""
-        return Markup('<td class="x" title="{}">{}{}').format(number.why, word, reference)
+        return Markup('<td class="x" title="{}">n/a{}').format(number.why, reference)
     scale = 1.0 if column.unit else 100.0
     kind = _MARKS[number.mark]
     opening = f'<td class="{kind}"' if kind else "<td"
     exact = ""
     if runs and len(number.by_seed) > 1:
-        exact = ' data-s="' + " ".join("" if v is None else f"{scale * v:.2f}" for _, v in number.by_seed) + '"'
+        exact = (
+            ' data-s="' + " ".join("" if v is None else f"{scale * v:.2f}" for _, v in number.by_seed) + '"'
+        )
     shown = number_text(number, column)
     inside = f'<a href="{escape(runs)}">{shown}</a>' if runs else shown
     behind = f"<i>{spread_text(number, column)}</i>" if spread and number.sd is not None else ""
@@ -91,9 +94,8 @@ def seeds_cell(entry: Entry, runs: str) -> Markup:
     if len(entry.finished) == len(entry.asked):
         return Markup('<td class="n"><a href="{}">{}</a>').format(runs, count)
     why = "; ".join(entry.holes)
-    kinds = sorted({str(entry.cells[seed].status) for seed in entry.failed}) or ["unfinished"]
     return Markup('<td class="n"><a href="{}" title="{}">{} <span class="badge bad">{}</span></a>').format(
-        runs, why, count, ", ".join(kinds)
+        runs, why, count, ", ".join(dict.fromkeys(entry.holes.values()))
     )
 
 

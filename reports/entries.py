@@ -66,7 +66,9 @@ class Entry:
     @property
     def finished(self) -> tuple[int, ...]:
         """Seeds that count: asked for and ended well."""
-        return tuple(seed for seed in self.asked if seed in self.cells and self.cells[seed].status is Status.OK)
+        return tuple(
+            seed for seed in self.asked if seed in self.cells and self.cells[seed].status is Status.OK
+        )
 
     @property
     def failed(self) -> tuple[int, ...]:
@@ -81,18 +83,20 @@ class Entry:
         return len(self.finished) == len(self.asked) and not self.is_baseline
 
     @property
-    def holes(self) -> list[str]:
-        """Why seeds are missing: one sentence each."""
-        told = []
+    def holes(self) -> dict[str, str]:
+        """Why seeds are missing: a sentence each, and in a word."""
+        told = {}
         for seed in sorted({*self.asked, *self.failed, *self.started} - set(self.finished)):
             cell = self.cells.get(seed)
             if cell is not None and cell.status is not Status.OK:
                 error = cell.record.get("error", "")
-                told.append(f"seed {seed} ended with “{cell.status}”" + (f": {error}" if error else ""))
+                told[f"seed {seed} ended with “{cell.status}”" + (f": {error}" if error else "")] = str(
+                    cell.status
+                )
             elif seed in self.started:
-                told.append(f"seed {seed} was started and not finished")
+                told[f"seed {seed} was started and not finished"] = "unfinished"
             elif cell is None:
-                told.append(f"seed {seed} has not been run")
+                told[f"seed {seed} has not been run"] = "not run"
         return told
 
 
@@ -105,7 +109,9 @@ def entries(
         same = cell.record["identity"]
         by_config[same["method"], same["config_digest"]][same["seed"]] = cell
     asked = asked_by_suites or frozenset(seed for config in by_config.values() for seed in config)
-    variants = _variants({key: config[min(config)].record["method"]["fields"] for key, config in by_config.items()})
+    variants = _variants(
+        {key: config[min(config)].record["method"]["fields"] for key, config in by_config.items()}
+    )
     open_seeds: dict[Config, list[int]] = defaultdict(list)
     for folder in started:
         if folder.seed.isdigit():
@@ -121,7 +127,9 @@ def entries(
         )
         for (method, digest), config in by_config.items()
     ]
-    return sorted(found, key=lambda entry: (entry.is_baseline, entry.title.casefold(), entry.variant, entry.anchor))
+    return sorted(
+        found, key=lambda entry: (entry.is_baseline, entry.title.casefold(), entry.variant, entry.anchor)
+    )
 
 
 def _variants(fields: Mapping[Config, Mapping[str, Any]]) -> dict[Config, str]:

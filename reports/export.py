@@ -27,7 +27,18 @@ def to_csv(table: Table) -> str:
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    head = ["method", "variant", "title", "config_digest", "backbone", "weights_digest", "needs", "seeds", "asked", "rank"]
+    head = [
+        "method",
+        "variant",
+        "title",
+        "config_digest",
+        "backbone",
+        "weights_digest",
+        "needs",
+        "seeds",
+        "asked",
+        "rank",
+    ]
     for column in table.columns:
         head += [column.key, f"{column.key}.sd"]
     writer.writerow([*head, "why_empty"])
@@ -82,7 +93,10 @@ def _latex_line(line: Line, columns: Iterable[Column]) -> str:
     name = latex(entry.label)
     if not entry.is_ranked and not entry.is_baseline:
         name += f" ({len(entry.finished)} of {len(entry.asked)} seeds)"
-    return " & ".join([name, *(_latex_number(n, c) for n, c in zip(line.numbers, columns, strict=True))]) + r" \\"
+    return (
+        " & ".join([name, *(_latex_number(n, c) for n, c in zip(line.numbers, columns, strict=True))])
+        + r" \\"
+    )
 
 
 def _latex_number(number: Number, column: Column) -> str:

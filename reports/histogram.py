@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from reports.boards import Board
+from reports.cube import ALL
 from reports.leaderboard import TINTS
 from reports.writing import plural
 
@@ -51,7 +52,8 @@ def histogram(board: Board) -> Histogram:
     ]
     injected = sum(row["n_train_defects"] for row in rows)
     same = all(
-        {c: _total(r) for c, r in board.counts(other).items()} == {c: _total(r) for c, r in board.counts(seed).items()}
+        {c: _total(r) for c, r in board.counts(other).items()}
+        == {c: _total(r) for c, r in board.counts(seed).items()}
         for other in board.seeds
     )
     which = "the same for every seed" if same else f"of seed {seed}; other seeds have other rare categories"
@@ -63,7 +65,7 @@ def histogram(board: Board) -> Histogram:
         caption=f"Training images per category, {which}.",
         summary=f"{plural(len(rows), 'category', 'categories')} of {smallest} to {top} training images, "
         f"{injected} injected defects in total; the per-class page has all counts",
-        legend=[(TINTS.get(name, ""), name) for name in reversed(board.group_names)],
+        legend=[(TINTS.get(name, ""), name) for name in reversed(board.group_names) if name != ALL],
     )
 
 

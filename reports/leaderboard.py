@@ -6,9 +6,10 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from reports.boards import ALL, Board
+from reports.boards import Board, Metric
+from reports.cube import ALL
 from reports.entries import Entry
-from reports.numbers import Mark, Number, category_number, gap_number, group_number, number
+from reports.numbers import Mark, Number, Place, category_number, gap_number, group_numbers, number
 from reports.tables import Column, Line, Table, footnotes
 
 GROUP_TITLES = {"tail": "C_t", "head": "C_h", "low": "Low", "high": "High", ALL: "All"}
@@ -36,15 +37,17 @@ class Sheet:
 
 
 def sheet(board: Board) -> Sheet:
-    metrics = tuple(metric_table(board, position) for position in range(len(board.metrics)))
-    classes = tuple(class_table(board, position, table) for position, table in enumerate(metrics))
+    means = group_numbers(board)
+    metrics = tuple(metric_table(board, metric, means) for metric in board.metrics)
+    classes = tuple(
+        class_table(board, metric, table) for metric, table in zip(board.metrics, metrics, strict=True)
+    )
     return Sheet(board, metrics, classes, cost_table(board))
 
 
-def metric_table(board: Board, metric: int) -> Table:
+def metric_table(board: Board, facts: Metric, means: Mapping[Place, Number]) -> Table:
     """Groups, all, and the gap between frequent and rare; best rows first."""
-    facts = board.metrics[metric]
-    groups = [*board.group_names, ALL]
+    groups = board.group_names
     columns = [
         Column(
             f"{facts.name}.{group}", GROUP_TITLES.get(group, group), facts.title,
@@ -56,10 +59,12 @@ def metric_table(board: Board, metric: int) -> Table:
     if pair:
         title = f"{GROUP_TITLES[pair[1]]} − {GROUP_TITLES[pair[0]]}"
         hint = "what is lost on rare categories; negative: rare ones fare better"
-        columns.append(Column(f"{facts.name}.gap", "Gap", facts.title, hint=f"{title}: {hint}", is_marked=False))
+        columns.append(
+            Column(f"{facts.name}.gap", "Gap", facts.title, hint=f"{title}: {hint}", is_marked=False)
+        )
     rows: list[list[Number]] = []
-    for entry in range(len(board.entries)):
-        numbers = [group_number(board, entry, metric, group) for group in groups]
+    for entry in board.entries:
+        numbers = [means[entry.method, entry.config_digest, facts.name, group] for group in groups]
         if pair:
             numbers.append(gap_number(numbers[groups.index(pair[0])], numbers[groups.index(pair[1])]))
         rows.append(numbers)
@@ -75,17 +80,19 @@ def metric_table(board: Board, metric: int) -> Table:
     )
 
 
-def class_table(board: Board, metric: int, like: Table) -> Table:
+def class_table(board: Board, facts: Metric, like: Table) -> Table:
     """One column per category, large training sets first, methods in the order of the table `like`.
 
     A category may be rare in one seed and frequent in another.
     """
-    facts = board.metrics[metric]
     columns = [Column(f"{facts.name}.{name}", name, facts.title) for name in board.categories]
-    rows = [
-        [category_number(board, entry, metric, category) for category in range(len(board.categories))]
-        for entry in range(len(board.entries))
-    ]
+    cube = board.cube
+    metric = cube.metrics.index(facts.name)
+    categories = [cube.categories.index(name) for name in board.categories]
+    rows = []
+    for entry in board.entries:
+        config = cube.configs.index((entry.method, entry.config_digest))
+        rows.append([category_number(board, config, metric, category) for category in categories])
     by_entry = {line.entry.anchor: line for line in _marked(board.entries, rows, columns)}
     lines = [by_entry[line.entry.anchor] for line in like.lines]
     return Table(
@@ -110,9 +117,7 @@ COSTS: tuple[tuple[str, str, str, str], ...] = (
 
 def cost_table(board: Board) -> Table:
     """Time and memory; columns that no method reports are left out."""
-    rows = [
-        [_cost(entry, key) for key, _, _, _ in COSTS] for entry in board.entries
-    ]
+    rows = [[_cost(entry, key) for key, _, _, _ in COSTS] for entry in board.entries]
     wanted = [i for i in range(len(COSTS)) if any(row[i].mean is not None for row in rows)]
     columns = [
         Column(f"cost.{key}", title, "Cost", unit, hint, is_marked=False, higher_is_better=False)
@@ -141,9 +146,12 @@ def _cost(entry: Entry, key: str) -> Number:
     return number(entry.finished, values, "not recorded" if values else "; ".join(entry.holes))
 
 
-def _marked(entries: Sequence[Entry], rows: Sequence[Sequence[Number]], columns: Sequence[Column]) -> list[Line]:
+def _marked(
+    entries: Sequence[Entry], rows: Sequence[Sequence[Number]], columns: Sequence[Column]
+) -> list[Line]:
     marks: list[Mapping[int, Mark]] = [
-        _best([row[c] for row in rows], entries) if column.is_marked else {} for c, column in enumerate(columns)
+        _best([row[c] for row in rows], entries) if column.is_marked else {}
+        for c, column in enumerate(columns)
     ]
     return [
         Line(entry, tuple(replace(n, mark=marks[c].get(e, "")) for c, n in enumerate(rows[e])))
@@ -177,7 +185,7 @@ def _ordered(lines: Sequence[Line], by: int) -> list[Line]:
 
 
 def _seeds(board: Board) -> str:
-    asked = board.entries[0].asked
+    asked = board.asked
     if len(asked) == 1:
         return f"one seed ({asked[0]})"
     return f"{len(asked)} seeds ({', '.join(str(seed) for seed in asked)})"

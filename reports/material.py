@@ -17,7 +17,17 @@ from results.schema import METRICS
 from results.store import METRICS_FILE, Store, StoredCell
 
 VALUE_COLUMNS = ("category", "group", "metric", "recipe", "value", "why")
-"""What a table needs of a result row; the rest stands in the cell's record."""
+"""What differs between the rows of a cell; the rest stands in its record."""
+IDENTITY_COLUMNS = (
+    "dataset",
+    "split",
+    "seed",
+    "method",
+    "config_digest",
+    "view",
+    "data_digest",
+    "split_digest",
+)
 
 
 @dataclass(frozen=True)
@@ -55,6 +65,22 @@ class Material:
     suites: Sequence[Suite]
     unfinished: Sequence[Unfinished]
 
+    def rows(self, positions: Sequence[int]) -> pd.DataFrame:
+        """Rows of some cells with the columns that `reports.aggregate` reads, and "cell"."""
+        rows = self.values[self.values["cell"].isin(positions)].reset_index(drop=True)
+        facts = pd.DataFrame(
+            [
+                {
+                    **{name: self.cells[position].record["identity"][name] for name in IDENTITY_COLUMNS},
+                    "status": self.cells[position].record["status"],
+                    "error": self.cells[position].record.get("error") or "",
+                }
+                for position in positions
+            ],
+            index=list(positions),
+        )
+        return pd.concat([rows, facts.loc[rows["cell"]].reset_index(drop=True)], axis=1)
+
     def suites_of(self, dataset: str, split: str) -> list[Suite]:
         return [suite for suite in self.suites if suite.dataset == dataset and split in suite.splits]
 
@@ -87,7 +113,9 @@ def _values(cells: Sequence[StoredCell]) -> pd.DataFrame:
                 f"cannot read '{path}': {error}; run the cell's command again: {cell.record.get('command', '')}"
             ) from error
         number = pa.array([position] * len(columns), pa.int32())
-        tables.append(pa.table([number, *(columns[field.name].cast(field.type) for field in fields)], schema=schema))
+        tables.append(
+            pa.table([number, *(columns[field.name].cast(field.type) for field in fields)], schema=schema)
+        )
     frame: pd.DataFrame = pa.concat_tables([schema.empty_table(), *tables]).to_pandas()
     return frame
 

@@ -32,7 +32,9 @@ def _failures(board: Board) -> Iterator[Notice]:
         for seed in entry.failed
     ]
     if failed:
-        yield Notice("bad", f"{plural(len(failed), 'run')} failed; their methods are not ranked.", tuple(failed))
+        yield Notice(
+            "bad", f"{plural(len(failed), 'run')} failed; their methods are not ranked.", tuple(failed)
+        )
 
 
 def _apart(board: Board) -> Iterator[Notice]:
@@ -42,18 +44,27 @@ def _apart(board: Board) -> Iterator[Notice]:
         for one in board.odd
     ]
     if odd:
-        yield Notice("bad", f"{plural(len(odd), 'run')} of another protocol cannot stand in these tables.", tuple(odd))
+        yield Notice(
+            "bad", f"{plural(len(odd), 'run')} of another protocol cannot stand in these tables.", tuple(odd)
+        )
 
 
 def _missing(board: Board) -> Iterator[Notice]:
     started = [
-        f"{entry.label}, seed {seed}" for entry in board.entries for seed in entry.started if seed not in entry.cells
+        f"{entry.label}, seed {seed}"
+        for entry in board.entries
+        for seed in entry.started
+        if seed not in entry.cells
     ]
     started += [f"{cell.method} #{cell.config_digest[:6]}, seed {cell.seed}" for cell in board.started]
     if started:
         yield Notice("", f"{plural(len(started), 'run')} started and not finished.", tuple(started))
     known = {entry.method for entry in board.entries}
-    never = sorted({method for suite in board.suites for method in suite.methods} - known - {c.method for c in board.started})
+    never = sorted(
+        {method for suite in board.suites for method in suite.methods}
+        - known
+        - {c.method for c in board.started}
+    )
     if never:
         yield Notice("", f"Asked for by the suite and not run: {', '.join(never)}.")
     if BASELINE not in known:

@@ -8,9 +8,12 @@ from typing import Literal
 
 import numpy as np
 
-from reports.boards import Array, Board
+from reports import aggregate
+from reports.boards import Board
 
 Mark = Literal["", "best", "second"]
+Place = tuple[str, str, str, str]
+"""(method, configuration digest, metric, group)."""
 
 
 @dataclass(frozen=True)
@@ -22,52 +25,55 @@ class Number:
     """Sample standard deviation over seeds; None with fewer than two."""
     by_seed: tuple[tuple[int, float | None], ...] = ()
     why: str = ""
-    """Why `mean` is None; may be set beside a mean that lacks seeds."""
+    """Why `mean` is None."""
     mark: Mark = ""
-
-    @property
-    def count(self) -> int:
-        """Seeds in the mean."""
-        return sum(value is not None for _, value in self.by_seed)
 
 
 def number(seeds: Sequence[int], values: Sequence[float], why: str) -> Number:
     """A number from one value per finished seed; a NaN among them leaves no mean, since a mean over holes lies."""
-    by_seed = tuple((seed, None if np.isnan(value) else float(value)) for seed, value in zip(seeds, values, strict=True))
+    by_seed = tuple(
+        (seed, None if np.isnan(value) else float(value)) for seed, value in zip(seeds, values, strict=True)
+    )
     told = np.asarray(values, dtype=np.float64)
     if told.size == 0 or np.isnan(told).any():
         return Number(None, None, by_seed, why)
     return Number(float(told.mean()), float(told.std(ddof=1)) if told.size > 1 else None, by_seed)
 
 
-def group_number(board: Board, entry: int, metric: int, group: str) -> Number:
-    """Mean over seeds of the mean over the group's categories: exists only if every category of each seed has a value."""
-    line = board.entries[entry]
-    if not line.finished:
-        return Number(None, why="; ".join(line.holes) or "no seed has finished")
-    means, why = [], ""
-    for seed in line.finished:
-        position = board.seeds.index(seed)
-        members = board.members(seed, group)
-        values = board.values[entry, position, members, metric]
-        means.append(float(values.mean()) if values.size else float("nan"))
-        if not values.size:
-            why = why or f"the split of seed {seed} has no category in the group “{group}”"
-        elif np.isnan(values).any():
-            why = why or _hole(board, entry, position, members, metric)
-    return number(line.finished, means, why)
+def group_numbers(board: Board) -> dict[Place, Number]:
+    """All means over groups, as `reports.aggregate` defines them."""
+    seeds: dict[Place, list[tuple[int, float | None]]] = {}
+    for row in aggregate.seed_means(board.rows, board.wanted).itertuples(index=False):
+        if row.status == "ok":
+            place = (row.method, row.config_digest, row.metric, row.group)
+            seeds.setdefault(place, []).append(
+                (int(row.seed), None if np.isnan(row.mean) else float(row.mean))
+            )
+    found = {}
+    for row in aggregate.board(board.rows, board.wanted).itertuples(index=False):
+        place = (row.method, row.config_digest, row.metric, row.group)
+        is_hole = bool(np.isnan(row.mean))
+        found[place] = Number(
+            mean=None if is_hole else float(row.mean),
+            sd=None if np.isnan(row.sd) else float(row.sd),
+            by_seed=tuple(seeds.get(place, ())),
+            why=row.why if is_hole else "",
+        )
+    return found
 
 
-def category_number(board: Board, entry: int, metric: int, category: int) -> Number:
-    """Mean over seeds of one category's value."""
-    line = board.entries[entry]
-    if not line.finished:
-        return Number(None, why="; ".join(line.holes) or "no seed has finished")
-    positions = [board.seeds.index(seed) for seed in line.finished]
-    values: Array = board.values[entry, positions, category, metric]
-    missing = [position for position, value in zip(positions, values, strict=True) if np.isnan(value)]
-    why = _reason(board, entry, missing[0], category, metric) if missing else ""
-    return number(line.finished, [float(value) for value in values], why)
+def category_number(board: Board, config: int, metric: int, category: int) -> Number:
+    """Mean over seeds of one category's value; positions are those of the board's cube."""
+    cube = board.cube
+    finished = np.flatnonzero(cube.finished[config])
+    seeds = [cube.seeds[position] for position in finished]
+    values = cube.values[config, metric, finished, category]
+    holes = finished[np.isnan(values)]
+    why = "no seed has finished" if not len(finished) else ""
+    if len(holes):
+        told = cube.reasons[config, metric, holes[0], category]
+        why = ("no row in the results" if told is None else told) or "no reason was recorded"
+    return number(seeds, [float(value) for value in values], why)
 
 
 def gap_number(rare: Number, frequent: Number) -> Number:
@@ -79,19 +85,3 @@ def gap_number(rare: Number, frequent: Number) -> Number:
         for (seed, low), (_, high) in zip(rare.by_seed, frequent.by_seed, strict=True)
     ]
     return number([seed for seed, _ in pairs], [value for _, value in pairs], "")
-
-
-def _hole(board: Board, entry: int, seed: int, members: np.ndarray, metric: int) -> str:
-    """The reasons of the empty categories, e.g. "no value for 12 of 12 categories: the method returns no maps"."""
-    empty = [c for c in np.flatnonzero(members) if np.isnan(board.values[entry, seed, c, metric])]
-    reasons = sorted({_reason(board, entry, seed, int(category), metric) for category in empty})
-    if len(empty) == 1:
-        return f"no value for {board.categories[empty[0]]}: {reasons[0]}"
-    return f"no value for {len(empty)} of {int(members.sum())} categories: {'; '.join(reasons)}"
-
-
-def _reason(board: Board, entry: int, seed: int, category: int, metric: int) -> str:
-    told = board.reasons.get((entry, seed, category, metric))
-    if told is None:
-        return f"the results of seed {board.seeds[seed]} have no row for it"
-    return told or "no reason was recorded"

@@ -7,7 +7,7 @@ from typing import Any
 import jinja2
 
 from reports.cells import method_cell, number_cell
-from reports.writing import amount, number_text, plural, settings, short_digest, spread_text, subscript
+from reports.writing import amount, number_text, plural, settings, short_digest, spread_text, subscript, ticks
 
 STATIC = ("site.css", "table.js", "page.js", "board.js")
 """Files that pages link to."""
@@ -25,7 +25,12 @@ class Renderer:
             lstrip_blocks=True,
         )
         self._environment.filters.update(
-            amount=amount, subscript=subscript, short=short_digest, plural=plural, settings=settings
+            amount=amount,
+            subscript=subscript,
+            short=short_digest,
+            plural=plural,
+            settings=settings,
+            ticks=ticks,
         )
         self._environment.globals.update(
             text=number_text, spread=spread_text, method_cell=method_cell, number_cell=number_cell

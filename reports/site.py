@@ -59,7 +59,9 @@ class Site:
         """Pages of a board that have something to show."""
         return [page for page in self.pages if page.build_board is not None and page.is_wanted(self, sheet)]
 
-    def page(self, path: str, template: str, current: Page, sheet: Sheet | None = None, **values: object) -> File:
+    def page(
+        self, path: str, template: str, current: Page, sheet: Sheet | None = None, **values: object
+    ) -> File:
         """A rendered page; `template` finds the site, its page and its board by these names."""
         html = self.renderer.render(
             template,
@@ -83,16 +85,14 @@ def build_site(
     site = _site(results_root, title or DEFAULT_TITLE)
     _empty(out)
     steps: list[tuple[str, Callable[[], object]]] = []
-    written: list[int] = []
-    html = 0
+    written: dict[str, int] = {}
 
     def write(file: File) -> None:
-        nonlocal html
         path = out / file.path
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(file.content)
-        written.append(len(file.content))
-        html += path.suffix == ".html"
+        # Boards of one data set share pictures: the same file may come twice.
+        written[file.path] = len(file.content)
 
     for name in STATIC:
         write(File(f"static/{name}", (Path(__file__).parent / "static" / name).read_bytes()))
@@ -101,17 +101,25 @@ def build_site(
             steps.append((page.title, _writes(page.build, site, write=write)))
         for one in site.sheets:
             if page.build_board is not None and page.is_wanted(site, one):
-                steps.append((f"{one.board.name} {page.title}", _writes(page.build_board, site, one, write=write)))
+                steps.append(
+                    (f"{one.board.name} {page.title}", _writes(page.build_board, site, one, write=write))
+                )
     for number, (what, step) in enumerate(steps):
         if progress is not None:
             progress(what, number, len(steps))
         step()
     if progress is not None:
         progress("", len(steps), len(steps))
-    return SiteReport(pages=html, bytes=sum(written), warnings=tuple(site.warnings))
+    return SiteReport(
+        pages=sum(path.endswith(".html") for path in written),
+        bytes=sum(written.values()),
+        warnings=tuple(site.warnings),
+    )
 
 
-def _writes(build: Callable[..., object], *arguments: object, write: Callable[[File], None]) -> Callable[[], None]:
+def _writes(
+    build: Callable[..., object], *arguments: object, write: Callable[[File], None]
+) -> Callable[[], None]:
     def step() -> None:
         for file in build(*arguments):  # type: ignore[attr-defined]
             write(file)
@@ -154,7 +162,9 @@ def _empty(out: Path) -> None:
         if out.exists():
             shutil.rmtree(out)
         out.mkdir(parents=True)
-        (out / MARKER).write_text(f"made {datetime.now(UTC):%Y-%m-%d} by ltbench report; replaced by its next run\n")
+        (out / MARKER).write_text(
+            f"made {datetime.now(UTC):%Y-%m-%d} by ltbench report; replaced by its next run\n"
+        )
     except OSError as error:
         raise ResultsError(
             f"cannot write '{out}' ({error.strerror or error}): choose a folder with write permission with --out"

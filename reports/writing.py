@@ -55,6 +55,17 @@ def plural(count: int, noun: str, nouns: str = "") -> str:
     return f"{count:,} {noun if count == 1 else nouns or noun + 's'}"
 
 
+def ticks(text: str) -> Markup:
+    """Text in which `words` between back-ticks are code."""
+    parts = text.split("`")
+    if len(parts) % 2 == 0:
+        return escape(text)
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if number % 2 else escape(part)
+        for number, part in enumerate(parts)
+    )
+
+
 def settings(fields: Mapping[str, Any]) -> str:
     """Hyper-parameters in one line."""
     return ", ".join(f"{name}={value}" for name, value in sorted(fields.items()))

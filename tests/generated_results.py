@@ -17,7 +17,20 @@ from results.schema import METRICS, SCHEMA_VERSION, SCORES, table
 from results.status import Status
 from results.store import METRICS_FILE, SCORES_FILE, CellWriter, Store, slug
 
-CATEGORIES = ("bolt", "button", "cable", "cap", "capsule", "fabric", "gear", "granite", "leather", "mesh", "pcb", "wood")
+CATEGORIES = (
+    "bolt",
+    "button",
+    "cable",
+    "cap",
+    "capsule",
+    "fabric",
+    "gear",
+    "granite",
+    "leather",
+    "mesh",
+    "pcb",
+    "wood",
+)
 METRIC_TITLES = {
     "image_auroc": ("Image AUROC", "scores per category"),
     "image_ap": ("Image AP", "scores per category, ties averaged"),
@@ -83,10 +96,14 @@ METHODS = (
 def tail_of(dataset: str, split: str, seed: int, categories: Sequence[str]) -> tuple[str, ...]:
     """60 % of the categories, other ones for each seed."""
     rng = np.random.default_rng(int(digest(f"{dataset}{split}{seed}")[:8], 16))
-    return tuple(sorted(rng.choice(categories, size=math.ceil(0.6 * len(categories)), replace=False).tolist()))
+    return tuple(
+        sorted(rng.choice(categories, size=math.ceil(0.6 * len(categories)), replace=False).tolist())
+    )
 
 
-def split_record(dataset: str, split: str, seed: int, categories: Sequence[str], overlap: str) -> dict[str, Any]:
+def split_record(
+    dataset: str, split: str, seed: int, categories: Sequence[str], overlap: str
+) -> dict[str, Any]:
     tail = tail_of(dataset, split, seed, categories)
     counts = []
     for position, name in enumerate(categories):
@@ -167,7 +184,9 @@ def record_of(
     }  # fmt: skip
 
 
-def metric_rows(method: FakeMethod, record: Mapping[str, Any], rng: np.random.Generator) -> list[dict[str, Any]]:
+def metric_rows(
+    method: FakeMethod, record: Mapping[str, Any], rng: np.random.Generator
+) -> list[dict[str, Any]]:
     """One row per category and metric; null with a reason where the method has no maps or the cell failed."""
     same, timing, split = record["identity"], record["timing"], record["split"]
     fixed = {
@@ -197,7 +216,10 @@ def metric_rows(method: FakeMethod, record: Mapping[str, Any], rng: np.random.Ge
                     **{key: count[key] for key in ("category", "group", "n_test_good", "n_test_defects")},
                     "n_train": count["n_train_good"] + count["n_train_defects"],
                     "n_train_defects": count["n_train_defects"],
-                    "metric": name, "recipe": facts["recipe"], "value": value, "why": why,
+                    "metric": name,
+                    "recipe": facts["recipe"],
+                    "value": value,
+                    "why": why,
                 }  # fmt: skip
             )
     return rows
@@ -225,7 +247,9 @@ def write_gallery(root: Path, dataset: str, categories: Sequence[str]) -> list[d
     for position, category in enumerate(categories):
         for defect in ("", "scratch"):
             key = digest(f"{dataset}{category}{defect}")[:16]
-            base = Image.new("RGB", (GALLERY_SIZE, GALLERY_SIZE), (120 + 8 * position, 140, 160 - 6 * position))
+            base = Image.new(
+                "RGB", (GALLERY_SIZE, GALLERY_SIZE), (120 + 8 * position, 140, 160 - 6 * position)
+            )
             draw = ImageDraw.Draw(base)
             draw.ellipse((16, 16, 80, 80), fill=(70, 80 + 9 * position, 90))
             if defect:
@@ -256,7 +280,7 @@ def generate(
     seeds: Sequence[int] = (1, 2, 3),
     categories: Sequence[str] = CATEGORIES,
     overlap: str = "paper",
-    gallery: bool = True,
+    gallery: int = 12,
 ) -> Path:
     """Fill `root`: every method on every board and seed, except what real runs lack.
 
@@ -265,11 +289,13 @@ def generate(
     """
     store = Store(root)
     for dataset, split_name in boards:
-        facts = write_gallery(root, dataset, categories) if gallery else []
+        facts = write_gallery(root, dataset, categories[:gallery])
         for seed in seeds:
             split = split_record(dataset, split_name, seed, categories, overlap)
             for method in methods:
-                rng = np.random.default_rng(int(digest(f"{dataset}{split_name}{seed}{method.config_digest}")[:8], 16))
+                rng = np.random.default_rng(
+                    int(digest(f"{dataset}{split_name}{seed}{method.config_digest}")[:8], 16)
+                )
                 is_last = seed == seeds[-1] and len(seeds) > 1
                 if is_last and method.name == "inreach":
                     continue

@@ -37,7 +37,7 @@ class Page:
     """Set for a page of the whole site."""
     build_board: Callable[[Site, Sheet], Iterable[File]] | None = None
     """Set for a page that each board has."""
-    is_wanted: Callable[[Site, Sheet], bool] = lambda site, sheet: True  # noqa: E731, ARG005
+    is_wanted: Callable[[Site, Sheet], bool] = lambda site, sheet: True  # noqa: ARG005
     """False where a board has nothing to show on the page."""
 
     def file(self, board: str = "") -> str:

@@ -16,8 +16,8 @@ from reports.histogram import histogram
 from reports.leaderboard import Sheet
 from reports.notices import notices
 from reports.pages import File, Page
-from reports.writing import plural, short_digest
 from reports.site import Site
+from reports.writing import plural, short_digest
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,9 @@ def lede(board: Board) -> str:
     good = sum(row["n_train_good"] for row in rows)
     bad = sum(row["n_train_defects"] for row in rows)
     tested = sum(row["n_test_good"] + row["n_test_defects"] for row in rows)
-    groups = " and ".join(f"{len(split['groups'][name])} {name}" for name in board.group_names if name in split["groups"])
+    groups = " and ".join(
+        f"{len(split['groups'][name])} {name}" for name in board.group_names if name in split["groups"]
+    )
     share = f"{100 * bad / (good + bad):.1f} %" if good + bad else "0 %"
     return (
         f"{plural(len(rows), 'category', 'categories')}{f' ({groups})' if groups else ''}. Each method learns from "
@@ -102,14 +104,17 @@ def protocol(board: Board) -> Iterator[tuple[str, Any]]:
     yield "Injected defects also tested", _by_seed(board, lambda split: f"{split['overlap']:,}")
     yield "Overlap policy", f"{board.overlap_policy}: {policy.get(board.overlap_policy, 'see the record')}"
     yield "Split digest", _by_seed(board, lambda split: short_digest(split["digest"]), code=True)
-    yield "Split list", _by_seed(board, lambda split: f"{split['evidence']}; {split['source'] or 'no source'}")
+    yield (
+        "Split list",
+        _by_seed(board, lambda split: f"{split['evidence']}; {split['source'] or 'no source'}"),
+    )
     for note in sorted({note for split in board.splits.values() for note in split.get("notes", [])}):
         yield "Note", note
     yield "Evaluation view", Markup("<code>{}</code>").format(board.view)
     facts = board.dataset_facts
     yield "Data digest", Markup("<code>{}</code>").format(short_digest(str(facts.get("digest", ""))))
     yield "Data licence", facts.get("licence") or "not recorded"
-    yield "Seeds asked for", ", ".join(str(seed) for seed in board.entries[0].asked)
+    yield "Seeds asked for", ", ".join(str(seed) for seed in board.asked)
     if board.suites:
         yield "Suites", ", ".join(suite.title for suite in board.suites)
     if not any(entry.method == BASELINE for entry in board.entries):

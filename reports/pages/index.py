@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from reports.boards import ALL
+from reports.cube import ALL
 from reports.entries import Entry
 from reports.leaderboard import GROUP_TITLES, Sheet
 from reports.material import Material, Suite
@@ -116,14 +116,19 @@ def _across(sheets: Sequence[Sheet]) -> Iterator[Across]:
     """Only where there is something to compare: at least two boards."""
     if len(sheets) < 2:
         return
-    titles = {ALL: "All categories", "rare": f"Rare categories ({GROUP_TITLES['tail']} or {GROUP_TITLES['low']})"}
+    titles = {
+        ALL: "All categories",
+        "rare": f"Rare categories ({GROUP_TITLES['tail']} or {GROUP_TITLES['low']})",
+    }
     for which, title in titles.items():
         entries: dict[tuple[str, str], Entry] = {}
         found: dict[tuple[str, str], list[tuple[Number, Column, str] | None]] = {}
         for place, sheet in enumerate(sheets):
             group = ALL if which == ALL else _groups(sheet)[0]
             table = sheet.metrics[0]
-            position = next((i for i, c in enumerate(table.columns) if group and c.key.endswith(f".{group}")), None)
+            position = next(
+                (i for i, c in enumerate(table.columns) if group and c.key.endswith(f".{group}")), None
+            )
             for line in table.lines:
                 key = (line.entry.method, line.entry.config_digest)
                 entries.setdefault(key, line.entry)

@@ -9,8 +9,8 @@ from typing import Any
 from reports.cells import NEEDS
 from reports.entries import Entry
 from reports.pages import File, Page
-from reports.writing import settings
 from reports.site import Site
+from reports.writing import settings
 
 
 @dataclass

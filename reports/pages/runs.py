@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from reports.entries import Entry
 from reports.leaderboard import Sheet
 from reports.pages import File, Page
-from reports.writing import amount, settings, short_digest
 from reports.site import Site
+from reports.writing import amount, settings, short_digest
 from results.status import Status
 from results.store import StoredCell
 
@@ -44,12 +44,17 @@ class Method:
     entry: Entry
     fields: str
     runs: tuple[Run, ...]
+    commands: tuple[str, ...]
+    """What makes the runs again: one line for all seeds if only the seed differs."""
 
 
 def build_board(site: Site, sheet: Sheet) -> Iterable[File]:
     machines: dict[str, int] = {}
     methods = [_method(entry, machines) for entry in sheet.board.entries]
-    odd = [(one.why, one.cell.record["method"], _run(one.cell, machines, counts=False)) for one in sheet.board.odd]
+    odd = [
+        (one.why, one.cell.record["method"], _run(one.cell, machines, counts=False))
+        for one in sheet.board.odd
+    ]
     yield site.page(
         PAGE.file(sheet.board.name),
         "runs",
@@ -65,7 +70,25 @@ def _method(entry: Entry, machines: dict[str, int]) -> Method:
     runs = tuple(
         _run(cell, machines, counts=seed in entry.asked) for seed, cell in sorted(entry.cells.items())
     )
-    return Method(entry, settings(dict(entry.facts.get("fields", {}))), runs)
+    return Method(entry, settings(entry.facts.get("fields", {})), runs, _commands(runs))
+
+
+def _commands(runs: Sequence[Run]) -> tuple[str, ...]:
+    words = {run.command.replace(f"--seed {run.seed}", "--seed {}") for run in runs if run.command}
+    if len(words) == 1 and "{}" in (command := words.pop()):
+        return (command.replace("{}", ranges([run.seed for run in runs])),)
+    return tuple(run.command for run in runs if run.command)
+
+
+def ranges(seeds: Sequence[int]) -> str:
+    """As the command line takes seeds: [1, 2, 3, 5] -> "1-3,5"."""
+    parts: list[list[int]] = []
+    for seed in sorted(seeds):
+        if parts and seed == parts[-1][-1] + 1:
+            parts[-1].append(seed)
+        else:
+            parts.append([seed])
+    return ",".join(str(part[0]) if len(part) == 1 else f"{part[0]}-{part[-1]}" for part in parts)
 
 
 def _run(cell: StoredCell, machines: dict[str, int], counts: bool) -> Run:
@@ -79,7 +102,10 @@ def _run(cell: StoredCell, machines: dict[str, int], counts: bool) -> Run:
         status=str(cell.status),
         error=record.get("error") or "",
         log="\n".join(str(record.get("log_tail") or "").splitlines()[-LOG_LINES:]) if failed else "",
-        costs=tuple(_cost(timing.get(key, figures.get(key))) for key in ("fit_seconds", "score_seconds", "evaluate_seconds", "peak_rss_mb", "peak_vram_mb")),
+        costs=tuple(
+            _cost(timing.get(key, figures.get(key)))
+            for key in ("fit_seconds", "score_seconds", "evaluate_seconds", "peak_rss_mb", "peak_vram_mb")
+        ),
         command=record.get("command") or "",
         started=str(timing.get("started_at") or "")[:16].replace("T", " "),
         split_digest=short_digest(record["identity"]["split_digest"]),

@@ -1,0 +1,124 @@
+"""Images with their defects outlined, and what each method sees in them; only where the data licence allows it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from reports import overlays
+from reports.boards import Board
+from reports.entries import Entry
+from reports.leaderboard import Sheet
+from reports.pages import File, Page
+from reports.site import Site
+from results.status import Status
+from results.store import slug
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One image of a category."""
+
+    key: str
+    category: str
+    defect: str
+    """ "" = good."""
+
+
+@dataclass(frozen=True)
+class Maps:
+    """A method's patch score grids by key, and how they become maps."""
+
+    entry: Entry
+    seed: int
+    grids: Mapping[str, np.ndarray]
+    post: Mapping[str, Any] | None
+
+
+def is_wanted(site: Site, sheet: Sheet) -> bool:
+    """True if the licence allows it and a record names a picture that exists."""
+    folder = _folder(site, sheet.board)
+    return bool(sheet.board.dataset_facts.get("gallery_allowed")) and any(
+        (folder / f"{picture.key}.jpg").exists() for picture in _pictures(sheet.board)
+    )
+
+
+def build_board(site: Site, sheet: Sheet) -> Iterable[File]:
+    board = sheet.board
+    folder = _folder(site, board)
+    pictures = [one for one in _pictures(board) if (folder / f"{one.key}.jpg").exists()]
+    methods = [maps for maps in (_maps(line.entry) for line in sheet.metrics[0].lines) if maps is not None]
+    sections: dict[str, list[Picture]] = {}
+    for picture in sorted(
+        pictures, key=lambda one: (board.categories.index(one.category), one.defect == "", one.key)
+    ):
+        sections.setdefault(picture.category, []).append(picture)
+    shown: dict[tuple[str, str], str] = {}
+    for shots in sections.values():
+        for file, at in _files(board, folder, shots, methods):
+            shown[at] = file.path
+            yield file
+    yield site.page(
+        PAGE.file(board.name),
+        "gallery",
+        PAGE,
+        sheet,
+        sections=list(sections.items()),
+        methods=methods,
+        shown=shown,
+        side=overlays.SIDE,
+    )
+
+
+def _folder(site: Site, board: Board) -> Path:
+    return site.material.root / slug(board.dataset) / "gallery"
+
+
+def _pictures(board: Board) -> list[Picture]:
+    """Pictures of the first seed's records: other seeds have other test sets."""
+    found: dict[str, Picture] = {}
+    for entry in board.entries:
+        for fact in entry.record.get("gallery") or ():
+            found.setdefault(fact["key"], Picture(fact["key"], fact["category"], fact.get("defect") or ""))
+    return [picture for picture in found.values() if picture.category in board.categories]
+
+
+def _maps(entry: Entry) -> Maps | None:
+    for seed, cell in sorted(entry.cells.items()):
+        if cell.status is Status.OK and (grids := cell.gallery()):
+            return Maps(entry, seed, grids, cell.record.get("map_post"))
+    return None
+
+
+def _files(
+    board: Board, folder: Path, pictures: Sequence[Picture], methods: Sequence[Maps]
+) -> Iterator[tuple[File, tuple[str, str]]]:
+    """Each image, and each method's map over it; (method anchor or "", key) tells where it is shown."""
+    images = {one.key: overlays.read_picture(folder / f"{one.key}.jpg") for one in pictures}
+    outlines = {one.key: overlays.read_outline(folder / f"{one.key}-mask.png") for one in pictures}
+    size = overlays.picture_size(folder / f"{pictures[0].key}.jpg")
+    # Boards of one data set share images, and the same bytes are written again.
+    for key, image in images.items():
+        yield (
+            File(f"gallery/{slug(board.dataset)}/{key}.jpg", overlays.plain(image, outlines[key])),
+            ("", key),
+        )
+    for method in methods:
+        keys = [key for key in images if key in method.grids]
+        if not keys:
+            continue
+        maps = overlays.maps_of(np.stack([method.grids[key] for key in keys]), size, method.post)
+        low, high = overlays.scale(maps)
+        for key, scores in zip(keys, maps, strict=True):
+            jpeg = overlays.overlay(images[key], scores, low, high, outlines[key])
+            yield (
+                File(f"gallery/{board.name}/{method.entry.anchor}/{key}.jpg", jpeg),
+                (method.entry.anchor, key),
+            )
+
+
+PAGE = Page("gallery", "Gallery", 30, build_board=build_board, is_wanted=is_wanted)
