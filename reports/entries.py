@@ -133,7 +133,7 @@ def entries(
 
 
 def _variants(fields: Mapping[Config, Mapping[str, Any]]) -> dict[Config, str]:
-    """What tells the configurations of one method apart: "coreset_ratio=0.01"; the digest if no field does."""
+    """What tells the configurations of one method apart: "coreset_ratio=0.01"; else its digest."""
     found = dict.fromkeys(fields, "")
     for method in {method for method, _ in fields}:
         rivals = {key: settings for key, settings in fields.items() if key[0] == method}

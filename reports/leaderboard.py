@@ -51,7 +51,8 @@ def metric_table(board: Board, facts: Metric, means: Mapping[Place, Number]) -> 
     columns = [
         Column(
             f"{facts.name}.{group}", GROUP_TITLES.get(group, group), facts.title,
-            hint=GROUP_HINTS.get(group, f"mean over the categories of the group {group}"), tint=TINTS.get(group, ""),
+            hint=GROUP_HINTS.get(group, f"mean over the categories of the group {group}"),
+            tint=TINTS.get(group, ""),
         )
         for group in groups
     ]  # fmt: skip
@@ -72,8 +73,7 @@ def metric_table(board: Board, facts: Metric, means: Mapping[Place, Number]) -> 
     return Table(
         name=f"{board.name}--{facts.name}",
         title=facts.title,
-        caption=f"{facts.title} (%), {board.dataset_title}, split {board.split}: mean and standard deviation over "
-        f"{_seeds(board)}.",
+        caption=f"{facts.title} (%), {_where(board)}.",
         columns=columns,
         lines=_ordered(lines, groups.index(ALL)),
         footnotes=footnotes(lines),
@@ -98,8 +98,7 @@ def class_table(board: Board, facts: Metric, like: Table) -> Table:
     return Table(
         name=f"{board.name}--{facts.name}--classes",
         title=facts.title,
-        caption=f"{facts.title} (%) per category, {board.dataset_title}, split {board.split}: mean and standard "
-        f"deviation over {_seeds(board)}.",
+        caption=f"{facts.title} (%) per category, {_where(board)}.",
         columns=columns,
         lines=lines,
         footnotes=footnotes(lines),
@@ -129,8 +128,7 @@ def cost_table(board: Board) -> Table:
     return Table(
         name=f"{board.name}--cost",
         title="Cost",
-        caption=f"Time and memory, {board.dataset_title}, split {board.split}: mean and standard deviation over "
-        f"{_seeds(board)}; comparable only on one machine.",
+        caption=f"Time and memory, {_where(board)}; comparable only on one machine.",
         columns=columns,
         lines=lines,
         footnotes=footnotes(lines),
@@ -184,8 +182,9 @@ def _ordered(lines: Sequence[Line], by: int) -> list[Line]:
     ]
 
 
-def _seeds(board: Board) -> str:
+def _where(board: Board) -> str:
+    where = f"{board.dataset_title}, split {board.split}: mean and standard deviation over "
     asked = board.asked
     if len(asked) == 1:
-        return f"one seed ({asked[0]})"
-    return f"{len(asked)} seeds ({', '.join(str(seed) for seed in asked)})"
+        return f"{where}one seed ({asked[0]})"
+    return f"{where}{len(asked)} seeds ({', '.join(str(seed) for seed in asked)})"

@@ -32,7 +32,7 @@ IDENTITY_COLUMNS = (
 
 @dataclass(frozen=True)
 class Suite:
-    """What a suite asks for: every one of its methods on every one of its splits with every one of its seeds."""
+    """What a suite asks for: each of its methods on each of its splits with each of its seeds."""
 
     name: str
     title: str
@@ -86,7 +86,7 @@ class Material:
 
 
 def read(root: Path) -> Material:
-    """All finished cells below `root`; raises ResultsError where a file is damaged or newer than this program."""
+    """All finished cells below `root`; raises ResultsError where a file is damaged or too new."""
     store = Store(root)
     cells = list(store.cells())
     return Material(
@@ -110,7 +110,7 @@ def _values(cells: Sequence[StoredCell]) -> pd.DataFrame:
                 columns = file.read(columns=list(VALUE_COLUMNS), use_threads=False)
         except (OSError, pa.ArrowInvalid) as error:
             raise ResultsError(
-                f"cannot read '{path}': {error}; run the cell's command again: {cell.record.get('command', '')}"
+                f"cannot read '{path}': {error}; run the cell again: {cell.record.get('command', '')}"
             ) from error
         number = pa.array([position] * len(columns), pa.int32())
         tables.append(
@@ -135,7 +135,7 @@ def _suites(root: Path) -> Iterator[Suite]:
             )
         except KeyError as error:
             raise ResultsError(
-                f"'{path}' has no {error}: expected the name, data set, splits, methods and seeds of a suite; "
+                f"'{path}' has no {error}: expected name, data set, splits, methods and seeds of a suite; "
                 "run the suite again to rewrite it"
             ) from error
 

@@ -30,7 +30,7 @@ class Number:
 
 
 def number(seeds: Sequence[int], values: Sequence[float], why: str) -> Number:
-    """A number from one value per finished seed; a NaN among them leaves no mean, since a mean over holes lies."""
+    """A number from one value per finished seed; a NaN among them leaves no mean: a mean over holes lies."""
     by_seed = tuple(
         (seed, None if np.isnan(value) else float(value)) for seed, value in zip(seeds, values, strict=True)
     )

@@ -49,10 +49,10 @@ class Outline:
 
 
 def anomaly_maps(grids: Maps, side: int, sigma: float, upsample: str) -> Maps:
-    """(N, h, w) patch scores -> (N, side, side): interpolation, then a Gaussian of `sigma` pixels, as in the evaluation.
+    """(N, h, w) patch scores -> (N, side, side): interpolation, then a Gaussian of `sigma` pixels.
 
-    `upsample` is "bilinear" (align_corners=False), "bilinear_corners" or "nearest". Both steps are linear and
-    separable, so that a map is A X B^T.
+    As in the evaluation. `upsample` is "bilinear" (align_corners=False), "bilinear_corners" or "nearest".
+    Both steps are linear and separable, so that a map is A X B^T.
     """
     down = _smoothing(grids.shape[1], side, sigma, upsample)
     across = _smoothing(grids.shape[2], side, sigma, upsample)

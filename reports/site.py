@@ -167,5 +167,5 @@ def _empty(out: Path) -> None:
         )
     except OSError as error:
         raise ResultsError(
-            f"cannot write '{out}' ({error.strerror or error}): choose a folder with write permission with --out"
+            f"cannot write '{out}' ({error.strerror or error}): choose a writable folder with --out"
         ) from error

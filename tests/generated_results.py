@@ -1,228 +1,29 @@
-"""A results folder as the runner writes it, with random but plausible numbers: the site's tests read it."""
+"""A results folder as the runner writes it: the tests of the site read it."""
 
 from __future__ import annotations
 
-import hashlib
 import json
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from generated_records import (
+    CATEGORIES,
+    METHODS,
+    FakeMethod,
+    digest,
+    metric_rows,
+    record_of,
+    split_record,
+)
 from PIL import Image, ImageDraw
 
-from results.schema import METRICS, SCHEMA_VERSION, SCORES, table
+from results.schema import METRICS, SCORES, table
 from results.status import Status
 from results.store import METRICS_FILE, SCORES_FILE, CellWriter, Store, slug
 
-CATEGORIES = (
-    "bolt",
-    "button",
-    "cable",
-    "cap",
-    "capsule",
-    "fabric",
-    "gear",
-    "granite",
-    "leather",
-    "mesh",
-    "pcb",
-    "wood",
-)
-METRIC_TITLES = {
-    "image_auroc": ("Image AUROC", "scores per category"),
-    "image_ap": ("Image AP", "scores per category, ties averaged"),
-    "pixel_auroc": ("Pixel AUROC", "all pixels of a category, 224 px"),
-    "pixel_aupro": ("AUPRO", "exact, FPR up to 0.3, 8-connected, 224 px"),
-}
-VIEW = "resize256-crop224"
 GALLERY_SIZE = 96
-
-
-@dataclass(frozen=True)
-class FakeMethod:
-    """A row of the boards: where its numbers lie and what its card says."""
-
-    name: str
-    title: str
-    family: str
-    tail: float
-    head: float
-    needs: tuple[str, ...] = ()
-    fields: Mapping[str, Any] = field(default_factory=dict)
-    backbone: str = "tiny"
-    has_maps: bool = True
-    deviations: tuple[str, ...] = ()
-    fit_seconds: float = 10.0
-
-    @property
-    def config_digest(self) -> str:
-        return digest(f"{self.name}{json.dumps(dict(self.fields), sort_keys=True)}{self.backbone}")
-
-
-def digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-METHODS = (
-    FakeMethod("chance", "Chance", "baseline", 0.50, 0.50, backbone="", has_maps=False, fit_seconds=0.0),
-    FakeMethod(
-        "patchcore", "PatchCore", "memory bank", 0.81, 0.76, fields={"coreset_ratio": 0.1, "neighbours": 1},
-        deviations=("`coreset_ratio` is drawn after a random projection to 128 dimensions.",), fit_seconds=21.4,
-    ),
-    FakeMethod(
-        "patchcore", "PatchCore", "memory bank", 0.80, 0.74, fields={"coreset_ratio": 0.01, "neighbours": 1},
-        fit_seconds=7.9,
-    ),
-    FakeMethod(
-        "softpatch", "SoftPatch", "memory bank", 0.61, 0.86, fields={"lof_k": 6, "threshold": 0.15}, fit_seconds=48.0
-    ),
-    FakeMethod(
-        "tailedcore", "TailedCore", "memory bank", 0.86, 0.86, fields={"tail_share": 0.05},
-        deviations=("`tail_share` is fixed: the paper gives no value.", "`projection` follows the official code."),
-        fit_seconds=63.2,
-    ),
-    FakeMethod(
-        "winclip", "WinCLIP", "vision-language", 0.78, 0.77, needs=("class_names",), backbone="ViT-B-16-plus-240",
-        fields={"shots": 0}, fit_seconds=0.4,
-    ),
-    FakeMethod("inreach", "InReaCh", "memory bank", 0.66, 0.79, has_maps=True, fit_seconds=12.0),
-    FakeMethod("funad", "FUN-AD", "reconstruction", 0.71, 0.80, fields={"epochs": 20}, fit_seconds=912.0),
-)  # fmt: skip
-
-
-def tail_of(dataset: str, split: str, seed: int, categories: Sequence[str]) -> tuple[str, ...]:
-    """60 % of the categories, other ones for each seed."""
-    rng = np.random.default_rng(int(digest(f"{dataset}{split}{seed}")[:8], 16))
-    return tuple(
-        sorted(rng.choice(categories, size=math.ceil(0.6 * len(categories)), replace=False).tolist())
-    )
-
-
-def split_record(
-    dataset: str, split: str, seed: int, categories: Sequence[str], overlap: str
-) -> dict[str, Any]:
-    tail = tail_of(dataset, split, seed, categories)
-    counts = []
-    for position, name in enumerate(categories):
-        is_tail = name in tail
-        counts.append(
-            {
-                "category": name,
-                "group": "tail" if is_tail else "head",
-                "n_train_good": 4 + position % 3 if is_tail else 90 + 7 * position,
-                "n_train_defects": 0 if is_tail else 9 + position % 4,
-                "n_test_good": 30,
-                "n_test_defects": 24 + position,
-            }
-        )
-    injected = sum(row["n_train_defects"] for row in counts)
-    return {
-        "id": f"{dataset}/{split}/seed{seed}", "dataset": dataset, "recipe": split, "seed": seed,
-        "digest": digest(f"{dataset}{split}{seed}{overlap}"),
-        "overlap": injected if overlap == "paper" else 0,
-        "evidence": "generator-exact", "source": "Jung et al., CVPR 2025",
-        "notes": ["10.0 % of a head class are defects"],
-        "groups": {"head": [c for c in categories if c not in tail], "tail": list(tail)},
-        "categories": counts,
-    }  # fmt: skip
-
-
-ENVIRONMENT = {
-    "host": "bench-1", "system": "Linux-6.1", "cpu": "Example CPU", "cores": 8, "memory_gib": 64.0,
-    "python": "3.11.9", "packages": {"ltbench": "0.1.0", "numpy": "2.2.0", "torch": "2.6.0"},
-    "git_commit": "0123456789abcdef0123456789abcdef01234567", "git_dirty": False,
-}  # fmt: skip
-
-
-def record_of(
-    method: FakeMethod, split: Mapping[str, Any], status: Status, error: str, overlap: str, view: str = VIEW
-) -> dict[str, Any]:
-    """A cell's record, complete but for the digests of its files."""
-    name, recipe, seed = split["dataset"], split["recipe"], split["seed"]
-    settings = " ".join(f"--set {key}={json.dumps(value)}" for key, value in method.fields.items())
-    command = f"ltbench run --method {method.name} --dataset {name} --split {recipe} --seed {seed} {settings}".strip()
-    return {
-        "schema_version": SCHEMA_VERSION, "status": str(status), "error": error,
-        "log_tail": "fit: 1234 patches\nscore: 648 images\n" + (f"Traceback\n{error}\n" if error else "done\n"),
-        "identity": {
-            "dataset": name, "split": recipe, "seed": seed, "overlap_policy": overlap, "method": method.name,
-            "config_digest": method.config_digest, "split_digest": split["digest"], "data_digest": digest(name),
-            "view": view,
-        },
-        "method": {
-            "name": method.name, "version": 1, "fields": dict(method.fields), "needs": list(method.needs),
-            "card": {
-                "title": method.title, "family": method.family,
-                "summary": f"{method.title} scores a patch by its distance to what it has seen.",
-                "paper": "" if method.name == "chance" else "Author et al., CVPR 2022",
-                "url": "" if method.name == "chance" else f"https://example.org/{method.name}",
-                "bibtex": ""
-                if method.name == "chance"
-                else f"@inproceedings{{{method.name}2022,\n  title = {{{method.title}}},\n  year = {{2022}}\n}}",
-                "licence": "Apache-2.0", "deviations": list(method.deviations),
-            },
-            "backbone": method.backbone, "weights_digest": digest(method.backbone) if method.backbone else "",
-        },
-        "split": dict(split),
-        "dataset": {
-            "name": name, "title": name.capitalize(), "licence": "CC0-1.0",
-            "citation": f"@misc{{{slug(name)},\n  title = {{{name}}}\n}}", "address": "generated",
-            "digest": digest(name), "gallery_allowed": True,
-        },
-        "metrics": {key: {"title": title, "recipe": text} for key, (title, text) in METRIC_TITLES.items()},
-        "figures": {"memory_bank_mb": 3.25},
-        "timing": {
-            "fit_seconds": method.fit_seconds, "score_seconds": 4.5, "score_ms_per_image": 6.9,
-            "evaluate_seconds": 1.25, "peak_rss_mb": 812.0, "peak_vram_mb": None, "device": "cpu",
-            "started_at": f"2026-03-0{seed}T09:15:00+00:00", "finished_at": f"2026-03-0{seed}T09:17:00+00:00",
-        },
-        "environment": ENVIRONMENT, "command": command, "gallery": [],
-        "map_post": {"sigma": 4.0, "upsample": "bilinear"} if method.has_maps else None,
-    }  # fmt: skip
-
-
-def metric_rows(
-    method: FakeMethod, record: Mapping[str, Any], rng: np.random.Generator
-) -> list[dict[str, Any]]:
-    """One row per category and metric; null with a reason where the method has no maps or the cell failed."""
-    same, timing, split = record["identity"], record["timing"], record["split"]
-    fixed = {
-        "schema_version": SCHEMA_VERSION, "overlap": split["overlap"], "method_version": 1,
-        **{key: same[key] for key in ("dataset", "data_digest", "split", "split_digest", "seed", "method", "view")},
-        "config_digest": same["config_digest"], "needs": ",".join(method.needs), "backbone": method.backbone,
-        "weights_digest": record["method"]["weights_digest"], "status": record["status"], "error": record["error"],
-        **{key: timing[key] for key in ("fit_seconds", "score_ms_per_image", "peak_rss_mb", "peak_vram_mb")},
-        "memory_bank_mb": record["figures"]["memory_bank_mb"], "device": "cpu", "host": "bench-1",
-        "python": "3.11.9", "torch": "2.6.0", "packages": json.dumps(ENVIRONMENT["packages"]),
-        "git_commit": ENVIRONMENT["git_commit"], "git_dirty": False, "started_at": timing["started_at"],
-        "source": "measured",
-    }  # fmt: skip
-    rows = []
-    for count in split["categories"]:
-        for position, (name, facts) in enumerate(record["metrics"].items()):
-            level = method.tail if count["group"] == "tail" else method.head
-            value: float | None = float(np.clip(rng.normal(level + 0.02 * position, 0.035), 0.05, 0.999))
-            why = ""
-            if record["status"] != Status.OK:
-                value, why = None, f"the run ended: {record['status']}"
-            elif name.startswith("pixel") and not method.has_maps:
-                value, why = None, "the method returns no maps"
-            rows.append(
-                {
-                    **fixed,
-                    **{key: count[key] for key in ("category", "group", "n_test_good", "n_test_defects")},
-                    "n_train": count["n_train_good"] + count["n_train_defects"],
-                    "n_train_defects": count["n_train_defects"],
-                    "metric": name,
-                    "recipe": facts["recipe"],
-                    "value": value,
-                    "why": why,
-                }  # fmt: skip
-            )
-    return rows
 
 
 def write_cell(

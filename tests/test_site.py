@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from generated_results import CATEGORIES, METHODS, generate, record_of, split_record, tail_of, write_cell
-from generated_results import metric_rows as rows_of
+from generated_records import CATEGORIES, METHODS, record_of, split_record, tail_of
+from generated_records import metric_rows as rows_of
+from generated_results import generate, write_cell
 
 from reports.boards import boards
 from reports.leaderboard import sheet

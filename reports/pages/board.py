@@ -92,9 +92,9 @@ def lede(board: Board) -> str:
     )
     share = f"{100 * bad / (good + bad):.1f} %" if good + bad else "0 %"
     return (
-        f"{plural(len(rows), 'category', 'categories')}{f' ({groups})' if groups else ''}. Each method learns from "
-        f"{good + bad:,} unlabelled images, {bad:,} of them defective ({share}), and is judged on {tested:,}; "
-        f"figures of seed {board.seeds[0]}."
+        f"{plural(len(rows), 'category', 'categories')}{f' ({groups})' if groups else ''}. Each method "
+        f"learns from {good + bad:,} unlabelled images, {bad:,} of them defective ({share}), and is judged "
+        f"on {tested:,}; figures of seed {board.seeds[0]}."
     )
 
 

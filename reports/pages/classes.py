@@ -1,4 +1,4 @@
-"""Every category of a board: methods by categories for each metric, and how many images each was trained on."""
+"""Every category of a board: methods by categories for each metric, and their numbers of training images."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def _heading(board: Board, category: str) -> Heading:
     sizes = [row["n_train_good"] + row["n_train_defects"] for row in rows.values()]
     groups = {row.get("group", "") for row in rows.values()}
     told = "; ".join(
-        f"seed {seed}: {row['n_train_good'] + row['n_train_defects']} images, {row['n_train_defects']} of them defective"
+        f"seed {seed}: {row['n_train_good']} good, {row['n_train_defects']} defective"
         + (f" ({row['group']})" if row.get("group") else "")
         for seed, row in rows.items()
     )

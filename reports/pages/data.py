@@ -35,8 +35,8 @@ def _summary(sheets: Iterable[Sheet]) -> pd.DataFrame:
 
 
 SUMMARY_COLUMNS = (
-    "dataset", "split", "overlap_policy", "method", "config_digest", "metric", "group", "category", "mean", "sd",
-    "seeds", "asked", "why",
+    "dataset", "split", "overlap_policy", "method", "config_digest", "metric", "group", "category",
+    "mean", "sd", "seeds", "asked", "why",
 )  # fmt: skip
 """Scores are fractions; `category` is set where `group` is empty."""
 
@@ -44,27 +44,40 @@ SUMMARY_COLUMNS = (
 def _summary_rows(sheets: Iterable[Sheet]) -> Iterator[tuple[Any, ...]]:
     for sheet in sheets:
         board = sheet.board
-        for tables, of_category in ((sheet.metrics, False), (sheet.classes, True)):
-            for table in tables:
-                for line in table.lines:
-                    for number, column in zip(line.numbers, table.columns, strict=True):
-                        metric, _, name = column.key.partition(".")
-                        yield (
-                            board.dataset, board.split, board.overlap_policy, line.entry.method,
-                            line.entry.config_digest, metric, "" if of_category else name, name if of_category else "",
-                            number.mean, number.sd, len(line.entry.finished), len(line.entry.asked), number.why,
-                        )  # fmt: skip
+        where = (board.dataset, board.split, board.overlap_policy)
+        tables = [(table, False) for table in sheet.metrics] + [(table, True) for table in sheet.classes]
+        for table, of_category in tables:
+            for line in table.lines:
+                entry = line.entry
+                for number, column in zip(line.numbers, table.columns, strict=True):
+                    metric, _, name = column.key.partition(".")
+                    place = ("", name) if of_category else (name, "")
+                    seeds = (len(entry.finished), len(entry.asked))
+                    value = (number.mean, number.sd)
+                    yield (
+                        *where,
+                        entry.method,
+                        entry.config_digest,
+                        metric,
+                        *place,
+                        *value,
+                        *seeds,
+                        number.why,
+                    )
 
 
 def _runs(cells: Iterable[StoredCell]) -> pd.DataFrame:
     """One line per run with its whole record as JSON."""
+    identity = ("dataset", "split", "seed", "method", "config_digest")
     rows = [
-        {**{key: cell.record["identity"].get(key) for key in ("dataset", "split", "seed", "method", "config_digest")},
-         "status": cell.record["status"], "record": json.dumps(cell.record, sort_keys=True)}
+        {
+            **{key: cell.record["identity"].get(key) for key in identity},
+            "status": cell.record["status"],
+            "record": json.dumps(cell.record, sort_keys=True),
+        }
         for cell in cells
-    ]  # fmt: skip
-    columns = ["dataset", "split", "seed", "method", "config_digest", "status", "record"]
-    return pd.DataFrame(rows, columns=columns)
+    ]
+    return pd.DataFrame(rows, columns=[*identity, "status", "record"])
 
 
 def _parquet(frame: pd.DataFrame) -> bytes:

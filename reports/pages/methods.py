@@ -1,4 +1,4 @@
-"""Cards of all methods: what they do, where they come from, how ours differs, and with which parameters they ran."""
+"""Cards of all methods: what they do, where they come from, how ours differ, which parameters ran."""
 
 from __future__ import annotations
 
