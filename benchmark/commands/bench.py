@@ -9,6 +9,7 @@ import typer
 
 from benchmark.commands import options
 from benchmark.commands.cells import finish, plan_cells, run_cells
+from benchmark.selection import parse_fields
 
 
 def bench(
@@ -20,6 +21,10 @@ def bench(
         typer.Option("--dataset", "-d", help="Run the suite on this data set; alone: that data set's suite."),
     ] = None,
     seed: Annotated[str | None, typer.Option("--seed", help="Only these seeds of the suite: 1-5,8.")] = None,
+    set_fields: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="FIELD=VALUE for every method that has the field; repeatable."),
+    ] = None,
     limit: Annotated[
         int | None, typer.Option("--limit", min=1, help="Images per category, for a smoke test.")
     ] = None,
@@ -50,7 +55,7 @@ def bench(
         results=results, data=data, cache=cache, weights=weights, jobs=jobs, device=device,
         timeout=timeout, memory_gb=memory_gb, site=out,
     )  # fmt: skip
-    asked = asked_suite(suite, dataset, seed)
+    asked = asked_suite(suite, dataset, seed, parse_fields(set_fields or []))
     planned = plan_cells(asked.cells(limit), settings, retry)
     if dry_run:
         from benchmark.commands.plan import show

@@ -11,6 +11,7 @@ from benchmark.commands import options
 from benchmark.commands.cells import plan_cells
 from benchmark.commands.output import print_json, print_table
 from benchmark.console import console
+from benchmark.selection import parse_fields
 
 if TYPE_CHECKING:
     from benchmark.run import PlannedCell
@@ -22,6 +23,10 @@ def plan(
         str | None, typer.Option("--dataset", "-d", help="Plan the suite on this data set.")
     ] = None,
     seed: Annotated[str | None, typer.Option("--seed", help="Only these seeds of the suite.")] = None,
+    set_fields: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="FIELD=VALUE for every method that has the field; repeatable."),
+    ] = None,
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="Images per category.")] = None,
     list_suites: Annotated[bool, typer.Option("--list", help="List the suites and stop.")] = False,
     results: options.ResultsOption = None,
@@ -37,7 +42,7 @@ def plan(
         _show_suites(as_json)
         return
     settings = options.settings(results=results, data=data, weights=weights)
-    asked = suites.asked_suite(suite, dataset, seed)
+    asked = suites.asked_suite(suite, dataset, seed, parse_fields(set_fields or []))
     show(plan_cells(asked.cells(limit), settings, retry), "plan", as_json, force=False, retry=retry)
 
 

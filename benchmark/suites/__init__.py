@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import fnmatch
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -12,6 +13,7 @@ from typing import Any
 from benchmark.cell import Cell
 from benchmark.errors import UsageError
 from benchmark.selection import parse_seeds
+from methods import catalog
 from methods.base import View
 from results.files import write_json
 from results.store import slug
@@ -25,6 +27,11 @@ class SuiteMethod:
 
     name: str
     fields: Mapping[str, Any] = field(default_factory=dict)
+    only: Sequence[str] = ("*",)
+    """Splits that it is run on, as globs: papers choose some settings per split."""
+
+    def runs_on(self, split: str) -> bool:
+        return any(fnmatch.fnmatchcase(split, pattern) for pattern in self.only)
 
 
 @dataclass(frozen=True)
@@ -49,11 +56,12 @@ class Suite:
             for split in self.splits
             for seed in self.seeds
             for method in self.methods
+            if method.runs_on(split)
         ]
 
     def facts(self) -> dict[str, Any]:
         """JSON values: what was asked for."""
-        return {**asdict(self), "methods": [method.name for method in self.methods]}
+        return {**asdict(self), "methods": list(dict.fromkeys(method.name for method in self.methods))}
 
 
 def names() -> list[str]:
@@ -73,7 +81,10 @@ def read(path: Path) -> Suite:
     """A suite from a TOML file, ours or a person's own."""
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
-        methods = [SuiteMethod(entry.pop("name"), entry) for entry in content.pop("methods")]
+        methods = [
+            SuiteMethod(entry.pop("name"), entry, entry.pop("only", ("*",)))
+            for entry in content.pop("methods")
+        ]
         view = View(**content.pop("view", {}))
         return Suite(name=path.stem, methods=methods, view=view, **content)
     except (OSError, tomllib.TOMLDecodeError, KeyError, TypeError, AttributeError) as error:
@@ -90,15 +101,27 @@ def default_for(dataset: str) -> Suite:
     return load("demo")
 
 
-def asked_suite(name: str, dataset: str | None, seeds: str | None = None) -> Suite:
-    """The suite that a command line means: by name or file, or a data set's own, cut to some seeds."""
+def asked_suite(
+    name: str, dataset: str | None, seeds: str | None = None, fields: Mapping[str, Any] | None = None
+) -> Suite:
+    """The suite that a command line means: by name or file, or a data set's own; cut to some seeds.
+
+    `fields` replace hyper-parameters of every method that has a field of that name.
+    """
     if name:
         suite = read(Path(name)) if name.endswith(".toml") else load(name)
     else:
         suite = default_for(dataset or "synthetic")
     if dataset:
         suite = replace(suite, dataset=dataset)
+    if fields:
+        suite = replace(suite, methods=[_with_fields(method, fields) for method in suite.methods])
     return replace(suite, seeds=parse_seeds(seeds)) if seeds else suite
+
+
+def _with_fields(method: SuiteMethod, fields: Mapping[str, Any]) -> SuiteMethod:
+    known = catalog.config(catalog.create(method.name))
+    return replace(method, fields={**method.fields, **{k: v for k, v in fields.items() if k in known}})
 
 
 def store_facts(suite: Suite, results: Path, folders: Sequence[Path]) -> None:
