@@ -73,7 +73,7 @@ def test_one_huge_row_does_not_spoil_the_others(backend: str) -> None:
 
 
 def test_queries_with_too_many_candidates_are_screened_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two tight groups far from their mean: there bfloat16 tells nothing; a query between them has few rivals."""
+    """Two tight groups far from their mean: bfloat16 tells nothing about the larger one."""
     rng = np.random.default_rng(0)
     group = rng.normal(size=32)
     bank = np.concatenate(
