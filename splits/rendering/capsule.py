@@ -1,0 +1,81 @@
+"""A two-coloured capsule with a print."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from splits.rendering.canvas import Fault, Frame, Plane, Scene, coverage, jittered, over
+from splits.rendering.light import cast, shade, smooth
+from splits.rendering.noise import clouds
+from splits.rendering.shapes import bar
+from splits.rendering.streams import between
+
+HALF_LENGTH, RADIUS = 0.42, 0.30
+Stroke = tuple[tuple[float, float], tuple[float, float]]
+LETTERS: tuple[tuple[Stroke, ...], ...] = (
+    (((0.0, 0.0), (0.0, 1.0)), ((0.0, 1.0), (0.55, 1.0))),
+    (((0.0, 0.0), (0.7, 0.0)), ((0.35, 0.0), (0.35, 1.0))),
+    (((0.0, 0.0), (0.0, 1.0)), ((0.0, 0.0), (0.5, 0.0)), ((0.0, 0.5), (0.45, 0.5)), ((0.0, 1.0), (0.5, 1.0))),
+)
+"""L, T and E on a unit box, y down."""
+
+
+def capsule(frame: Frame, rng: np.random.Generator, fault: Fault) -> Scene:
+    red, cream = jittered(rng, (0.80, 0.20, 0.13)), jittered(rng, (0.90, 0.86, 0.74))
+    ink, table = jittered(rng, (0.22, 0.18, 0.17), 0.02), jittered(rng, (0.17, 0.19, 0.23))
+    felt = clouds(rng, 0.6)
+    radius: Plane | float = RADIUS
+    if fault.name == "squeeze":
+        radius = _squeezed(frame, fault)
+    # The cap is pushed over the body, so it is a little wider.
+    joint = -0.04
+    radius = radius + smooth(frame.x, joint + 0.012, joint - 0.012) * np.float32(0.014)
+    beyond = np.maximum(np.abs(frame.x) - HALF_LENGTH, 0)
+    reach = np.hypot(beyond, frame.y)
+    distance = reach - radius
+    height = np.sqrt(np.maximum(radius * radius - reach * reach, 1e-5)) * np.float32(0.85 / frame.pixel)
+    diffuse, highlight = shade(height, shine=5)
+    colour = over(cream, red, smooth(frame.x, joint + 0.006, joint - 0.006))
+    colour = over(colour, ink, _print(frame, fault) * np.float32(0.85))
+    colour = colour * (0.30 + 0.66 * np.clip(diffuse, 0, 1.25)) + highlight * np.float32(0.55)
+    bounce = smooth(distance, -0.09, -0.01) * smooth(frame.y, 0.0, 0.25)
+    colour = colour + table * (0.30 * bounce)
+    cover = coverage(distance, frame.pixel)
+    ground = cast(table * (1 + 0.06 * felt), distance, frame.pixel, depth=9, soft=22, dark=0.6)
+    return Scene(over(ground, colour, cover), cover)
+
+
+def _squeezed(frame: Frame, fault: Fault) -> Plane:
+    rng = fault.rng
+    place = between(rng, -0.30, 0.30)
+    depth = between(rng, 0.05, 0.075) * fault.strength
+    sides = rng.random() < 0.5
+    pinch = np.exp(-(((frame.x - place) / 0.10) ** 2)) * np.float32(depth)
+    radius: Plane = RADIUS - (pinch if sides else pinch * smooth(frame.y, 0.08, -0.08))
+    return radius
+
+
+def _print(frame: Frame, fault: Fault) -> Plane:
+    """Coverage of the three letters, printed on the cream half."""
+    left, top, height, step = 0.10, -0.095, 0.19, 0.135
+    cover = np.zeros_like(frame.x)
+    missing, shift, turn = -1, (0.0, 0.0), 0.0
+    if fault.name == "missing_print":
+        missing = int(fault.rng.integers(len(LETTERS)))
+    if fault.name == "shifted_print":
+        side = 1 if fault.rng.random() < 0.5 else -1
+        shift = (between(fault.rng, -0.03, 0.03), side * between(fault.rng, 0.055, 0.085) * fault.strength)
+        turn = between(fault.rng, -0.3, 0.3) * fault.strength
+    window = frame.window(0.0, -0.25, 0.62, 0.25)
+    x, y = window.x - shift[0], window.y - shift[1]
+    x, y = x - turn * y, y + turn * (x - 0.28)
+    for place, strokes in enumerate(LETTERS):
+        if place == missing and fault.strength > 0.85:
+            continue
+        kept = strokes[:-1] if place == missing else strokes
+        for (x0, y0), (x1, y1) in kept:
+            start = (left + place * step + x0 * 0.17, top + y0 * height)
+            end = (left + place * step + x1 * 0.17, top + y1 * height)
+            line = coverage(bar(x, y, start, end, 0.016), frame.pixel)
+            cover[window.box] = np.maximum(cover[window.box], line)
+    return cover

@@ -1,0 +1,126 @@
+"""The classes of the data set: how each is drawn, how it lies, and what can be wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from splits.rendering import blemishes, marks
+from splits.rendering.board import pcb
+from splits.rendering.bolt import bolt
+from splits.rendering.canvas import Fault, Frame, PoseRange, Scene
+from splits.rendering.capsule import capsule
+from splits.rendering.marks import Overlaid
+from splits.rendering.moulded import button, cap
+from splits.rendering.surfaces import brushed, granite, leather, wood
+from splits.rendering.turned import gear, lock_washer, washer
+from splits.rendering.wiring import cable, connector
+from splits.rendering.woven import fabric, linen, mesh
+
+Draw = Callable[[Frame, np.random.Generator, Fault], Scene]
+Overlay = Callable[[Scene, Fault], Overlaid]
+
+OVERLAYS: Mapping[str, Overlay] = {
+    "crack": marks.crack,
+    "dent": blemishes.dent,
+    "hole": blemishes.hole,
+    "scratch": marks.scratch,
+    "smear": blemishes.smear,
+    "spots": blemishes.spots,
+    "stain": blemishes.stain,
+    "thread": marks.thread,
+    "warp": blemishes.warp,
+}
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A class of objects or surfaces."""
+
+    name: str
+    draw: Draw
+    pose: PoseRange
+    structural: tuple[str, ...]
+    """Defects of the object itself: it is drawn again with the same random stream and this fault."""
+    overlay: tuple[str, ...]
+    """Defects laid over the finished picture."""
+    trim: float = 1.0
+    """Factor on every defect's strength, so that no class is far harder than the others."""
+
+    @property
+    def defects(self) -> tuple[str, ...]:
+        """All defect types, alphabetical."""
+        return tuple(sorted(self.structural + self.overlay))
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
+_KINDS = (
+    Kind("bolt", bolt, PoseRange(18, 0.04, 0.03), _words("bent_shaft chipped_head stripped"), ("scratch",)),
+    Kind("brushed", brushed, PoseRange(3, 0.5), (), _words("dent scratch spots stain")),
+    Kind(
+        "button",
+        button,
+        PoseRange(180, 0.04, 0.03),
+        _words("chip missing_hole shifted_hole"),
+        _words("crack scratch"),
+    ),
+    Kind(
+        "cable",
+        cable,
+        PoseRange(8, 0.03, 0.02),
+        _words("missing_core missing_wire swap"),
+        _words("hole scratch"),
+    ),
+    Kind(
+        "cap",
+        cap,
+        PoseRange(180, 0.04, 0.03),
+        _words("bad_logo broken_rim rib_loss"),
+        _words("scratch stain"),
+    ),
+    Kind(
+        "capsule",
+        capsule,
+        PoseRange(8, 0.05, 0.03),
+        _words("missing_print shifted_print squeeze"),
+        _words("crack scratch"),
+        1.2,
+    ),
+    Kind(
+        "connector",
+        connector,
+        PoseRange(4, 0.04, 0.02),
+        _words("bent_pin missing_pin short_pin"),
+        ("scratch",),
+    ),
+    Kind("fabric", fabric, PoseRange(5, 0.5, 0.03), ("missing_thread",), _words("hole stain thread warp")),
+    Kind(
+        "gear",
+        gear,
+        PoseRange(180, 0.04, 0.03),
+        _words("bent_tooth blocked_hole missing_tooth"),
+        _words("scratch stain"),
+    ),
+    Kind("granite", granite, PoseRange(180, 0.5, 0.03), (), _words("crack scratch smear stain"), 1.5),
+    Kind("leather", leather, PoseRange(180, 0.5, 0.03), (), _words("hole scratch smear stain")),
+    Kind("linen", linen, PoseRange(5, 0.5, 0.03), ("missing_thread",), _words("hole stain thread")),
+    Kind(
+        "lock_washer",
+        lock_washer,
+        PoseRange(180, 0.04, 0.03),
+        _words("chip wide_gap"),
+        _words("scratch spots"),
+    ),
+    Kind("mesh", mesh, PoseRange(4, 0.5, 0.02), _words("bent broken"), _words("stain thread")),
+    Kind("pcb", pcb, PoseRange(2, 0.03, 0.02), _words("misplaced missing_part open short"), ("scratch",)),
+    Kind("washer", washer, PoseRange(180, 0.04, 0.03), _words("chip deformed"), _words("scratch spots")),
+    Kind("wood", wood, PoseRange(3, 0.5, 0.03), ("knot",), _words("hole scratch stain")),
+)
+KINDS: Mapping[str, Kind] = {kind.name: kind for kind in _KINDS}
+LOOK_ALIKES: Mapping[str, str] = {"linen": "fabric", "lock_washer": "washer"}
+"""Classes that resemble another one, so that telling classes apart without names is not trivial."""

@@ -1,0 +1,103 @@
+"""Surfaces without a shape: leather, wood, granite and brushed metal."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from splits.rendering.canvas import SIZE, Fault, Frame, Plane, Scene, jittered, over
+from splits.rendering.light import shade, smooth
+from splits.rendering.noise import LATTICE, cells, clouds, streaks
+from splits.rendering.streams import between
+
+_WHOLE = np.ones((SIZE, SIZE), dtype=np.float32)
+_WHOLE.setflags(write=False)
+
+
+def leather(frame: Frame, rng: np.random.Generator, fault: Fault) -> Scene:  # noqa: ARG001  nothing structural
+    colour = jittered(rng, (0.60, 0.33, 0.20))
+    density = between(rng, 6.4, 7.6)
+    wander = clouds(rng, 1.6, highest=40) * np.float32(0.28)
+    fine = clouds(rng, 0.55)
+    u = frame.x * density + 20 + wander
+    v = frame.y * density + 20 + np.roll(wander, 101, axis=0)
+    first, second, index = cells(rng, u, v)
+    pebble = smooth(second - first, -0.03, 0.40)
+    tones = 1 + rng.standard_normal(LATTICE * LATTICE, dtype=np.float32) * np.float32(0.045)
+    height = pebble * 2.0 - first * 1.1 + fine * 0.15
+    diffuse, highlight = shade(height, shine=4)
+    tone = (0.74 + 0.26 * pebble) * tones.take(index) * (1 + 0.10 * wander)
+    return Scene(colour * (tone * diffuse) + highlight * np.float32(0.07), _WHOLE)
+
+
+def wood(frame: Frame, rng: np.random.Generator, fault: Fault) -> Scene:
+    light, dark = jittered(rng, (0.76, 0.56, 0.34)), jittered(rng, (0.50, 0.31, 0.16))
+    turn = float(np.arctan2(frame.sine, frame.cosine))
+    bands = between(rng, 5.0, 8.0)
+    drift = streaks(rng, 420, 55, turn, slope=1.4)
+    fibre = streaks(rng, 90, 1.6, turn)
+    pores = streaks(rng, 26, 1.2, turn)
+    phase = frame.y * bands + drift * np.float32(between(rng, 0.7, 1.2)) + between(rng, 0, 9)
+    core: Plane | None = None
+    if fault.name == "knot":
+        pull, core = _knot(frame, fault)
+        phase = phase + pull
+    saw = phase - np.floor(phase)
+    late = saw * saw * smooth(saw, 1.0, 0.86)
+    tone = 0.62 * late + 0.10 * fibre + 0.22
+    colour = over(light, dark, np.clip(tone, 0, 1))
+    colour = colour * (1 + 0.035 * fibre - 0.20 * smooth(pores, 1.5, 2.6))
+    if core is not None:
+        rings = 0.75 + 0.25 * np.cos(core * 30)
+        colour = over(colour, dark * np.float32(0.62) * rings, smooth(core, 1.0, 0.75) * np.float32(0.85))
+    return Scene(colour, _WHOLE)
+
+
+def _knot(frame: Frame, fault: Fault) -> tuple[Plane, Plane]:
+    """(how far the rings are pushed aside, distance from the core in core radii)."""
+    rng = fault.rng
+    x0, y0 = between(rng, -0.7, 0.7), between(rng, -0.7, 0.7)
+    radius = between(rng, 0.055, 0.085) * fault.strength
+    dx, dy = (frame.x - x0) / 1.5, frame.y - y0
+    distance = np.hypot(dx, dy) / radius
+    push = np.tanh(dy / radius) * np.exp(-np.maximum(distance - 0.5, 0) * 0.75)
+    return -1.1 * fault.strength * push, distance
+
+
+def granite(frame: Frame, rng: np.random.Generator, fault: Fault) -> Scene:  # noqa: ARG001  nothing structural
+    stone = jittered(rng, (0.63, 0.62, 0.60))
+    minerals = np.stack(
+        [
+            stone[:, 0, 0],
+            stone[:, 0, 0] * np.float32(1.22),
+            jittered(rng, (0.70, 0.55, 0.48))[:, 0, 0],
+            jittered(rng, (0.19, 0.18, 0.20))[:, 0, 0],
+        ],
+        axis=1,
+    )
+    density = between(rng, 15, 18)
+    wander = clouds(rng, 1.2, highest=60) * np.float32(0.35)
+    veins = clouds(rng, 0.8, highest=30)
+    grain = clouds(rng, 0.35)
+    u = frame.x * density + 30 + wander
+    v = frame.y * density + 30 + np.roll(wander, 83, axis=1)
+    first, second, index = cells(rng, u, v)
+    lot = rng.standard_normal(LATTICE * LATTICE, dtype=np.float32).take(index)
+    dark = veins + 0.75 * lot
+    kind = np.zeros(index.shape, dtype=np.intp)
+    kind[lot > 0.45] = 1
+    kind[np.roll(veins, 120, axis=0) + 0.8 * lot > 1.25] = 2
+    kind[dark < -1.25] = 3
+    tone = (1 + 0.09 * grain) * (0.90 + 0.10 * smooth(second - first, 0, 0.16))
+    tone += 0.05 * np.sin(lot * 50)
+    return Scene(minerals.take(kind, axis=1) * tone, _WHOLE)
+
+
+def brushed(frame: Frame, rng: np.random.Generator, fault: Fault) -> Scene:  # noqa: ARG001  nothing structural
+    colour = jittered(rng, (0.62, 0.64, 0.67))
+    turn = float(np.arctan2(frame.sine, frame.cosine))
+    long = streaks(rng, 330, 1.1, turn, slope=0.45)
+    short = streaks(rng, 60, 0.8, turn, slope=0.0)
+    place, width = between(rng, -0.9, 0.9), between(rng, 0.5, 0.9)
+    sheen = np.exp(-(((frame.y - place) / width) ** 2))
+    tone = 0.86 + 0.065 * long + 0.03 * short + 0.22 * sheen
+    return Scene(colour * tone, _WHOLE)
