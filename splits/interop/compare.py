@@ -10,6 +10,7 @@ from splits import recipes
 from splits.datasets import Dataset
 from splits.named import named
 from splits.split import Split
+from splits.verify import locked
 
 _SHOWN = 5
 
@@ -93,20 +94,21 @@ def candidates(split: Split, dataset: Dataset) -> Iterable[Split]:
 
 
 def compare(split: Split, dataset: Dataset) -> Comparison:
-    """Measure a split against every named one of its data set."""
-    equal: list[str] = []
+    """Measure a split against every named one of its data set; at once where its digest is a known one."""
+    equal = [row for row in locked().values() if row["digest"] == split.digest]
+    if equal:
+        ids = tuple(f"{row['dataset']}/{row['recipe']}/seed{row['seed']}" for row in equal)
+        first = recipes.build(equal[0]["recipe"], dataset, int(equal[0]["seed"]))
+        return Comparison(ids, Difference(ids[0]), ids, first.groups)
     same: list[str] = []
     nearest: Difference | None = None
-    groups: dict[bool, Mapping[str, tuple[str, ...]]] = {}
+    groups: Mapping[str, tuple[str, ...]] = {}
     counts = train_counts(split)
     for other in candidates(split, dataset):
-        if other.digest == split.digest:
-            equal.append(other.id)
-            groups.setdefault(True, other.groups)
         if train_counts(other) == counts:
+            groups = groups if same else other.groups
             same.append(other.id)
-            groups.setdefault(False, other.groups)
         found = difference(split, other)
         if nearest is None or found.files < nearest.files:
             nearest = found
-    return Comparison(tuple(equal), nearest, tuple(same), groups.get(True, groups.get(False, {})))
+    return Comparison((), nearest, tuple(same), groups)
