@@ -12,6 +12,7 @@ from split_trees import draw, draw_mask, mvtec_style_class
 
 from splits.datasets import open_dataset
 from splits.errors import DataMissing, SplitsError, UnknownName
+from splits.recipes import build
 
 
 @pytest.fixture
@@ -124,3 +125,24 @@ def test_data_that_must_be_fetched_by_hand_says_all_in_one_sentence(tmp_path: Pa
     for fact in ("MVTec AD", "CC BY-NC-SA 4.0", "4.9 GB", "https://www.mvtec.com", str(tmp_path / "mvtec")):
         assert fact in str(caught.value)
     assert caught.value.exit_code == 4
+
+
+def test_splits_do_not_depend_on_the_order_in_which_a_disk_lists_files(tmp_path: Path) -> None:
+    names = ["bolt", "nut", "washer", "pin"]
+    for place, order in (("one", names), ("two", names[::-1])):
+        for name in order:
+            mvtec_style_class(tmp_path / place / "parts", name, train=25, bad=6)
+    digests = {
+        recipe: {
+            build(recipe, open_dataset(f"folder:{tmp_path / place / 'parts'}", tmp_path), 3).digest
+            for place in ("one", "two")
+        }
+        for recipe in ("pareto", "step_k4", "meds_nr20")
+    }
+    assert all(len(found) == 1 for found in digests.values())
+    assert len({next(iter(found)) for found in digests.values()}) == 3
+
+
+def test_a_class_whose_defects_are_all_injected_is_told_under_overlap_none(parts: Path) -> None:
+    split = build("meds_nr67", open_dataset(f"folder:{parts}", parts.parent), 1, "none")
+    assert "no defect is left to test in bolt, nut, washer" in split.notes

@@ -29,7 +29,7 @@ FACTS = Facts(
   year = {2024}
 }""",
     address="https://realiad4ad.github.io/Real-IAD/",
-    size="about 60 GB at 1024 pixels",
+    size="tens of GB at 1024 pixels",
     default_contamination=0.10,
     folders=("realiad", "Real-IAD", "RealIAD", "real_iad", "real-iad"),
     example="realiad_jsons/audiojack.json",

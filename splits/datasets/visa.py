@@ -19,7 +19,7 @@ FACTS = Facts(
   year = {2022}
 }""",
     address="https://amazon-visual-anomaly.s3.us-west-2.amazonaws.com/VisA_20220922.tar",
-    size="1.8 GB",
+    size="1.9 GB",
     default_contamination=0.05,
     gallery_allowed=True,
     folders=("visa", "VisA", "VISA", "VisA_20220922", "VisA_pytorch/1cls", "visa_mvtec", "visa/1cls"),

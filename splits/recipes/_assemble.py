@@ -86,8 +86,12 @@ def assemble(
     test: Iterable[LabelledImage] = (image for image in dataset.images() if image.part == "test")
     notes = chosen.notes
     if overlap == "none" and taken:
-        test = (image for image in test if image.path not in taken)
+        test = [image for image in test if image.path not in taken]
         notes = (*notes, f"{len(taken)} injected defects are taken out of the test list (overlap=none)")
+        left = {image.category for image in test if image.is_defective}
+        bare = sorted({image.category for image in chosen.injected} - left)
+        if bare:
+            notes = (*notes, f"no defect is left to test in {', '.join(bare)}")
     return Split(
         dataset=dataset.name,
         recipe=name,

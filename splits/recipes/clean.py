@@ -16,7 +16,7 @@ def build(name: str, dataset: Dataset, seed: int, overlap: Overlap) -> Split | N
     """Every good image of the training part; any seed gives the same lists."""
     if name != "clean":
         return None
-    official = dataset.name in _OFFICIAL
+    official = dataset.name.partition(":")[0] in _OFFICIAL
     return assemble(
         name,
         dataset,
