@@ -57,9 +57,20 @@ def group_numbers(board: Board) -> dict[Place, Number]:
             mean=None if is_hole else float(row.mean),
             sd=None if np.isnan(row.sd) else float(row.sd),
             by_seed=tuple(seeds.get(place, ())),
-            why=row.why if is_hole else "",
+            why=(_reason(board, place) or row.why) if is_hole else "",
         )
     return found
+
+
+def _reason(board: Board, place: Place) -> str:
+    """The reason that all categories of all finished seeds share, e.g. that the method makes no maps; else ""."""
+    method, digest, metric, group = place
+    cube = board.cube
+    config = cube.configs.index((method, digest))
+    seeds = cube.finished[config]
+    told = cube.reasons[config, cube.metrics.index(metric)][seeds][cube.members(group)[seeds]]
+    reasons = {why or "" for why in told}
+    return reasons.pop() if len(reasons) == 1 else ""
 
 
 def category_number(board: Board, config: int, metric: int, category: int) -> Number:

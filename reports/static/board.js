@@ -14,6 +14,7 @@
   /* What is shown at first: image and pixel level side by side, as in the papers. */
   const pixel = metrics.find((name) => name.startsWith("pixel"));
   defaults.m = [metrics[0], pixel].filter(Boolean).join(",");
+  if (matchMedia("(max-width: 46rem)").matches) defaults.hide = "backbone";
   read();
 
   const make = (tag, properties = {}, ...children) => {

@@ -9,7 +9,9 @@
   button.type = "button";
   button.id = "theme";
   const show = () => {
-    button.textContent = `Theme: ${themes[root.dataset.theme || ""]}`;
+    const name = themes[root.dataset.theme || ""];
+    button.textContent = `◐ ${name}`;
+    button.ariaLabel = `Theme: ${name}`;
   };
   button.addEventListener("click", () => {
     const order = Object.keys(themes);

@@ -48,7 +48,9 @@ function makeSortable(table) {
     const button = document.createElement("button");
     button.type = "button";
     button.className = "sort";
-    button.append(...header.childNodes);
+    /* A header that links somewhere keeps its link, with the button beside it. */
+    if (header.querySelector("a")) button.ariaLabel = `Sort by ${header.textContent.trim()}`;
+    else button.append(...header.childNodes);
     header.append(button);
     header.ariaSort ??= "none";
     button.addEventListener("click", () => {
