@@ -1,0 +1,229 @@
+"""`timm:NAME[.TAG][@FILE][?option=value&...]`: any model of timm that offers intermediate maps, pretrained.
+
+`timm:wide_resnet50_2` takes its weights from the folder with weights or the Hugging Face hub, and
+`timm:mobilenetv2_100@FILE?pad_type=same&mean=0.5&std=0.5&layers=blocks.2,blocks.4` takes them from a file.
+The options `layers`, `mean`, `std` (one number or one per channel) and `sha256` are understood here; all
+others go to `timm.create_model`. A JSON object beside the file (`FILE` with the suffix `.json`) may give
+the same options; those in the name win.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import torch
+
+from methods.errors import BadParameter, MethodsError
+from methods.features import weights
+
+RECIPE = "timm/1"
+
+PINNED_TAGS = {"wide_resnet50_2": "tv_in1k"}
+"""Weights meant by a bare name where timm's own default is another training than the papers used."""
+
+DEFAULT_LAYERS = {"wide_resnet50_2": ("layer2", "layer3")}
+
+
+@dataclass(frozen=True)
+class Request:
+    """What stands behind `timm:`."""
+
+    name: str
+    """Architecture, with its tag if there is one: "wide_resnet50_2.tv_in1k"."""
+    file: str = ""
+    """Checkpoint; "" = by name, from the folder with weights or the hub."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+class TimmBackbone:
+    """One model, frozen; maps by the module names that timm gives them ("layer2", "blocks.4")."""
+
+    def __init__(
+        self,
+        name: str,
+        digest: str,
+        model: torch.nn.Module,
+        layers: Mapping[str, int],
+        normalisation: tuple[torch.Tensor, torch.Tensor],
+    ) -> None:
+        self.name = name
+        self.digest = digest
+        self.layers = tuple(layers)
+        self._model = model
+        self._mean, self._std = normalisation
+        self._depth_of = dict(layers)
+        self._depths = sorted(set(layers.values()))
+
+    @torch.inference_mode()
+    def __call__(self, pixels: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Maps (B, C, h, w) per layer, and "pooled": what the classifier would see, (B, D)."""
+        images = pixels.to(self._mean.device).to(torch.float32) / 255
+        images = ((images - self._mean) / self._std).contiguous(memory_format=torch.channels_last)
+        last, maps = self._model.forward_intermediates(images, indices=self._depths)
+        by_depth = dict(zip(self._depths, maps, strict=True))
+        answers = {layer: by_depth[depth] for layer, depth in self._depth_of.items()}
+        answers["pooled"] = self._model.forward_head(last, pre_logits=True)
+        return answers
+
+
+def load(
+    model: str, *, device: str, weights_root: Path | None, layers: tuple[str, ...] | None
+) -> TimmBackbone:
+    """The model that stands behind `timm:`; raises BadParameter, or WeightsMissing with the ways out."""
+    timm = imported_timm()
+    request = parse(model)
+    architecture, config = known_config(timm, request.name)
+    file = weights_file(request, config, weights_root)
+    options = {**sidecar(file), **request.options}
+    digest = weights.verified_sha256(file, str(options.pop("sha256", "")))
+    asked = layers or tuple(options.pop("layers", ())) or None
+    options.pop("layers", None)
+    mean, std = (channels(options.pop(key, getattr(config, key)), key) for key in ("mean", "std"))
+    network = built(timm, request.name, file, options).to(device, memory_format=torch.channels_last)
+    facts = [RECIPE, request.name, digest, sorted(options.items()), mean.tolist(), std.tolist()]
+    return TimmBackbone(
+        name=f"timm:{model}",
+        digest=hashlib.sha256(json.dumps(facts).encode()).hexdigest(),
+        model=network,
+        layers=depths(network, architecture, asked),
+        normalisation=(mean.to(device), std.to(device)),
+    )
+
+
+def imported_timm() -> ModuleType:
+    """timm itself, or one sentence about why it cannot be imported."""
+    try:
+        import timm
+    except ImportError as error:
+        raise MethodsError(
+            f"the backbones 'timm:...' need the package timm, which cannot be imported ({error}): "
+            "pip install 'ltbench[methods]', or choose the backbone 'tiny'"
+        ) from error
+    except RuntimeError as error:
+        if "torchvision::" not in str(error):
+            raise
+        raise MethodsError(
+            f"torch {torch.__version__} and the installed torchvision are not built for each other (one for "
+            "CPU, one for CUDA), so that timm cannot be imported: reinstall both from one index, for example "
+            "pip install --force-reinstall torch torchvision --index-url "
+            "https://download.pytorch.org/whl/cpu, or choose the backbone 'tiny'"
+        ) from error
+    return timm
+
+
+def parse(model: str) -> Request:
+    """The parts of `NAME[.TAG][@FILE][?option=value&...]`; lists are comma-separated."""
+    head, _, query = model.partition("?")
+    name, _, file = head.partition("@")
+    options = {}
+    for part in filter(None, query.split("&")):
+        key, equals, value = part.partition("=")
+        if not equals:
+            raise BadParameter(f"option '{part}' of backbone 'timm:{model}' has no value: write '{part}=...'")
+        options[key] = value.split(",") if key == "layers" else parsed(value)
+    if not file and name in PINNED_TAGS:
+        name = f"{name}.{PINNED_TAGS[name]}"
+    return Request(name, file, options)
+
+
+def parsed(value: str) -> Any:
+    """A number, a truth value or a text, or a list of them."""
+    if "," in value:
+        return [parsed(part) for part in value.split(",")]
+    try:
+        return json.loads(value.lower() if value.lower() in ("true", "false") else value)
+    except ValueError:
+        return value
+
+
+def known_config(timm: ModuleType, name: str) -> tuple[str, Any]:
+    """Architecture and pretrained configuration of a name; raises BadParameter with close names."""
+    architecture = name.partition(".")[0]
+    if not timm.is_model(architecture):
+        close = ", ".join(difflib.get_close_matches(architecture, timm.list_models(), n=3))
+        raise BadParameter(
+            f"timm knows no model '{architecture}': did you mean one of {close or 'timm.list_models()'}?"
+        )
+    try:
+        return architecture, timm.get_pretrained_cfg(name)
+    except RuntimeError as error:
+        tags = ", ".join(timm.list_pretrained(f"{architecture}.*")) or "none"
+        raise BadParameter(f"timm has no weights '{name}': expected one of {tags}") from error
+
+
+def weights_file(request: Request, config: Any, weights_root: Path | None) -> Path:
+    """The checkpoint of a request: its file, or by name from the folder with weights, then the hub."""
+    if request.file:
+        return weights.local_file(request.file, weights_root)
+    tag = config.tag or ""
+    name = request.name if "." in request.name or not tag else f"{request.name}.{tag}"
+    found = weights.mirrored_file(name, config.url or "", weights_root)
+    return found or weights.hub_file(name, config.hf_hub_id or "", weights_root)
+
+
+def sidecar(file: Path) -> dict[str, Any]:
+    """Options given beside a checkpoint, if there are any."""
+    path = file.with_suffix(".json")
+    if not path.is_file():
+        return {}
+    try:
+        options = json.loads(path.read_text())
+    except ValueError as error:
+        raise BadParameter(f"'{path}' is not JSON ({error}): expected an object of options") from error
+    if not isinstance(options, dict):
+        raise BadParameter(f'\'{path}\' holds no JSON object: expected one like {{"pad_type": "same"}}')
+    return options
+
+
+def channels(value: float | Sequence[float], key: str) -> torch.Tensor:
+    """float32 (1, 3, 1, 1) of one number, or of one per channel."""
+    numbers = [value] * 3 if isinstance(value, (int, float)) else list(value)
+    if len(numbers) != 3 or not all(isinstance(number, (int, float)) for number in numbers):
+        raise BadParameter(f"option '{key}' is '{value}': expected one number, or three with commas between")
+    return torch.tensor(numbers, dtype=torch.float32).view(1, 3, 1, 1)
+
+
+def built(timm: ModuleType, name: str, file: Path, options: Mapping[str, Any]) -> torch.nn.Module:
+    """The full model with the weights of a file, every tensor of it matched; frozen."""
+    try:
+        model = timm.create_model(
+            name, pretrained=True, pretrained_cfg_overlay={"file": str(file)}, **options
+        )
+    except TypeError as error:
+        raise BadParameter(
+            f"timm's model '{name}' does not take the options {dict(options)}: {error}"
+        ) from error
+    except RuntimeError as error:
+        why = str(error).replace("\n", " ")[:300]
+        raise BadParameter(f"the weights file '{file}' does not fit timm's model '{name}': {why}") from error
+    model.eval().requires_grad_(False)
+    return model
+
+
+def depths(model: torch.nn.Module, architecture: str, asked: tuple[str, ...] | None) -> dict[str, int]:
+    """Position of each layer among timm's intermediate maps, in the order asked for.
+
+    By default the last maps at strides 8 and 16, as in PatchCore; without those (a transformer) the blocks
+    at one half and three quarters of the depth.
+    """
+    known = [entry["module"] for entry in model.feature_info]
+    strides = {entry["reduction"]: entry["module"] for entry in model.feature_info}
+    if asked is None:
+        pyramid = (strides[8], strides[16]) if {8, 16} <= strides.keys() else None
+        middle = (known[len(known) // 2 - 1], known[len(known) * 3 // 4 - 1])
+        asked = DEFAULT_LAYERS.get(architecture) or pyramid or middle
+    named = {name: depth for depth, name in enumerate(known)} | {str(i): i for i in range(len(known))}
+    for layer in asked:
+        if layer not in named:
+            raise BadParameter(
+                f"timm's model '{architecture}' has no layer '{layer}': expected some of {', '.join(known)}, "
+                "or their numbers from 0"
+            )
+    return {layer: named[layer] for layer in asked}

@@ -1,0 +1,99 @@
+"""Finds pretrained weights on this machine or a hub, and says how to get them when they are nowhere."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from pathlib import Path
+
+from methods.errors import WeightsMissing
+
+ENVIRONMENT = "LTBENCH_WEIGHTS"
+"""Names a folder with weights, looked in before any hub."""
+
+_SUFFIXES = (".safetensors", ".pth", ".bin")
+_IN_A_FOLDER = ("model.safetensors", "pytorch_model.bin")
+
+
+def folder(weights_root: Path | None) -> Path | None:
+    """The folder with weights: as given, or as the environment names it."""
+    named = os.environ.get(ENVIRONMENT, "")
+    return weights_root or (Path(named) if named else None)
+
+
+def local_file(asked: str, weights_root: Path | None) -> Path:
+    """The checkpoint at a path; a relative one is also looked for in the folder with weights."""
+    root = folder(weights_root)
+    candidates = [Path(asked).expanduser()] + ([root / asked] if root is not None else [])
+    for candidate in candidates:
+        if candidate.is_file():
+            return candidate
+    raise WeightsMissing(
+        f"there is no weights file '{asked}': check the path, or put the file into the folder that "
+        f"{ENVIRONMENT} names"
+    )
+
+
+def mirrored_file(name: str, url: str, weights_root: Path | None) -> Path | None:
+    """The file of a model in the folder with weights, or None.
+
+    `<name>.safetensors|.pth|.bin`, a copy of the hub's repository in `<name>/` or `timm/<name>/`, or the
+    file under the name that its authors gave it.
+    """
+    root = folder(weights_root)
+    if root is None:
+        return None
+    candidates = [root / f"{name}{suffix}" for suffix in _SUFFIXES]
+    candidates += [root / place / file for place in (name, f"timm/{name}") for file in _IN_A_FOLDER]
+    if url:
+        candidates.append(root / url.rsplit("/", 1)[-1])
+    return next((candidate for candidate in candidates if candidate.is_file()), None)
+
+
+def hub_file(name: str, repository: str, weights_root: Path | None) -> Path:
+    """The file of a model from the Hugging Face hub or its local cache; else WeightsMissing."""
+    ways_out = _ways_out(name, repository, weights_root)
+    if not repository:
+        raise WeightsMissing(ways_out)
+    import huggingface_hub
+
+    offline = os.environ.get("HF_HUB_OFFLINE", "").upper() not in ("", "0", "FALSE", "NO", "OFF")
+    try:
+        found = huggingface_hub.hf_hub_download(repository, "model.safetensors", local_files_only=offline)
+    except (OSError, ValueError) as error:
+        raise WeightsMissing(ways_out) from error
+    return Path(found)
+
+
+def sha256(path: Path) -> str:
+    """Of a file's bytes, 64 hex digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def verified_sha256(path: Path, expected: str = "") -> str:
+    """sha256 of a file; raises WeightsMissing if it is not `expected`, or not what its own name says.
+
+    torchvision names files by the first digits of their hash ("wide_resnet50_2-95faca4d.pth").
+    """
+    found = sha256(path)
+    named = re.search(r"-([0-9a-f]{8,64})\.\w+$", path.name)
+    for wanted in (expected.lower(), named.group(1) if named else ""):
+        if not found.startswith(wanted):
+            raise WeightsMissing(
+                f"the weights file '{path}' has sha256 '{found[:16]}...', expected '{wanted[:16]}': "
+                "it is damaged or another file; fetch it again"
+            )
+    return found
+
+
+def _ways_out(name: str, repository: str, weights_root: Path | None) -> str:
+    root = folder(weights_root)
+    put = f"'{root}'" if root is not None else f"a folder that {ENVIRONMENT} names"
+    source = f"https://huggingface.co/{repository}" if repository else "their authors"
+    return (
+        f"the weights '{name}' are not on this machine and could not be fetched: on a machine with network, "
+        f"download model.safetensors from {source} and put it as '{name}.safetensors' into {put}, or choose "
+        "the backbone 'tiny', which needs no download"
+    )
