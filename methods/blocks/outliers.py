@@ -6,6 +6,14 @@ import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.floating]
+Rows = npt.NDArray[np.float32]
+
+CELLS = 1 << 20
+"""Products held at a time, 4 MB: they stay in the cache until the nearest ones are found."""
+GROUP = 8
+"""Columns that stand for each other while the threshold of a row is sought."""
+ROUNDING = 2.0**-24
+"""Unit round-off of float32."""
 
 
 def lof_per_position(X: Floats, k: int = 6) -> npt.NDArray[np.float64]:
@@ -13,38 +21,107 @@ def lof_per_position(X: Floats, k: int = 6) -> npt.NDArray[np.float64]:
 
     X: (P, n, D), P positions of n images. k neighbours, n - 1 where there are fewer; a single image has no
     neighbours and factor 1. Equal to -negative_outlier_factor_ of scikit-learn (Breunig et al. 2000) with
-    Euclidean distances, one position at a time, so that n^2 distances of one position are all that is held.
+    Euclidean distances within 1e-6. Memory does not grow with P, nor faster than n.
     """
     positions, n, _ = X.shape
     if n < 2:
         return np.ones((positions, n))
-    return np.stack([_lof(np.asarray(rows, dtype=np.float64), min(k, n - 1)) for rows in X])
+    factors = np.empty((positions, n))
+    step = max(1, CELLS // (4 * n * n))
+    for low in range(0, positions, step):
+        part = slice(low, low + step)
+        factors[part] = _factors(*_nearest_others(np.ascontiguousarray(X[part], np.float32), min(k, n - 1)))
+    return factors
 
 
-def _lof(rows: npt.NDArray[np.float64], k: int) -> npt.NDArray[np.float64]:
-    distance, neighbour = _nearest(rows, k)
-    reach = np.maximum(distance, distance[:, -1][neighbour])
+def _factors(distance: npt.NDArray[np.float64], neighbour: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    """LOF (P, n) from the distances (P, n, k), ascending, and indices of the nearest others."""
+    flat = neighbour.reshape(len(neighbour), -1)
+    shape = distance.shape
+    reach = np.maximum(distance, np.take_along_axis(distance[..., -1], flat, axis=1).reshape(shape))
     # The constant keeps the density of duplicates finite, as in scikit-learn.
-    density = 1.0 / (reach.mean(axis=1) + 1e-10)
-    factor: npt.NDArray[np.float64] = density[neighbour].mean(axis=1) / density
-    return factor
+    density = 1.0 / (reach.mean(axis=2) + 1e-10)
+    around = np.take_along_axis(density, flat, axis=1).reshape(shape).mean(axis=2)
+    return np.asarray(around / density)
 
 
-def _nearest(rows: npt.NDArray[np.float64], k: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
-    """Distances (n, k), ascending, and indices of the nearest other rows."""
+def _nearest_others(X: Rows, k: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+    """Distances and indices of the k nearest other rows of the same position, both (P, n, k), ascending.
+
+    A float32 product screens, with room for its rounding; direct differences decide.
+    """
+    positions, n, dim = X.shape
     # Centred rows are shorter, so that less is lost when their squares cancel.
-    centred = rows - rows.mean(axis=0)
-    square = np.einsum("ij,ij->i", centred, centred)
-    rough = square[:, None] + square - 2.0 * (centred @ centred.T)
-    np.fill_diagonal(rough, np.inf)
-    # A few more than k by the rough distances, then the exact ones decide.
-    wide = min(k + 4, len(rows) - 1)
-    candidate = np.argpartition(rough, wide - 1, axis=1)[:, :wide]
-    exact = np.sqrt(np.square(rows[candidate] - rows[:, None]).sum(axis=2))
-    order = np.argsort(exact, axis=1, kind="stable")[:, :k]
-    return np.take_along_axis(exact, order, axis=1), np.take_along_axis(candidate, order, axis=1)
+    centred = X - X.mean(axis=1, keepdims=True)
+    half = np.einsum("pij,pij->pi", centred, centred) / 2
+    slack = 4 * (dim + 8) * ROUNDING * (half + half.max(axis=1, keepdims=True))
+    distance, neighbour = np.empty((positions, n, k)), np.empty((positions, n, k), np.int64)
+    step = max(1, CELLS // (positions * n))
+    for low in range(0, n, step):
+        rows = slice(low, min(low + step, n))
+        count = rows.stop - low
+        # Larger = nearer: |x|²/2 - |x - c|²/2.
+        nearness = centred[:, rows] @ centred.transpose(0, 2, 1)
+        nearness -= half[:, None]
+        nearness[:, np.arange(count), np.arange(low, rows.stop)] = -np.inf
+        row, column = _candidates(nearness.reshape(-1, n), k, slack[:, rows].reshape(-1))
+        first = row // count * n
+        squared = _squared(X.reshape(-1, dim), first + low + row % count, first + column)
+        squared, nearest = _smallest(squared, row, column, k)
+        distance[:, rows] = np.sqrt(squared).reshape(positions, count, k)
+        neighbour[:, rows] = nearest.reshape(positions, count, k)
+    return distance, neighbour
+
+
+def _candidates(nearness: Rows, k: int, slack: Rows) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Pairs (row, column), ascending, that can be among the k largest of their row; at least k a row.
+
+    The k-th largest maximum of disjoint groups is no larger than the k-th largest of all. Where very many are
+    equally near (copies), those that the product calls nearest.
+    """
+    count, n = nearness.shape
+    size = max(1, min(GROUP, n // (4 * k)))
+    width = n // size
+    maxima = nearness[:, : width * size].reshape(count, size, width).max(axis=1)
+    if width * size < n:
+        maxima = np.concatenate([maxima, nearness[:, width * size :]], axis=1)
+    threshold = np.partition(maxima, maxima.shape[1] - k, axis=1)[:, maxima.shape[1] - k] - slack
+    near = nearness >= threshold[:, None]
+    limit = 4 * k + 16
+    for crowded in np.flatnonzero(np.count_nonzero(near, axis=1) > limit):
+        near[crowded] = False
+        near[crowded, np.argpartition(nearness[crowded], n - limit)[n - limit :]] = True
+    return np.divmod(np.flatnonzero(near), n)
+
+
+def _squared(rows: Rows, left: npt.NDArray[np.int64], right: npt.NDArray[np.int64]) -> Rows:
+    out = np.empty(len(left), np.float32)
+    for low in range(0, len(left), 512):
+        part = slice(low, low + 512)
+        difference = rows[left[part]]
+        difference -= rows[right[part]]
+        out[part] = np.einsum("ij,ij->i", difference, difference)
+    return out
+
+
+def _smallest(
+    values: Rows, row: npt.NDArray[np.int64], column: npt.NDArray[np.int64], k: int
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+    """The k smallest values of every row, ascending, and their columns; of equal ones the lowest column."""
+    counts = np.bincount(row)
+    starts = np.cumsum(counts) - counts
+    rank = np.arange(len(row)) - np.repeat(starts, counts)
+    table = np.full((len(counts), counts.max()), np.inf)
+    table[row, rank] = values
+    order = np.argsort(table, axis=1, kind="stable")[:, :k]
+    return np.take_along_axis(table, order, axis=1), column[starts[:, None] + order]
 
 
 def quantile(values: Floats, share: float) -> float:
     """The `share` quantile of all values, with linear interpolation; any number of them."""
-    return float(np.quantile(np.asarray(values).ravel(), share))
+    values = np.asarray(values).ravel()
+    position = share * (len(values) - 1)
+    low = int(position)
+    high = min(low + 1, len(values) - 1)
+    ends = np.partition(values, [low, high])[[low, high]].astype(np.float64)
+    return float(ends[0] + (position - low) * (ends[1] - ends[0]))
