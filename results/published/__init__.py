@@ -2,7 +2,7 @@
 
 from results.published.lookup import column, published
 from results.published.papers import PAPERS, Paper
-from results.published.tables import PublishedCell, Table, cells, load, table, tables
+from results.published.printed import PublishedCell, Table, cells, load, table, tables
 
 __all__ = [
     "PAPERS",

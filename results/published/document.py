@@ -40,7 +40,7 @@ def document() -> str:
     parts = [_INTRODUCTION, _overview()]
     for paper in PAPERS.values():
         parts.append(f"## {paper.short}\n\n{paper.title} ({paper.venue}). Read from: {paper.source}.\n")
-        parts += [_section(check) for check in checks(paper.name)]
+        parts += [_section(check) for check in checks() if check.paper == paper.name]
     return "\n".join(parts)
 
 
@@ -48,7 +48,7 @@ def _overview() -> str:
     verdicts = get_args(Verdict)
     lines = [f"| paper | comparisons | findings | {' | '.join(verdicts)} |", "|---" + "|---:" * 7 + "|"]
     for paper in PAPERS.values():
-        compared = sum(check.compared for check in checks(paper.name))
+        compared = sum(check.compared for check in checks() if check.paper == paper.name)
         found = lint(paper.name)
         per_verdict = [sum(finding.verdict == verdict for finding in found) for verdict in verdicts]
         counts = " | ".join(str(count) for count in (compared, len(found), *per_verdict))

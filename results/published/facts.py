@@ -40,6 +40,17 @@ TEST_IMAGES = {
     },
 }  # fmt: skip
 
+# MVTec AD: good training images of a class, and the defects that MeDS' released seed-0 lists add to it
+# at 10, 20 and 40 %.
+MEDS_TRAINING = {
+    "bottle": (209, (21, 42, 63)), "cable": (224, (22, 45, 90)), "capsule": (219, (22, 44, 88)),
+    "carpet": (280, (28, 56, 89)), "grid": (264, (26, 53, 57)), "hazelnut": (391, (48, 55, 70)),
+    "leather": (245, (24, 49, 92)), "metal_nut": (220, (22, 44, 88)), "pill": (267, (27, 53, 107)),
+    "screw": (320, (32, 64, 119)), "tile": (230, (23, 46, 84)), "toothbrush": (60, (6, 12, 24)),
+    "transistor": (213, (21, 40, 40)), "wood": (247, (25, 49, 60)), "zipper": (240, (24, 48, 96)),
+}  # fmt: skip
+MEDS_RATIOS = (10, 20, 40)
+
 
 def ltad_group(dataset: str, split: str, group: str) -> tuple[str, ...]:
     """Classes of LTAD's "all", "high" or "low" in a split."""

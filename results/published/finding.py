@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Literal, NamedTuple
 
-from results.published.tables import PublishedCell, cells
+from results.published.printed import CellName, PublishedCell, cells
 
 Verdict = Literal["misprint", "contradiction", "doubtful", "rounding", "garbled"]
 """misprint: the paper itself tells what is right. contradiction: printed numbers exclude each other, and
@@ -46,7 +46,7 @@ class Finding:
     """What the rest of the paper says instead."""
     verdict: Verdict
     argument: str
-    cells: tuple[PublishedCell, ...] = ()
+    doubted: tuple[CellName, ...] = ()
     """The numbers that are in doubt: exactly these carry the flag `suspicious`."""
 
 
@@ -87,6 +87,10 @@ def rows(paper: str) -> Mapping[RowKey, Row]:
 def classes(row: Row) -> list[PublishedCell]:
     """The row's cells of single categories."""
     return [cell for cell in row.values() if not cell.aggregate]
+
+
+def names(of: Iterable[PublishedCell]) -> tuple[CellName, ...]:
+    return tuple(cell.name for cell in of)
 
 
 def mean(of: Iterable[PublishedCell]) -> float:

@@ -27,14 +27,14 @@ _CHECKS: tuple[Callable[[], list[Check]], ...] = (
 
 
 @cache
-def checks(paper: str | None = None) -> tuple[Check, ...]:
+def checks() -> tuple[Check, ...]:
     """All rules with their findings, paper by paper; those that found nothing as well."""
     made = [check for run in _CHECKS for check in run()]
-    return tuple(check for name in PAPERS for check in made if check.paper == name and paper in (None, name))
+    return tuple(check for paper in PAPERS for check in made if check.paper == paper)
 
 
 def lint(paper: str | None = None) -> list[Finding]:
     """All findings, or one paper's, ordered by paper, table and row."""
-    found = [finding for check in checks(paper) for finding in check.findings]
+    found = [one for check in checks() if paper in (None, check.paper) for one in check.findings]
     order = list(PAPERS)
     return sorted(found, key=lambda one: (order.index(one.paper), one.table, one.row, one.what, one.where))

@@ -15,9 +15,10 @@ from results.published.finding import (
     classes,
     differs,
     mean,
+    names,
     rows,
 )
-from results.published.tables import PublishedCell, table
+from results.published.printed import PublishedCell, table
 
 PAPER = "ltad"
 GROUPS = ("all", "high", "low")
@@ -80,7 +81,7 @@ def _wrong_means(key: RowKey, row: Row, wrong: list[str]) -> Finding:
         recomputed=", ".join(f"{mean(members(row, group)):.2f}" for group in wrong),
         verdict=verdict,
         argument=argument,
-        cells=(*(row[group] for group in wrong), *(_copies(key, row) if "all" in wrong else ())),
+        doubted=names([*(row[group] for group in wrong), *(_copies(key, row) if "all" in wrong else ())]),
     )
 
 
@@ -146,7 +147,7 @@ def _ablation_means() -> Check:
                     recomputed=f"{weighted:.2f}",
                     verdict="contradiction",
                     argument=f"All is not ({sizes[0]} High + {sizes[1]} Low) / {sum(sizes)}.",
-                    cells=tuple(row.values()),
+                    doubted=names(row.values()),
                 )
             )
     return Check(
@@ -190,7 +191,7 @@ def _repeat(key: RowKey, one: PublishedCell, other: PublishedCell, reasons: list
         recomputed="two different values",
         verdict="doubtful",
         argument=" ".join(reasons),
-        cells=(one, other),
+        doubted=names([one, other]),
     )
 
 
@@ -267,7 +268,7 @@ def _attainable() -> Check:
                         recomputed=f"{nearest:.2f}",
                         verdict="contradiction",
                         argument=f"With these test images an AUROC is a multiple of {step:.4f}.",
-                        cells=(cell,),
+                        doubted=names([cell]),
                     )
                 )
     return Check(

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from statistics import median
 
 from results.published.checks.ltad import per_class_rows
-from results.published.finding import METRIC_TITLES, Check, Finding, Row, RowKey, classes, listed
-from results.published.tables import PublishedCell, cells
+from results.published.finding import METRIC_TITLES, Check, Finding, Row, RowKey, classes, listed, names
+from results.published.printed import PublishedCell, cells
 
 PAPER = "ltad"
 _WITNESS = "RegAD"
@@ -139,5 +139,5 @@ def _never_changes(metric: str, method: str, spread: float, least: float) -> Fin
             f"no class moves by more than {spread:.2f}; every other method moves by at least {least:.1f} "
             "somewhere. The text says that all baselines were retrained on each configuration."
         ),
-        cells=doubted,
+        doubted=names(doubted),
     )

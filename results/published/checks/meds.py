@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import combinations
 from statistics import stdev
 
@@ -15,10 +16,11 @@ from results.published.finding import (
     differs,
     listed,
     mean,
+    names,
     ratio,
     rows,
 )
-from results.published.tables import PublishedCell, Table, cells, table, tables
+from results.published.printed import PublishedCell, Table, cells, table, tables
 
 PAPER = "meds"
 _LEAST_METRICS = 5
@@ -33,24 +35,27 @@ def per_class_rows() -> dict[RowKey, Row]:
     return {key: row for key, row in rows(PAPER).items() if classes(row)}
 
 
-def main_cell(cell: PublishedCell, split: str) -> PublishedCell | None:
-    """The mean that the main text prints for this method and metric on a split."""
-    wanted = (cell.dataset, split, cell.method, cell.metric)
-    for other in cells(PAPER):
-        here = (other.dataset, other.split, other.method, other.metric)
-        if here == wanted and table(PAPER, other.table).kind == "main":
-            return other
-    return None
+_Mean = tuple[str, str, str, str]
+
+
+def main_means() -> dict[_Mean, PublishedCell]:
+    """(data set, split, method, metric) -> the mean that the main text prints."""
+    return {
+        (cell.dataset, cell.split, cell.method, cell.metric): cell
+        for cell in cells(PAPER)
+        if table(PAPER, cell.table).kind == "main"
+    }
 
 
 def _means() -> Check:
     found = []
+    main = main_means()
     for key, row in per_class_rows().items():
         cell, recomputed = row["all"], mean(classes(row))
         if not differs(cell.value, recomputed, table(PAPER, key.table).unit):
             continue
-        beside = main_cell(cell, key.split)
-        main = f" The main text (Table {beside.table}) prints {beside.printed}." if beside else ""
+        beside = main.get((cell.dataset, cell.split, cell.method, cell.metric))
+        also = f" The main text (Table {beside.table}) prints {beside.printed}." if beside else ""
         found.append(
             Finding(
                 paper=PAPER,
@@ -63,9 +68,9 @@ def _means() -> Check:
                 verdict="contradiction",
                 argument=(
                     f"The {len(classes(row))} classes are printed to {table(PAPER, key.table).unit:g}: "
-                    f"rounding cannot move their mean by {abs(cell.value - recomputed):.2f}.{main}"
+                    f"rounding cannot move their mean by {abs(cell.value - recomputed):.2f}.{also}"
                 ),
-                cells=(cell,),
+                doubted=names([cell]),
             )
         )
     return Check(
@@ -101,7 +106,7 @@ def _deviations() -> Check:
                         "The mean of the same classes recomputes, and the eleven other deviations are those "
                         "of a sample (n - 1)."
                     ),
-                    cells=(row["std"],),
+                    doubted=names([row["std"]]),
                 )
             )
     return Check(
@@ -113,31 +118,33 @@ def _deviations() -> Check:
     )
 
 
-def _fits(description: Table, split: str) -> tuple[int, int]:
+def _fits(description: Table, split: str, main: Mapping[_Mean, PublishedCell]) -> tuple[int, int]:
     """(means that agree, means compared) between a table of classes and a main-text column."""
     agree = compared = 0
     for key, row in per_class_rows().items():
-        beside = main_cell(row["all"], split) if key.table == description.number else None
-        if beside:
+        cell = row["all"]
+        beside = main.get((cell.dataset, split, cell.method, cell.metric))
+        if key.table == description.table and beside:
             compared += 1
-            agree += not differs(row["all"].value, beside.value, description.unit)
+            agree += not differs(cell.value, beside.value, description.unit)
     return agree, compared
 
 
 def _captions() -> Check:
     found = []
+    main = main_means()
     with_classes = [each for each in tables() if (each.paper, each.kind) == (PAPER, "per class")]
     for each in with_classes:
         (split,) = each.splits
         printed = each.printed_split or split
-        agree, compared = _fits(each, printed)
+        agree, compared = _fits(each, printed, main)
         if 2 * agree >= compared:
             continue
-        ours, _ = _fits(each, split)
+        ours, _ = _fits(each, split, main)
         found.append(
             Finding(
                 paper=PAPER,
-                table=each.number,
+                table=each.table,
                 row="caption",
                 what="caption",
                 where="noise ratio",
@@ -216,7 +223,7 @@ def _copied(
                     f"All {len(second)} metrics of the class are the same at ratio {ratio(one)} and "
                     f"{ratio(other)}, though the two models were trained on different lists."
                 ),
-                cells=tuple(here),
+                doubted=names(here),
             )
         )
     return found

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from results.published.checks.meds import PAPER, per_class_rows
-from results.published.facts import TEST_IMAGES
-from results.published.finding import Check, Finding, RowKey, classes, differs, listed, ratio, rows
-from results.published.tables import PublishedCell, table
+from results.published.facts import MEDS_RATIOS, MEDS_TRAINING, TEST_IMAGES
+from results.published.finding import Check, Finding, RowKey, classes, differs, listed, names, ratio, rows
+from results.published.printed import PublishedCell, table
 
 _DROP = 5.0
 
 
 def check_meds_bounds() -> list[Check]:
-    return [_floors(), _against_each_other()]
+    return [_floors(), _against_each_other(), _depths()]
 
 
 def f1_floor(good: int, defective: int) -> float:
@@ -61,7 +61,7 @@ def _below_floor(key: RowKey, below: list[PublishedCell]) -> Finding:
             "The lowest threshold calls every image defective and already has this F1, so no maximum over "
             "thresholds is lower; it was probably searched without that threshold."
         ),
-        cells=tuple(below),
+        doubted=names(below),
     )
 
 
@@ -97,7 +97,7 @@ def _against_each_other() -> Check:
                 "other method or class does this. It also pulls the mean I-AP of the clean list below that "
                 "of the smallest noise ratio."
             ),
-            cells=tuple(cell for cell, _ in found),
+            doubted=names(cell for cell, _ in found),
         )
         for (number, method), found in pairs.items()
     )
@@ -107,6 +107,49 @@ def _against_each_other() -> Check:
         f"clean against the smallest noise ratio: AP more than {_DROP:g} points lower while AUROC is higher",
         compared,
         found,
+    )
+
+
+def _depths() -> Check:
+    """Inspection depth = k / |D|: the last defect is the k-th image of the ranking."""
+    found = []
+    compared = 0
+    for key, row in per_class_rows().items():
+        if key.metric != "inspection_depth":
+            continue
+        ranking = rows(PAPER)[key._replace(metric="label_auprc")]
+        for cell in classes(row):
+            compared += 1
+            good, injected = MEDS_TRAINING[cell.category]
+            defects = injected[MEDS_RATIOS.index(ratio(key.split))]
+            inspected = round(cell.value / 100 * (good + defects))
+            nearest = 100 * inspected / (good + defects)
+            is_whole = not differs(cell.value, nearest, table(PAPER, key.table).unit)
+            is_perfect = ranking[cell.category].value == 100
+            if not is_whole or inspected < defects or (is_perfect and inspected > defects):
+                found.append(_wrong_depth(key, cell, defects, good + defects))
+    return Check(
+        PAPER,
+        "Inspection depths count images of the released lists",
+        "k / |D| with a whole k not below the number of defects, and equal to it where the AUPRC is 100; "
+        "|D| is a class of the released seed-0 list",
+        compared,
+        tuple(found),
+    )
+
+
+def _wrong_depth(key: RowKey, cell: PublishedCell, defects: int, size: int) -> Finding:
+    return Finding(
+        paper=PAPER,
+        table=key.table,
+        row=key.printed_method,
+        what="inspection depth",
+        where=f"{cell.category} {ratio(key.split)} %",
+        printed=cell.printed,
+        recomputed=f"k / {size} with k at least {defects}",
+        verdict="contradiction",
+        argument=f"The class has {size} training images, {defects} of them defective.",
+        doubted=names([cell]),
     )
 
 

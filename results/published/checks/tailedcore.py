@@ -3,8 +3,18 @@
 from __future__ import annotations
 
 from results.published.facts import CLASSES, PARETO_TAILS, STEP_TAILS
-from results.published.finding import METRIC_TITLES, Check, Finding, Row, RowKey, Verdict, differs, rows
-from results.published.tables import PublishedCell, table
+from results.published.finding import (
+    METRIC_TITLES,
+    Check,
+    Finding,
+    Row,
+    RowKey,
+    Verdict,
+    differs,
+    names,
+    rows,
+)
+from results.published.printed import PublishedCell, table
 
 PAPER = "tailedcore"
 ZERO_SHOT = ("WinCLIP", "AnomalyCLIP")
@@ -68,7 +78,7 @@ def _wrong_step(key: RowKey, row: Row, weighted: float) -> Finding:
         recomputed=f"all = {weighted:.2f}",
         verdict="contradiction",
         argument=argument,
-        cells=doubted,
+        doubted=names(doubted),
     )
 
 
@@ -162,7 +172,7 @@ def _wrong_pareto(key: RowKey, row: Row, needed: float, bound: float, largest: f
         recomputed=f"all is {where}",
         verdict=verdict,
         argument=reason,
-        cells=doubted,
+        doubted=names(doubted),
     )
 
 
@@ -198,7 +208,7 @@ def _zero_shot() -> Check:
                     recomputed=", ".join(cell.printed for cell in twins.values()),
                     verdict="contradiction",
                     argument="A method that does not train has one mean over all classes.",
-                    cells=(row["all"],),
+                    doubted=names([row["all"]]),
                 )
             )
     return Check(

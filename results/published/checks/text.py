@@ -7,7 +7,7 @@ import re
 from results.published.facts import ltad_group
 from results.published.finding import Check, Finding, RowKey, differs, listed, mean, rows
 from results.published.papers import PAPERS
-from results.published.tables import PublishedCell, cells, table
+from results.published.printed import PublishedCell, cells, table
 
 _NUMBER = re.compile(r"\d+(\.\d*)?")
 

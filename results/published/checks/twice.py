@@ -15,10 +15,11 @@ from results.published.finding import (
     differs,
     listed,
     mean,
+    names,
     rows,
 )
 from results.published.papers import PAPERS
-from results.published.tables import PublishedCell, cells, table
+from results.published.printed import PublishedCell, cells, table
 
 _METRICS = list(METRIC_TITLES)
 
@@ -102,7 +103,7 @@ def _finding(pairs: list[tuple[PublishedCell, PublishedCell]]) -> Finding:
         recomputed=f"{_named(tables)}: " + ", ".join(cell.printed for _, cell in pairs),
         verdict=verdict,
         argument=argument,
-        cells=() if verdict == "rounding" else tuple(cell for cell, _ in pairs),
+        doubted=() if verdict == "rounding" else names(cell for cell, _ in pairs),
     )
 
 
@@ -127,6 +128,8 @@ def _judge(pairs: list[tuple[PublishedCell, PublishedCell]]) -> tuple[Verdict, s
             f"The row is the method that Table {trusted.table} reports on the same split with other numbers: "
             "another run, which the paper does not say, or a misprint."
         )
+    if not all(_classes_of(cell) for _, cell in pairs):
+        return "contradiction", "Nothing else in the paper tells which one is right."
     means = [mean(_classes_of(cell)) for _, cell in pairs]
     shown = listed(f"{value:.3f}" for value in means)
     believed = all(

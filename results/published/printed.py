@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from results.errors import ResultsError
 from results.published.papers import PAPERS
@@ -23,6 +23,17 @@ if TYPE_CHECKING:
 FOLDER = Path(__file__).parent / "data"
 TABLES_FILE = FOLDER / "tables.csv"
 FLAGS = ("aggregate", "relabelled", "garbled", "corrected", "suspicious")
+
+
+class CellName(NamedTuple):
+    """Where a number stands: exactly one cell has this name."""
+
+    paper: str
+    table: int
+    split: str
+    printed_method: str
+    metric: str
+    category: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +69,10 @@ class PublishedCell:
     """A finding of the lint doubts this number."""
 
     @property
+    def name(self) -> CellName:
+        return CellName(self.paper, self.table, self.split, self.printed_method, self.metric, self.category)
+
+    @property
     def fraction(self) -> float:
         """The value on the scale of measured results, 0..1."""
         return self.value / 100
@@ -73,7 +88,7 @@ class Table:
     """What one printed table holds."""
 
     paper: str
-    number: int
+    table: int
     kind: str
     """"main", "per class", "ablation" or "label correction"."""
     place: str
@@ -99,6 +114,7 @@ class Table:
         return float(10**-self.decimals)
 
 
+@cache
 def cells(paper: str | None = None) -> tuple[PublishedCell, ...]:
     """All printed numbers, or one paper's, table by table. Raises ResultsError for an unknown paper."""
     if paper is None:
@@ -130,7 +146,7 @@ def tables() -> tuple[Table, ...]:
 def table(paper: str, number: int) -> Table:
     """One table's description. Raises ResultsError if the paper has no such table of results."""
     for description in tables():
-        if (description.paper, description.number) == (paper, number):
+        if (description.paper, description.table) == (paper, number):
             return description
     raise ResultsError(f"'{paper}' has no Table {number} of results: see `ltbench published ls`")
 
@@ -181,7 +197,7 @@ def _describe(row: dict[str, str], members: list[PublishedCell]) -> Table:
 
     return Table(
         paper=row["paper"],
-        number=int(row["table"]),
+        table=int(row["table"]),
         kind=row["kind"],
         place=row["place"],
         decimals=int(row["decimals"]),
