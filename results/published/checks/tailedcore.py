@@ -61,8 +61,8 @@ def _wrong_step(key: RowKey, row: Row, weighted: float) -> Finding:
     if all_wrong == len(rest):
         argument = (
             f"All {all_wrong} methods of this block miss in the same direction, the other step blocks agree: "
-            "C_h was averaged over other classes than the released head lists. (The authors' class logs give "
-            "TailedCore's C_h, for both metrics, when leather is left out of seed 4's heads.)"
+            "C_h was probably averaged over other classes than the released head lists. (The authors' class "
+            "logs give TailedCore's C_h, for both metrics, when leather is left out of seed 4's heads.)"
         )
         doubted: tuple[PublishedCell, ...] = (row["head"],)
     else:
@@ -160,7 +160,7 @@ def _wrong_pareto(key: RowKey, row: Row, needed: float, bound: float, largest: f
         reason = (
             f"C_t - C_h would have to differ by {abs(needed):.0f} points between seeds with more and with "
             f"fewer tail classes"
-            + (f"; no gap of the paper exceeds {largest:.0f}." if needed > largest else ".")
+            + (f"; no gap of the paper exceeds {largest:.0f}." if abs(needed) > largest else ".")
         )
     return Finding(
         paper=PAPER,
