@@ -1,0 +1,105 @@
+"""What others do in the methods' kernels: library calls, and released loops restated plainly."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from scipy import ndimage
+from torch.nn import functional
+
+Rows = npt.NDArray[np.float32]
+Indices = npt.NDArray[np.int64]
+
+
+def one_start_loop(rows: Rows, m: int, start: int) -> Indices:
+    """Greedy k-centre as TailedCore releases it: per centre a difference to all rows and its norm."""
+    features = torch.from_numpy(rows)
+    chosen = [start]
+    nearest = torch.linalg.norm(features - features[start], dim=1)
+    for _ in range(m - 1):
+        chosen.append(int(torch.argmax(nearest)))
+        nearest = torch.minimum(nearest, torch.linalg.norm(features - features[chosen[-1]], dim=1))
+    return np.array(chosen)
+
+
+def gram_loop(rows: Rows, m: int, start: int) -> Indices:
+    """The same by squared lengths and inner products, as patchcore-inspection's approximate sampler does."""
+    features = torch.from_numpy(rows)
+    squares = (features * features).sum(1, keepdim=True)
+    chosen = [start]
+    nearest = _gram_distance(features, squares, start)
+    for _ in range(m - 1):
+        chosen.append(int(torch.argmax(nearest)))
+        both = torch.cat([nearest, _gram_distance(features, squares, chosen[-1])], dim=1)
+        nearest = torch.min(both, dim=1).values.reshape(-1, 1)
+    return np.array(chosen)
+
+
+def _gram_distance(features: torch.Tensor, squares: torch.Tensor, centre: int) -> torch.Tensor:
+    inner = features.mm(features[centre : centre + 1].T)
+    return (squares - 2 * inner + squares[centre]).clamp(0).sqrt()
+
+
+def anomalib_kcenter(rows: Rows, m: int, start: int) -> Indices:  # noqa: ARG001 - it draws its own start
+    """anomalib's KCenterGreedy, with its own sparse projection and start."""
+    from anomalib.models.components import KCenterGreedy
+
+    sampler = KCenterGreedy(torch.from_numpy(rows), sampling_ratio=m / len(rows))
+    return np.array(sampler.select_coreset_idxs())
+
+
+def faiss_nearest(queries: Rows, bank: Rows) -> tuple[Rows, Indices]:
+    """IndexFlatL2, one neighbour."""
+    import faiss
+
+    faiss.omp_set_num_threads(1)
+    index = faiss.IndexFlatL2(bank.shape[1])
+    index.add(bank)
+    distance, number = index.search(queries, 1)
+    return distance[:, 0], number[:, 0]
+
+
+def cdist_nearest(queries: Rows, bank: Rows) -> tuple[Rows, Indices]:
+    """torch.cdist and a minimum, in blocks of 1024 queries."""
+    found = [
+        torch.cdist(block, torch.from_numpy(bank)).min(1) for block in torch.from_numpy(queries).split(1024)
+    ]
+    distance = torch.cat([part.values for part in found]).square()
+    return distance.numpy(), torch.cat([part.indices for part in found]).numpy()
+
+
+def interpolate_and_scipy(grids: Rows, size: int, sigma: float) -> Rows:
+    """Bilinear upsampling in torch and a Gaussian per map in SciPy, as patchcore-inspection does."""
+    maps = functional.interpolate(torch.from_numpy(grids)[:, None], size=(size, size), mode="bilinear")
+    return np.stack([ndimage.gaussian_filter(each, sigma=sigma) for each in maps[:, 0].numpy()])
+
+
+def torch_convolution(grids: Rows, size: int, sigma: float) -> Rows:
+    """Bilinear upsampling and a 2-D convolution in torch, as anomalib's GaussianBlur2d (scipy's borders)."""
+    radius = int(4 * sigma + 0.5)
+    line = torch.exp(-0.5 * (torch.arange(-radius, radius + 1) / sigma) ** 2)
+    kernel = torch.outer(line, line)[None, None] / line.sum() ** 2
+    maps = functional.interpolate(torch.from_numpy(grids)[:, None], size=(size, size), mode="bilinear")
+    # SciPy's "reflect" repeats the border pixel, torch's does not.
+    mirrored = np.pad(maps[:, 0].numpy(), ((0, 0), (radius, radius), (radius, radius)), mode="symmetric")
+    return functional.conv2d(torch.from_numpy(mirrored)[:, None], kernel)[:, 0].numpy()
+
+
+def released_embedding(fine: torch.Tensor, coarse: torch.Tensor, dim: int = 1024) -> torch.Tensor:
+    """PatchCore's embedding step by step: unfold each layer, resize the coarse one's patches, pool twice."""
+    batch, _, rows, columns = fine.shape
+    vectors = []
+    for features in (fine, coarse):
+        _, channels, height, width = features.shape
+        patches = functional.unfold(features, 3, padding=1).reshape(batch, channels, 3, 3, height, width)
+        if (height, width) != (rows, columns):
+            planes = patches.reshape(-1, 1, height, width)
+            planes = functional.interpolate(
+                planes, size=(rows, columns), mode="bilinear", align_corners=False
+            )
+            patches = planes.reshape(batch, channels, 3, 3, rows, columns)
+        flat = patches.permute(0, 4, 5, 1, 2, 3).reshape(batch * rows * columns, 1, -1)
+        vectors.append(functional.adaptive_avg_pool1d(flat, dim).squeeze(1))
+    both = torch.stack(vectors, dim=1).reshape(batch * rows * columns, 1, -1)
+    return functional.adaptive_avg_pool1d(both, dim).reshape(batch, rows, columns, dim)
