@@ -16,7 +16,9 @@ from reports.entries import Entry, entries
 from reports.material import Material, Suite, Unfinished
 from results.store import StoredCell, slug
 
-_METRIC_ORDER = ("auroc", "ap", "pro", "f1")
+_IMAGE_METRICS = ("image_auroc", "image_ap", "image_f1max")
+_METRIC_ORDER = (*_IMAGE_METRICS, "pixel_auroc", "pixel_ap", "aupro", "pixel_f1max")
+"""Image metrics first: every method has them; others follow by name."""
 
 
 @dataclass(frozen=True)
@@ -153,12 +155,5 @@ def _metrics(cells: Sequence[StoredCell]) -> list[Metric]:
     for cell in cells:
         for name, facts in cell.record["metrics"].items():
             found.setdefault(name, Metric(name, facts.get("title") or name, facts.get("recipe", "")))
-    # Image metrics first: every method has them.
-    return sorted(
-        found.values(), key=lambda m: (not m.name.startswith("image"), _place(m.name, _METRIC_ORDER), m.name)
-    )
-
-
-def _place(name: str, order: Sequence[str]) -> int:
-    """Position of the first text that `name` ends with; after all of them if there is none."""
-    return next((position for position, ending in enumerate(order) if name.endswith(ending)), len(order))
+    order = {name: position for position, name in enumerate(_METRIC_ORDER)}
+    return sorted(found.values(), key=lambda metric: (order.get(metric.name, len(order)), metric.name))

@@ -63,7 +63,7 @@ def group_numbers(board: Board) -> dict[Place, Number]:
 
 
 def _reason(board: Board, place: Place) -> str:
-    """The reason that all categories of all finished seeds share, e.g. that the method makes no maps; else ""."""
+    """The reason that all categories of all finished seeds share, e.g. no maps at all; else ""."""
     method, digest, metric, group = place
     cube = board.cube
     config = cube.configs.index((method, digest))

@@ -33,7 +33,7 @@ METRIC_TITLES = {
     "image_auroc": ("Image AUROC", "scores per category"),
     "image_ap": ("Image AP", "scores per category, ties averaged"),
     "pixel_auroc": ("Pixel AUROC", "all pixels of a category, 224 px"),
-    "pixel_aupro": ("AUPRO", "exact, FPR up to 0.3, 8-connected, 224 px"),
+    "aupro": ("AUPRO", "exact, FPR up to 0.3, 8-connected, 224 px"),
 }
 VIEW = "resize256-crop224"
 
@@ -213,7 +213,7 @@ def metric_rows(
             why = ""
             if record["status"] != Status.OK:
                 value, why = None, f"the run ended: {record['status']}"
-            elif name.startswith("pixel") and not method.has_maps:
+            elif not name.startswith("image") and not method.has_maps:
                 value, why = None, "the method returns no maps"
             rows.append(
                 {

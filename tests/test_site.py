@@ -194,7 +194,7 @@ def test_cell_of_another_protocol_is_listed_apart(tmp_path: Path) -> None:
     for name, change in {
         "view": lambda record: record["identity"].update(view="resize256-crop256"),
         "split": lambda record: record["identity"].update(split_digest="0" * 64),
-        "recipe": lambda record: record["metrics"]["pixel_aupro"].update(recipe="200 linear thresholds"),
+        "recipe": lambda record: record["metrics"]["aupro"].update(recipe="200 linear thresholds"),
     }.items():
         split = split_record("synthetic", "pareto", 1, CATEGORIES, "paper")
         record = json.loads(json.dumps(record_of(method, split, Status.OK, "", "paper")))

@@ -1,0 +1,34 @@
+"""What papers report for a board, what was measured here, and how far apart they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from reports.comparison import CLOSE, NEAR, compare, has_published
+from reports.leaderboard import Sheet
+from reports.pages import File, Page
+from reports.site import Site
+
+
+def is_wanted(_site: Site, sheet: Sheet) -> bool:
+    """True where a paper has a number for a column of the board."""
+    return has_published(sheet)
+
+
+def build_board(site: Site, sheet: Sheet) -> Iterable[File]:
+    found = compare(sheet)
+    verdicts = [pair.verdict for one in found for pair in one.pairs if pair.verdict]
+    yield site.page(
+        PAGE.file(sheet.board.name),
+        "published",
+        PAGE,
+        sheet,
+        measured=[one for one in found if one.entry is not None],
+        others=[one for one in found if one.entry is None],
+        counts=[(name, verdicts.count(name)) for name in ("equal", "near", "differs")],
+        close=CLOSE,
+        near=NEAR,
+    )
+
+
+PAGE = Page("published", "Published", 25, build_board=build_board, is_wanted=is_wanted)

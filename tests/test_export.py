@@ -1,0 +1,108 @@
+"""CSV, LaTeX and BibTeX say what the tables say."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from generated_results import generate
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reports.boards import boards
+from reports.export import bibtex, latex, to_csv, to_latex
+from reports.leaderboard import Sheet, sheet
+from reports.material import read
+from reports.site import build_site
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return generate(tmp_path_factory.mktemp("results"), boards=[("synthetic", "step_k4")], gallery=0)
+
+
+@pytest.fixture(scope="module")
+def board_sheet(results: Path) -> Sheet:
+    return sheet(boards(read(results))[0])
+
+
+def test_csv_has_every_number_of_the_table(board_sheet: Sheet) -> None:
+    for table in (*board_sheet.metrics, *board_sheet.classes, board_sheet.cost):
+        rows = list(csv.DictReader(io.StringIO(to_csv(table))))
+        assert [row["config_digest"] for row in rows] == [
+            line.entry.config_digest[:10] for line in table.lines
+        ]
+        for row, line in zip(rows, table.lines, strict=True):
+            for number, column in zip(line.numbers, table.columns, strict=True):
+                for text, value in ((row[column.key], number.mean), (row[f"{column.key}.sd"], number.sd)):
+                    assert (text == "") == (value is None)
+                    assert value is None or float(text) == pytest.approx(value, rel=1e-5)
+            assert bool(row["why_empty"]) == any(number.mean is None for number in line.numbers)
+
+
+def test_latex_rows_have_as_many_cells_as_the_head(board_sheet: Sheet) -> None:
+    for table in (*board_sheet.metrics, *board_sheet.classes, board_sheet.cost):
+        lines = [line for line in to_latex(table).splitlines() if line.endswith(r"\\")]
+        assert len(lines) == 1 + len(table.lines)
+        assert {len(re.findall(r"(?<!\\)&", line)) for line in lines} == {len(table.columns)}
+
+
+def test_latex_prints_best_bold_next_underlined_and_holes_as_dashes(board_sheet: Sheet) -> None:
+    table = next(table for table in board_sheet.metrics if table.title == "Pixel AUROC")
+    rows = {line.split(" & ")[0]: line for line in to_latex(table).splitlines() if line.endswith(r"\\")}
+    for line in table.lines:
+        printed = next(row for name, row in rows.items() if name.startswith(latex(line.entry.label)))
+        assert printed.count(r"\textbf") == sum(number.mark == "best" for number in line.numbers)
+        assert printed.count(r"\underline") == sum(number.mark == "second" for number in line.numbers)
+        assert printed.count(" -- ") == sum(number.mean is None for number in line.numbers)
+    assert any("2 of 3 seeds" in name for name in rows)
+
+
+def test_latex_compiles(board_sheet: Sheet, tmp_path: Path) -> None:
+    program = shutil.which("pdflatex") or shutil.which("tectonic")
+    if program is None:
+        pytest.skip("no LaTeX is installed")
+    tables = "\n".join(to_latex(table) for table in (*board_sheet.metrics, board_sheet.cost))
+    text = rf"\documentclass{{article}}\usepackage{{booktabs}}\begin{{document}}{tables}\end{{document}}"
+    (tmp_path / "t.tex").write_text(text)
+    subprocess.run([program, "-interaction=nonstopmode", "-halt-on-error", "t.tex"], cwd=tmp_path, check=True)
+
+
+@given(st.text(alphabet="a_%&#${}~^\\", max_size=20))
+def test_escaped_text_has_no_bare_special_character(text: str) -> None:
+    bare = latex(text)
+    for command in (r"\textbackslash{}", r"\textasciitilde{}", r"\textasciicircum{}"):
+        bare = bare.replace(command, "")
+    bare = re.sub(r"\\[&%$#_{}]", "", bare)
+    assert bare == "a" * text.count("a")
+
+
+def test_bibtex_has_each_entry_once(board_sheet: Sheet) -> None:
+    text = bibtex(board_sheet.board)
+    keys = re.findall(r"@\w+\{([^,]+),", text)
+    assert len(keys) == len(set(keys))
+    assert {"synthetic", "patchcore2022", "tailedcore2022"} <= set(keys)
+    assert text.count("{") == text.count("}")
+
+
+def test_parquet_and_csv_of_all_numbers_agree(results: Path, tmp_path: Path) -> None:
+    build_site(results, tmp_path / "site")
+    data = tmp_path / "site" / "data"
+    stored = pd.read_parquet(data / "summary.parquet")
+    text = pd.read_csv(data / "summary.csv", keep_default_na=False, na_values={"mean": [""], "sd": [""]})
+    assert list(stored.columns) == list(text.columns)
+    assert len(stored) == len(text) > 0
+    for name in stored.columns:
+        if name in ("mean", "sd"):
+            pd.testing.assert_series_equal(stored[name].astype(float), text[name].astype(float), rtol=1e-5)
+        else:
+            assert stored[name].astype(str).tolist() == text[name].astype(str).tolist()
+    assert (stored["mean"].isna() == (stored["why"] != "")).all()
+    runs = pd.read_parquet(data / "runs.parquet")
+    assert len(runs) == len(list(results.rglob("cell.json")))

@@ -1,0 +1,292 @@
+"""The site in a real browser, opened from disk: nothing comes from elsewhere, the keyboard reaches everything."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from generated_results import generate
+
+from reports.site import build_site
+
+webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
+from selenium.webdriver.common.by import By  # noqa: E402
+from selenium.webdriver.common.keys import Keys  # noqa: E402
+
+pytestmark = pytest.mark.browser
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+DRIVER = shutil.which("chromedriver")
+FLAGS = (
+    "--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--window-size=1300,900",
+)  # fmt: skip
+AXE = "axe-core@4.10.3"
+BOARD = "synthetic--step_k4.html"
+Open = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = generate(
+        tmp_path_factory.mktemp("results"), boards=[("synthetic", "step_k4"), ("mvtec", "step_k4")], gallery=2
+    )
+    out = tmp_path_factory.mktemp("site") / "site"
+    build_site(root, out)
+    return out
+
+
+@pytest.fixture(scope="module")
+def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Open]:
+    """Starts a browser; `scripts=False` forbids them."""
+    if not CHROMIUM or not DRIVER:
+        pytest.skip(
+            "chromium and chromedriver are not installed (Debian: apt-get install chromium chromium-driver)"
+        )
+    open_ones = []
+
+    def begin(scripts: bool = True) -> Any:
+        options = webdriver.ChromeOptions()
+        options.binary_location = CHROMIUM
+        for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
+            options.add_argument(flag)
+        options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+        if not scripts:
+            options.add_experimental_option(
+                "prefs", {"profile.managed_default_content_settings.javascript": 2}
+            )
+        driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
+        open_ones.append(driver)
+        return driver
+
+    yield begin
+    for driver in open_ones:
+        driver.quit()
+
+
+@pytest.fixture(scope="module")
+def browser(start: Open) -> Any:
+    return start()
+
+
+def names(driver: Any) -> list[str]:
+    return driver.execute_script(
+        "return [...document.querySelectorAll('#scores tbody tr')].filter(r => !r.hidden)"
+        ".map(r => r.querySelector('th').innerText.trim())"
+    )
+
+
+def column(driver: Any, key: str) -> list[float]:
+    return driver.execute_script(
+        "const t = document.getElementById('scores');"
+        "const at = ltbench.column(t.tHead.querySelector(`th[data-key='${arguments[0]}']`));"
+        "const rows = ltbench.body(t).filter(r => !r.classList.contains('baseline'));"
+        "return rows.map(r => ltbench.value(r.cells[at]))",
+        key,
+    )
+
+
+def header(driver: Any, key: str) -> Any:
+    return driver.find_element(By.CSS_SELECTOR, f"#scores th[data-key='{key}']")
+
+
+def test_pages_load_from_disk_alone_and_without_complaint(site: Path, browser: Any) -> None:
+    for page in sorted(site.glob("*.html")):
+        browser.get(page.as_uri())
+        assert browser.get_log("browser") == [], page.name
+        sent = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
+        asked = [
+            entry["params"]["request"]["url"]
+            for entry in sent
+            if entry["method"] == "Network.requestWillBeSent"
+            and entry["params"]["documentURL"].startswith("file:")
+        ]
+        assert all(address.startswith(("file://", "data:")) for address in asked), asked
+        assert f"file://{site}/static/site.css" in asked
+
+
+def test_a_click_sorts_a_column_and_the_baseline_stays_last(site: Path, browser: Any) -> None:
+    browser.get((site / BOARD).as_uri())
+    key = "image_auroc.head"
+    header(browser, key).find_element(By.TAG_NAME, "button").click()
+    assert header(browser, key).get_attribute("aria-sort") == "descending"
+    assert column(browser, key) == sorted(column(browser, key), reverse=True)
+    header(browser, key).find_element(By.TAG_NAME, "button").click()
+    assert header(browser, key).get_attribute("aria-sort") == "ascending"
+    assert column(browser, key) == sorted(column(browser, key))
+    assert names(browser)[-1] == "Chance"
+
+
+def test_the_keyboard_reaches_and_sorts_every_column(site: Path, browser: Any) -> None:
+    browser.get((site / BOARD).as_uri())
+    wanted = header(browser, "image_auroc.tail").find_element(By.TAG_NAME, "button")
+    body = browser.find_element(By.TAG_NAME, "body")
+    body.send_keys(Keys.TAB)
+    assert browser.switch_to.active_element.text == "Skip to content"
+    for _ in range(60):
+        if browser.switch_to.active_element == wanted:
+            break
+        browser.switch_to.active_element.send_keys(Keys.TAB)
+    assert browser.switch_to.active_element == wanted
+    wanted.send_keys(Keys.ENTER)
+    assert header(browser, "image_auroc.tail").get_attribute("aria-sort") == "descending"
+    wanted.send_keys(Keys.SPACE)
+    assert header(browser, "image_auroc.tail").get_attribute("aria-sort") == "ascending"
+    assert column(browser, "image_auroc.tail") == sorted(column(browser, "image_auroc.tail"))
+
+
+def test_search_and_filters_keep_the_baseline_and_the_address_remembers_them(
+    site: Path, browser: Any
+) -> None:
+    browser.get((site / BOARD).as_uri())
+    browser.find_element(By.CSS_SELECTOR, "input[type=search]").send_keys("patch")
+    assert {name.split()[0] for name in names(browser)} == {"PatchCore", "SoftPatch"}
+    browser.find_element(By.CSS_SELECTOR, "input[type=search]").send_keys(Keys.CONTROL, "a")
+    browser.find_element(By.CSS_SELECTOR, "input[type=search]").send_keys(Keys.DELETE)
+    browser.find_element(By.CSS_SELECTOR, "option[value=class_names]").click()
+    assert [name.split()[0] for name in names(browser)] == ["WinCLIP", "Chance"]
+    header(browser, "image_auroc.all").find_element(By.TAG_NAME, "button").click()
+    address = browser.current_url
+    assert "#view&" in address
+    browser.get("about:blank")
+    browser.get(address)
+    assert [name.split()[0] for name in names(browser)] == ["WinCLIP", "Chance"]
+    assert header(browser, "image_auroc.all").get_attribute("aria-sort") == "descending"
+
+
+def test_metric_chips_show_and_hide_columns(site: Path, browser: Any) -> None:
+    browser.get((site / BOARD).as_uri())
+    assert not header(browser, "image_ap.all").is_displayed()
+    chip = browser.find_element(By.CSS_SELECTOR, ".chip[data-metric=image_ap]")
+    chip.click()
+    assert chip.get_attribute("aria-pressed") == "true"
+    assert header(browser, "image_ap.all").is_displayed()
+
+
+def test_what_is_on_screen_becomes_csv_and_latex(site: Path, browser: Any) -> None:
+    browser.get((site / BOARD).as_uri())
+    copied = (
+        "window.kept = {};"
+        "URL.createObjectURL = blob => { blob.text().then(t => kept.csv = t); return 'blob:x'; };"
+        "ltbench.copy = text => { kept.tex = text; };"
+    )
+    browser.execute_script(copied)
+    for button in browser.find_elements(By.CSS_SELECTOR, ".actions button")[:2]:
+        button.click()
+    kept = browser.execute_async_script("setTimeout(() => arguments[0](kept), 100)")
+    head, *lines = csv.reader(kept["csv"].splitlines())
+    assert head[:3] == ["#", "Method", "Seeds"]
+    assert head[4:6] == ["image_auroc.tail", "image_auroc.tail.sd"]
+    assert not any(name.startswith("image_ap") for name in head)
+    assert [line[1] for line in lines] == names(browser)
+    assert {len(line) for line in lines} == {len(head)}
+    assert all(0 < float(line[4]) < 100 for line in lines)
+    assert r"\toprule" in kept["tex"]
+    assert r"\textbf{" in kept["tex"]
+    body = [line for line in kept["tex"].splitlines() if line.endswith(r"\\") and "multicolumn" not in line]
+    assert len({line.count("&") for line in body}) == 1
+
+
+def test_decimals_come_from_the_file_and_not_from_rounding_twice(site: Path, browser: Any) -> None:
+    browser.get((site / BOARD).as_uri())
+    shown = column(browser, "image_auroc.all")
+    browser.execute_script("document.querySelector('.chooser').open = true")
+    browser.find_element(By.CSS_SELECTOR, "select[data-name=d] option[value='2']").click()
+    exact = column(browser, "image_auroc.all")
+    assert exact != shown
+    assert all(abs(one - two) <= 0.0501 for one, two in zip(shown, exact, strict=True))
+
+
+def test_without_scripts_every_number_is_a_plain_table(site: Path, start: Open) -> None:
+    driver = start(scripts=False)
+    driver.get((site / BOARD).as_uri())
+    rows = driver.find_elements(By.CSS_SELECTOR, "#scores tbody tr")
+    assert len(rows) == 8
+    assert all(cell.is_displayed() for cell in rows[0].find_elements(By.TAG_NAME, "td"))
+    assert driver.find_elements(By.CSS_SELECTOR, "button") == []
+    driver.get((site / BOARD.replace(".html", ".classes.html")).as_uri())
+    assert all(table.is_displayed() for table in driver.find_elements(By.TAG_NAME, "table"))
+
+
+def test_dark_follows_the_system_and_the_button(site: Path, browser: Any) -> None:
+    def paper() -> str:
+        return browser.execute_script("return getComputedStyle(document.body).backgroundColor")
+
+    def system(scheme: str) -> None:
+        feature = {"name": "prefers-color-scheme", "value": scheme}
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
+
+    browser.get((site / "index.html").as_uri())
+    system("light")
+    light = paper()
+    system("dark")
+    dark = paper()
+    assert light != dark
+    button = browser.find_element(By.ID, "theme")
+    button.click()
+    assert paper() == light
+    button.click()
+    assert paper() == dark
+    system("light")
+    assert paper() == dark
+    button.click()
+    assert paper() == light
+
+
+def test_tabs_follow_the_arrow_keys(site: Path, browser: Any) -> None:
+    browser.get((site / BOARD.replace(".html", ".classes.html")).as_uri())
+    tabs = browser.find_elements(By.CSS_SELECTOR, "[role=tab]")
+    panels = browser.find_elements(By.CSS_SELECTOR, "[role=tabpanel]")
+    assert [panel.is_displayed() for panel in panels] == [True, False, False, False]
+    tabs[0].send_keys(Keys.ARROW_RIGHT)
+    assert [panel.is_displayed() for panel in panels] == [False, True, False, False]
+    assert browser.switch_to.active_element == tabs[1]
+
+
+def test_a_narrow_screen_scrolls_tables_and_not_the_page(site: Path, browser: Any) -> None:
+    size = {"width": 360, "height": 800, "deviceScaleFactor": 1, "mobile": True}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    try:
+        for page in sorted(site.glob("*.html")):
+            browser.get(page.as_uri())
+            assert browser.execute_script("return document.documentElement.scrollWidth") <= 360, page.name
+    finally:
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+@pytest.fixture(scope="session")
+def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The script of axe-core: from LTBENCH_AXE, else from npm."""
+    if os.environ.get("LTBENCH_AXE"):
+        return Path(os.environ["LTBENCH_AXE"]).read_text(encoding="utf-8")
+    npm = shutil.which("npm")
+    if npm is None:
+        pytest.skip("axe-core is not at hand: set LTBENCH_AXE to its axe.min.js, or install npm")
+    folder = tmp_path_factory.mktemp("axe")
+    packed = subprocess.run(
+        [npm, "pack", AXE, "--silent"], cwd=folder, capture_output=True, timeout=60, check=False
+    )
+    archive = next(folder.glob("axe-core-*.tgz"), None)
+    if packed.returncode or archive is None:
+        pytest.skip(f"npm cannot fetch {AXE}: set LTBENCH_AXE to its axe.min.js")
+    shutil.unpack_archive(archive, folder, filter="data")
+    return (folder / "package" / "axe.min.js").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_to_complain_about(site: Path, browser: Any, axe: str, scheme: str) -> None:
+    feature = {"name": "prefers-color-scheme", "value": scheme}
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
+    for page in sorted(site.glob("*.html")):
+        browser.get(page.as_uri())
+        browser.execute_script(axe)
+        found = browser.execute_async_script("axe.run({preload: false}).then(arguments[0])")
+        told = [f"{one['id']}: {one['nodes'][0]['html'][:200]}" for one in found["violations"]]
+        assert told == [], page.name
