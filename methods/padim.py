@@ -6,12 +6,15 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from scipy import ndimage
+import numpy.typing as npt
 
 from methods.base import Card, Context, MapPost, Need, Prediction
 from methods.blocks.gaussians import GaussianField
+from methods.blocks.score_maps import largest_of_smoothed
 from methods.features.embed import EmbeddingName, PatchEmbedder, Patches
 from splits.images import ImageSet
+
+Rows = npt.NDArray[np.float32]
 
 
 @dataclass
@@ -21,9 +24,8 @@ class PaDiM:
     card: ClassVar[Card] = Card(
         title="PaDiM",
         family="statistics",
-        summary="Models the patch features at every position by one Gaussian over all training images. "
-        "With many "
-        "products in one model the Gaussians blur, and moving objects have no position.",
+        summary="Models the patch features at every position by one Gaussian over all training images. With"
+        " many products in one model the Gaussians blur, and moving objects have no position.",
         paper="Defard et al., ICPR 2021",
         url="https://arxiv.org/abs/2011.08785",
         bibtex="""@inproceedings{defard2021padim,
@@ -34,14 +36,14 @@ class PaDiM:
 }""",
         licence="no official code",
         deviations=(
-            "The image score is the maximum of the patch scores smoothed on their own grid; the "
-            "reference smooths "
-            "the upsampled map (field smooth_image_score).",
             "channels: at most 100 of the backbone's; the paper takes 100 for ResNet-18 and 550 for "
             "Wide-ResNet-50.",
+            "standardise: every channel is brought to unit variance, so that the ridge means the same to "
+            "each; the paper does not.",
+            "patch vectors: coarser layers are resized bilinearly after a 3 x 3 mean; the reference repeats"
+            " their cells.",
             "backbone and grid: 'tiny' on 14 x 14; the paper's are 'timm:wide_resnet50_2.tv_in1k' with "
-            "layer1-3 "
-            "on 56 x 56 (set embedding=concat, layers and grid=none).",
+            "layers=layer1,layer2,layer3 on 56 x 56 (grid=none).",
         ),
     )
     needs: ClassVar[frozenset[Need]] = frozenset()
@@ -59,39 +61,42 @@ class PaDiM:
     """Randomly chosen dimensions of the patch vectors."""
     ridge: float = 0.01
     """Added to the diagonal of every covariance."""
+    standardise: bool = True
+    """Bring every channel to unit variance first."""
     smooth_image_score: bool = True
-    """Smooth the patch scores before taking their maximum as the image score."""
+    """Image score = maximum of the smoothed map (reference), or of the patch scores."""
 
     def fit(self, train: ImageSet, context: Context) -> None:
         self._embedder = PatchEmbedder(
-            self.backbone, context, layers=self.layers, embedding=self.embedding, grid=self.grid
+            self.backbone,
+            context,
+            layers=self.layers,
+            embedding=self.embedding,
+            grid=self.grid,
+            standardise=False,
         )
-        self._embedder.learn_scales(train)
-        self._chosen: np.ndarray | None = None
-        self._field = GaussianField(self.ridge)
+        self._chosen: npt.NDArray[np.int64] | None = None
+        self._field = GaussianField(self.ridge, standardise=self.standardise)
         for batch in self._embedder.batches(train, title="fit Gaussians"):
             if self._chosen is None:
                 dim = batch.vectors.shape[-1]
-                chosen = context.rng.permutation(dim)[: min(self.channels, dim)]
-                self._chosen = np.sort(chosen)
+                self._chosen = np.sort(context.rng.permutation(dim)[: self.channels])
             self._field.add(self._reduced(batch))
         self._field.finish()
 
     def score(self, test: ImageSet, context: Context) -> Prediction:
-        grids = np.concatenate(
-            [
-                self._field.distance(self._reduced(batch)).reshape(batch.vectors.shape[:3])
-                for batch in self._embedder.batches(test, title="score test images")
-            ]
-        )
+        parts = [
+            self._field.distance(self._reduced(batch)).reshape(batch.vectors.shape[:3])
+            for batch in self._embedder.batches(test, title="score test images")
+        ]
+        grids = np.concatenate(parts) if parts else np.empty((0, 1, 1), np.float32)
         post = MapPost()
-        judged = grids
         if self.smooth_image_score:
-            # The map's Gaussian in units of grid cells.
-            sigma = post.sigma * grids.shape[1] / context.view.crop
-            judged = ndimage.gaussian_filter(grids, (0, sigma, sigma))
-        return Prediction(scores=judged.max(axis=(1, 2)), grids=grids, post=post)
+            scores = largest_of_smoothed(grids, context.view.crop, post)
+        else:
+            scores = grids.max(axis=(1, 2))
+        return Prediction(scores=scores, grids=grids, post=post)
 
-    def _reduced(self, batch: Patches) -> np.ndarray:
+    def _reduced(self, batch: Patches) -> Rows:
         images, rows, columns, dim = batch.vectors.shape
         return batch.vectors.reshape(images, rows * columns, dim)[:, :, self._chosen]

@@ -21,10 +21,9 @@ class PatchCore:
     card: ClassVar[Card] = Card(
         title="PatchCore",
         family="memory bank",
-        summary="Keeps a coreset of mid-level patch features of all training images; a patch is as anomalous "
-        "as it is far from the nearest kept one. The coreset seeks out rare patches: rare products and "
-        "defects "
-        "alike.",
+        summary="Keeps a coreset of mid-level patch features of all training images; a patch is as "
+        "anomalous as it is far from the nearest kept one. The coreset seeks out rare patches: "
+        "those of rare products, and defects alike.",
         paper="Roth et al., CVPR 2022",
         url="https://github.com/amazon-science/patchcore-inspection",
         bibtex="""@inproceedings{roth2022patchcore,
@@ -36,11 +35,12 @@ class PatchCore:
 }""",
         licence="Apache-2.0",
         deviations=(
-            "The image score is the largest patch score; the paper's re-weighting by the neighbourhood "
-            "of the "
-            "nearest memory patch is left out, as in the authors' code.",
+            "The image score is the largest patch score; the paper's re-weighting by the neighbourhood of "
+            "the nearest memory patch is left out, as in the authors' code.",
             "backbone: 'tiny' ships with the package; the paper's is 'timm:wide_resnet50_2.tv_in1k'.",
+            "embedding: 'auto' takes the channels of a small backbone as they are; PatchCore pools to 1024.",
             "grid: a coarser patch grid than the backbone's is a budget cut.",
+            "max_bank: a limit of the memory is a budget cut.",
         ),
     )
     needs: ClassVar[frozenset[Need]] = frozenset()
@@ -51,7 +51,7 @@ class PatchCore:
     layers: tuple[str, ...] = ()
     """Layers of the backbone; none = its default (layer2 and layer3 of a Wide-ResNet-50)."""
     embedding: EmbeddingName = "auto"
-    """Patch vectors: 'patchcore' (paper), 'concat', or by the width of the backbone."""
+    """Patch vectors: 'patchcore' (paper) or 'concat'; 'auto' = the paper's for a wide timm network."""
     grid: int | None = None
     """Side of a coarser patch grid; none = the backbone's own."""
     coreset_ratio: float = 0.1
@@ -67,8 +67,7 @@ class PatchCore:
         self._embedder = PatchEmbedder(
             self.backbone, context, layers=self.layers, embedding=self.embedding, grid=self.grid
         )
-        self._embedder.learn_scales(train)
-        patches = self._embedder.collect(train, title="embed training images").vectors
+        patches = self._embedder.fit(train, title="embed training images").vectors
         rows = patches.reshape(-1, patches.shape[-1])
         size = coreset_size(len(rows), self.coreset_ratio, self.max_bank)
         kept = kcenter(rows, size, rng=context.rng, start=self.coreset_start, projection=self.projection)

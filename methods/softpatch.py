@@ -23,9 +23,8 @@ class SoftPatch:
         title="SoftPatch",
         family="memory bank",
         summary="Before the coreset is chosen, patches unlike those of the other images at the same "
-        "position are "
-        "dropped; the kept ones carry their outlier factor as a weight. Built against contamination; "
-        "rare products look like contamination to it.",
+        "position are dropped; the kept ones carry their outlier factor as a weight. Built against "
+        "contamination; rare products look like contamination to it.",
         paper="Jiang et al., NeurIPS 2022",
         url="https://github.com/TencentYoutuResearch/AnomalyDetection-SoftPatch",
         bibtex="""@inproceedings{jiang2022softpatch,
@@ -37,14 +36,16 @@ class SoftPatch:
 }""",
         licence="Apache-2.0 (as its README says)",
         deviations=(
-            "neighbours = 6 as in the paper; the authors' released script runs 5, since its option is "
-            "not passed on.",
-            "coreset_of = 'kept': as many centres as in TailedCore's port, 10 % of the kept patches; the "
-            "authors' "
-            "code takes 10 % of all patches (coreset_of = 'all').",
-            "The first centre is never a dropped patch, which can happen in the authors' code.",
+            "neighbours = 6 as in the paper; the authors' released script runs 5, since its option is not "
+            "passed on.",
+            "coreset_of = 'kept' and coreset_start = 'random1' follow the port in TailedCore's comparison; "
+            "the authors' code takes the ratio of all patches (coreset_of = 'all') and starts from the mean"
+            " distance to ten rows (coreset_start = 'mean10').",
+            "A dropped patch is never the first centre, which can happen in the authors' code.",
             "backbone: 'tiny' ships with the package; the paper's is 'timm:wide_resnet50_2.tv_in1k'.",
+            "embedding: 'auto' takes the channels of a small backbone as they are; PatchCore pools to 1024.",
             "grid: a coarser patch grid than the backbone's is a budget cut.",
+            "max_bank: a limit of the memory is a budget cut.",
         ),
     )
     needs: ClassVar[frozenset[Need]] = frozenset()
@@ -55,7 +56,7 @@ class SoftPatch:
     layers: tuple[str, ...] = ()
     """Layers of the backbone; none = its default (layer2 and layer3 of a Wide-ResNet-50)."""
     embedding: EmbeddingName = "auto"
-    """Patch vectors: 'patchcore' (paper), 'concat', or by the width of the backbone."""
+    """Patch vectors: 'patchcore' (paper) or 'concat'; 'auto' = the paper's for a wide timm network."""
     grid: int | None = None
     """Side of a coarser patch grid; none = the backbone's own."""
     coreset_ratio: float = 0.1
@@ -72,6 +73,8 @@ class SoftPatch:
     """Neighbours of the local outlier factor."""
     removed: float = 0.15
     """Share of the patches that are dropped."""
+    pooling_of_lof: Literal["all", "position"] = "all"
+    """One threshold over the factors of all positions (paper), or one per position."""
     soft_weights: bool = True
     """Multiply distances by the outlier factor of the nearest memory patch."""
 
@@ -79,14 +82,14 @@ class SoftPatch:
         self._embedder = PatchEmbedder(
             self.backbone, context, layers=self.layers, embedding=self.embedding, grid=self.grid
         )
-        self._embedder.learn_scales(train)
-        vectors = self._embedder.collect(train, title="embed training images").vectors
+        vectors = self._embedder.fit(train, title="embed training images").vectors
         clean = denoise(
             vectors,
             neighbours=self.neighbours,
             removed=self.removed,
             projection=self.projection,
             rng=context.rng,
+            pooling=self.pooling_of_lof,
         )
         rows = vectors.reshape(-1, vectors.shape[-1])
         counted = int(clean.kept.sum()) if self.coreset_of == "kept" else len(rows)
@@ -102,7 +105,7 @@ class SoftPatch:
         weights = clean.factor[kept] if self.soft_weights else None
         self._bank = MemoryBank(np.ascontiguousarray(rows[kept]), weights=weights, device=context.device)
         context.report("memory_bank_mb", self._bank.megabytes)
-        context.report("kept_patches", float(clean.kept.mean()))
+        context.report("kept_share", float(clean.kept.mean()))
 
     def score(self, test: ImageSet, context: Context) -> Prediction:
         return self._bank.predict(self._embedder.batches(test, title="score test images"), len(test))

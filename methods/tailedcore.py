@@ -13,6 +13,7 @@ from methods.blocks.coreset import coreset_size, kcenter
 from methods.blocks.denoise import denoise
 from methods.blocks.memory import MemoryBank
 from methods.blocks.tails import TailEstimate, estimate_tail
+from methods.errors import MethodsError
 from methods.features.embed import EmbeddingName, PatchEmbedder, Patches
 from methods.features.transform import Augmentation
 from splits.images import ImageSet
@@ -28,10 +29,8 @@ class TailedCore:
         title="TailedCore",
         family="memory bank",
         summary="Estimates from global embeddings how many images share each image's product. Images of "
-        "small "
-        "products bypass the denoising and enter the memory with rotated copies; all images also go "
-        "through the "
-        "patch filter. No labels are used.",
+        "small products bypass the denoising and enter the memory with rotated copies; all images "
+        "also go through the patch filter. No labels are used.",
         paper="Jung et al., CVPR 2025",
         url="https://github.com/jungyg/TailedCore",
         bibtex="""@inproceedings{jung2025tailedcore,
@@ -43,18 +42,17 @@ class TailedCore:
 }""",
         licence="none (jungyg/TailedCore); MIT (roomo7time/tailedcore)",
         deviations=(
-            "size_neighbours = 'reverse', tail_cap = 0.15 and quantise = true follow the released code; "
-            "the paper's "
-            "text has 'forward', none and false.",
+            "size_neighbours = 'reverse', tail_cap = 0.15 and quantise = true follow the released code; the"
+            " paper's text has 'forward', none and false.",
             "least_imbalance: no tail is declared where the largest estimated class is not twice the "
-            "smallest; the "
-            "released code would call everything a tail there.",
-            "augment: the authors choose the rotations per data set and tail type (rot15flip, rot30flip, "
-            "rot90flip); "
-            "here one default for all.",
-            "max_augmented_images: a limit on the images that get copies is a budget cut.",
+            "smallest; the released code would call everything a tail there.",
+            "augment: the authors choose the rotations per data set and kind of tail (rot15flip, rot30flip,"
+            " rot90flip), which is knowledge about the classes; here one default for all.",
+            "max_augmented_images and max_augmented_rows: limits on the rotated copies are budget cuts.",
             "backbone: 'tiny' ships with the package; the paper's is 'timm:wide_resnet50_2.tv_in1k'.",
+            "embedding: 'auto' takes the channels of a small backbone as they are; PatchCore pools to 1024.",
             "grid: a coarser patch grid than the backbone's is a budget cut.",
+            "max_bank: a limit of the memories is a budget cut.",
         ),
     )
     needs: ClassVar[frozenset[Need]] = frozenset()
@@ -65,7 +63,7 @@ class TailedCore:
     layers: tuple[str, ...] = ()
     """Layers of the backbone; none = its default (layer2 and layer3 of a Wide-ResNet-50)."""
     embedding: EmbeddingName = "auto"
-    """Patch vectors: 'patchcore' (paper), 'concat', or by the width of the backbone."""
+    """Patch vectors: 'patchcore' (paper) or 'concat'; 'auto' = the paper's for a wide timm network."""
     grid: int | None = None
     """Side of a coarser patch grid; none = the backbone's own."""
     coreset_ratio: float = 0.1
@@ -92,23 +90,32 @@ class TailedCore:
     """Rotated and mirrored copies of tail images."""
     max_augmented_images: int | None = None
     """Upper limit of the tail images that get copies; none = all."""
+    max_augmented_rows: int | None = None
+    """Upper limit of the copies' patches, drawn evenly from all copies; none = all."""
+    variant: Literal["full", "head", "tail"] = "full"
+    """Both memories (paper), or one alone as in its ablation."""
 
     def fit(self, train: ImageSet, context: Context) -> None:
         self._embedder = PatchEmbedder(
             self.backbone, context, layers=self.layers, embedding=self.embedding, grid=self.grid
         )
-        self._embedder.learn_scales(train)
-        patches = self._embedder.collect(train, title="embed training images")
+        patches = self._embedder.fit(train, title="embed training images")
         estimate = self._estimate(patches.pooled)
-        banks = [self._head_memory(patches.vectors, context)]
         tail = np.flatnonzero(estimate.tail)
-        if len(tail):
-            banks.append(self._tail_memory(patches, tail, train, context))
-        self._bank = MemoryBank(np.concatenate(banks), device=context.device)
-        context.report("memory_bank_mb", self._bank.megabytes)
         context.report("estimated_tail_images", float(len(tail)))
         context.report("estimated_tail_limit", float(estimate.limit))
         context.report("estimated_classes", float(len(estimate.groups)))
+        banks = []
+        if self.variant != "tail":
+            banks.append(self._head_memory(patches.vectors, context))
+            context.report("head_memory_rows", float(len(banks[-1])))
+        if self.variant != "head" and len(tail):
+            banks.append(self._tail_memory(patches, tail, train, context))
+            context.report("tail_memory_rows", float(len(banks[-1])))
+        if not banks:
+            raise MethodsError("no tail was found among the training images: variant 'tail' has no memory")
+        self._bank = MemoryBank(np.concatenate(banks), device=context.device)
+        context.report("memory_bank_mb", self._bank.megabytes)
 
     def score(self, test: ImageSet, context: Context) -> Prediction:
         return self._bank.predict(self._embedder.batches(test, title="score test images"), len(test))
@@ -124,6 +131,7 @@ class TailedCore:
         )
 
     def _head_memory(self, vectors: Rows, context: Context) -> Rows:
+        """Coreset of the inliers of all images: tail images go through the filter too, as in the code."""
         clean = denoise(
             vectors,
             neighbours=self.neighbours,
@@ -131,23 +139,34 @@ class TailedCore:
             projection=self.projection,
             rng=context.rng,
         )
-        # Tail images go through the filter too, as in the authors' code.
-        return self._coreset(vectors.reshape(-1, vectors.shape[-1])[clean.kept], context)
+        return self._coreset(vectors.reshape(-1, vectors.shape[-1]), clean.kept, context)
 
     def _tail_memory(
         self, patches: Patches, tail: npt.NDArray[np.int64], train: ImageSet, context: Context
     ) -> Rows:
-        dim = patches.vectors.shape[-1]
-        rows = [patches.vectors[tail].reshape(-1, dim)]
+        """Coreset of all patches of the tail images and of their rotated copies."""
+        rows = [patches.vectors[tail].reshape(-1, patches.vectors.shape[-1])]
         if self.augment != "none":
-            copied = tail[: self.max_augmented_images].tolist()
-            copies = self._embedder.collect(
-                train, title="embed copies of tail images", augment=Augmentation(self.augment), indices=copied
-            )
-            rows.append(copies.vectors.reshape(-1, dim))
-        return self._coreset(np.concatenate(rows), context)
+            rows += self._copies(tail[: self.max_augmented_images].tolist(), train, context)
+        return self._coreset(np.concatenate(rows), None, context)
 
-    def _coreset(self, rows: Rows, context: Context) -> Rows:
-        size = coreset_size(len(rows), self.coreset_ratio, self.max_bank)
-        kept = kcenter(rows, size, rng=context.rng, start="random1", projection=self.projection)
+    def _copies(self, tail: list[int], train: ImageSet, context: Context) -> list[Rows]:
+        augmentation = Augmentation(self.augment)
+        copies = self._embedder.batches(
+            train, title="embed copies of tail images", augment=augmentation, indices=tail
+        )
+        if self.max_augmented_rows is None:
+            return [batch.vectors.reshape(-1, batch.vectors.shape[-1]) for batch in copies]
+        share = max(1, self.max_augmented_rows // max(1, len(tail) * len(augmentation)))
+        rows = []
+        for batch in copies:
+            for vectors in batch.vectors.reshape(len(batch.vectors), -1, batch.vectors.shape[-1]):
+                chosen = context.rng.choice(len(vectors), size=min(share, len(vectors)), replace=False)
+                rows.append(vectors[np.sort(chosen)])
+        return rows
+
+    def _coreset(self, rows: Rows, mask: npt.NDArray[np.bool_] | None, context: Context) -> Rows:
+        count = len(rows) if mask is None else int(mask.sum())
+        size = coreset_size(count, self.coreset_ratio, self.max_bank)
+        kept = kcenter(rows, size, rng=context.rng, start="random1", mask=mask, projection=self.projection)
         return np.ascontiguousarray(rows[kept])

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from methods.blocks.coreset import project
 from methods.blocks.outliers import lof_per_position, quantile
+from methods.errors import BadParameter
 
 Rows = npt.NDArray[np.float32]
+Pooling = Literal["all", "position"]
 
 
 @dataclass(frozen=True)
@@ -24,21 +27,37 @@ class Denoised:
 
 
 def denoise(
-    vectors: Rows, *, neighbours: int, removed: float, projection: int | None, rng: np.random.Generator
+    vectors: Rows,
+    *,
+    neighbours: int,
+    removed: float,
+    projection: int | None,
+    rng: np.random.Generator,
+    pooling: Pooling = "all",
 ) -> Denoised:
     """Mark the `removed` share of patches with the largest local outlier factor at their position.
 
     vectors: (N, h, w, D). The factor is computed among all images, whatever they show, in a random
-    projection; one threshold holds for all positions. Where nearly all factors are equal (one image, or
-    copies) nothing lies below the threshold: then what does not exceed it is kept.
+    projection. pooling: one threshold for all positions, or one for each. A patch at the threshold goes; but
+    where none lies below it (one image, copies), what does not exceed it stays.
     """
+    if neighbours < 1 or not 0 <= removed < 1:
+        raise BadParameter(
+            f"neighbours is {neighbours} and removed {removed}: expected at least 1, and [0, 1)"
+        )
     images, rows, columns, dim = vectors.shape
     flat = vectors.reshape(-1, dim)
     reduced = flat if projection is None else project(flat, projection, rng)
     positions = reduced.reshape(images, rows * columns, -1).transpose(1, 0, 2)
-    factor = lof_per_position(positions, neighbours).T.reshape(-1)
+    factor = lof_per_position(positions, neighbours)
+    judged_together = factor[None] if pooling == "all" else factor
+    kept = np.stack([_below(values, removed) for values in judged_together]).reshape(factor.shape)
+    return Denoised(factor.T.reshape(-1).astype(np.float32), kept.T.reshape(-1))
+
+
+def _below(factor: npt.NDArray[np.float64], removed: float) -> npt.NDArray[np.bool_]:
+    if removed == 0:
+        return np.ones(factor.shape, bool)
     threshold = quantile(factor, 1.0 - removed)
     kept = factor < threshold
-    if not kept.any():
-        kept = factor <= threshold
-    return Denoised(factor.astype(np.float32), kept)
+    return kept if kept.any() else factor <= threshold

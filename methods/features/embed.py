@@ -8,11 +8,10 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from methods.base import Context
 from methods.blocks.embedding import Kind, embed
-from methods.errors import MethodsError
+from methods.errors import BadParameter, MethodsError
 from methods.features.extract import Extractor, FeatureBatch
 from methods.features.transform import Augmentation
 from splits.images import ImageSet
@@ -26,7 +25,7 @@ WIDE_CHANNELS = 128
 
 @dataclass(frozen=True)
 class Patches:
-    """Patch vectors of a few images."""
+    """Patch vectors of a few images, or of all."""
 
     indices: tuple[int, ...]
     """Which image each row shows; repeated for the copies of one image."""
@@ -40,9 +39,10 @@ class PatchEmbedder:
     """Turns images into patch vectors, the same way in fit and in score.
 
     embedding: "patchcore" (Roth et al. 2022), "concat" (the layers' channels side by side) or "auto":
-    "patchcore" where every layer has at least 128 channels, which a small backbone has not. With "concat" of
-    several layers every channel is divided by its standard deviation over the images of `learn_scales`: the
-    layers of a network differ in scale by orders of magnitude.
+    "patchcore" for a timm network with at least 128 channels in every layer, else "concat". grid: side of a
+    coarser patch grid, None = the backbone's own. standardise: after `fit`, divide every channel of a
+    "concat" embedding by its standard deviation and every layer by the root of its width: layers and
+    descriptors differ in scale by orders of magnitude, and so each has the same say in a distance.
     """
 
     def __init__(
@@ -53,11 +53,27 @@ class PatchEmbedder:
         layers: tuple[str, ...] = (),
         embedding: EmbeddingName = "auto",
         grid: int | None = None,
+        standardise: bool = True,
     ) -> None:
+        if embedding not in ("auto", "patchcore", "concat"):
+            raise BadParameter(f"unknown embedding '{embedding}': expected 'auto', 'patchcore' or 'concat'")
         self._extractor = Extractor(backbone, context, layers or None)
+        self._is_network = backbone.startswith("timm:")
         self._embedding = embedding
         self._grid = grid
-        self._scales: list[torch.Tensor] | None = None
+        self._standardise = standardise
+        self._scale: Rows | None = None
+
+    def fit(self, images: ImageSet, *, title: str) -> Patches:
+        """Patch vectors of all training images, (N, h, w, D) in memory; learns the channel scales from them.
+
+        Raises MethodsError for an empty set and for an image whose features are not finite.
+        """
+        patches = self.collect(images, title=title)
+        if self._standardise and self._kind(self._widths) == "concat":
+            self._scale = _scales(patches.vectors, self._widths)
+            patches.vectors[...] *= self._scale
+        return patches
 
     def batches(
         self,
@@ -69,10 +85,12 @@ class PatchEmbedder:
     ) -> Iterator[Patches]:
         """Patch vectors in the order of the indices. Raises MethodsError naming an image that has NaN."""
         for batch in self._extractor.batches(images, augment=augment, indices=indices, title=title):
-            maps = self._scaled(batch)
-            vectors = embed(maps, kind=self._kind(maps), grid=self._grid).float().cpu().numpy()
+            self._widths = tuple(layer.shape[1] for layer in batch.maps)
+            vectors = embed(batch.maps, kind=self._kind(self._widths), grid=self._grid).cpu().numpy()
             _require_finite(vectors, batch, images)
-            yield Patches(batch.indices, vectors, batch.pooled.float().cpu().numpy())
+            if self._scale is not None:
+                vectors *= self._scale
+            yield Patches(batch.indices, vectors, batch.pooled.cpu().numpy())
 
     def collect(
         self,
@@ -83,56 +101,48 @@ class PatchEmbedder:
         indices: Sequence[int] | None = None,
     ) -> Patches:
         """All of them at once: (N, h, w, D) float32 in memory. Raises MethodsError for an empty set."""
-        parts = list(self.batches(images, title=title, augment=augment, indices=indices))
-        if not parts:
+        count = len(images) if indices is None else len(indices)
+        count *= 1 if augment is None else len(augment)
+        shown: list[int] = []
+        pooled: list[Rows] = []
+        vectors: Rows | None = None
+        for part in self.batches(images, title=title, augment=augment, indices=indices):
+            if vectors is None:
+                # Filled in place: parts beside their concatenation would need twice the memory.
+                vectors = np.empty((count, *part.vectors.shape[1:]), np.float32)
+            vectors[len(shown) : len(shown) + len(part.indices)] = part.vectors
+            shown += part.indices
+            pooled.append(part.pooled)
+        if vectors is None:
             raise MethodsError("the training set is empty: expected at least one image")
-        return Patches(
-            tuple(index for part in parts for index in part.indices),
-            np.concatenate([part.vectors for part in parts]),
-            np.concatenate([part.pooled for part in parts]),
-        )
+        return Patches(tuple(shown), vectors, np.concatenate(pooled))
 
-    def learn_scales(self, images: ImageSet) -> None:
-        """Standard deviation of every channel over the images, where the embedding needs one."""
-        total = total_square = None
-        positions: list[int] = []
-        for batch in self._extractor.batches(images, title="channel scales"):
-            if len(batch.maps) < 2 or self._kind(batch.maps) != "concat":
-                return
-            sums = [layer.double().sum(dim=(0, 2, 3)) for layer in batch.maps]
-            squares = [layer.double().square().sum(dim=(0, 2, 3)) for layer in batch.maps]
-            if total is None or total_square is None:
-                total, total_square = sums, squares
-                positions = [0 for _ in sums]
-            else:
-                total = [a + b for a, b in zip(total, sums, strict=True)]
-                total_square = [a + b for a, b in zip(total_square, squares, strict=True)]
-            counts = [layer[:, 0].numel() for layer in batch.maps]
-            positions = [a + b for a, b in zip(positions, counts, strict=True)]
-        if total is None or total_square is None:
-            return
-        self._scales = [
-            # A channel that never moves is left alone.
-            (square / count - (value / count).square()).clamp_min(1e-12).sqrt().float()
-            for value, square, count in zip(total, total_square, positions, strict=True)
-        ]
-
-    def _scaled(self, batch: FeatureBatch) -> Sequence[torch.Tensor]:
-        if self._scales is None:
-            return batch.maps
-        return [layer / scale[:, None, None] for layer, scale in zip(batch.maps, self._scales, strict=True)]
-
-    def _kind(self, maps: Sequence[torch.Tensor]) -> Kind:
+    def _kind(self, widths: Sequence[int]) -> Kind:
         if self._embedding != "auto":
             return self._embedding
-        return "patchcore" if all(layer.shape[1] >= WIDE_CHANNELS for layer in maps) else "concat"
+        return "patchcore" if self._is_network and min(widths) >= WIDE_CHANNELS else "concat"
+
+
+def _scales(vectors: Rows, widths: Sequence[int]) -> Rows:
+    """(D,) factors to unit variance of every channel and unit weight of every layer."""
+    flat = vectors.reshape(-1, vectors.shape[-1])
+    origin = flat[0].astype(np.float64)
+    total, squares = np.zeros(len(origin)), np.zeros(len(origin))
+    for low in range(0, len(flat), 65_536):
+        part = flat[low : low + 65_536] - origin
+        total += part.sum(axis=0)
+        squares += np.einsum("ij,ij->j", part, part)
+    # A channel that never moves keeps its own unit.
+    variance = np.maximum(squares / len(flat) - (total / len(flat)) ** 2, 0)
+    width = np.repeat(np.asarray(widths, np.float64), widths)
+    return (1 / np.sqrt(np.where(variance > 0, variance, 1.0) * width)).astype(np.float32)
 
 
 def _require_finite(vectors: Rows, batch: FeatureBatch, images: ImageSet) -> None:
     finite = np.isfinite(vectors).all(axis=(1, 2, 3))
     if not finite.all():
-        index = batch.indices[int(np.flatnonzero(~finite)[0])]
+        index = batch.indices[int(finite.argmin())]
         raise MethodsError(
-            f"the features of image '{images.keys[index]}' are not finite: its pixels or the backbone's "
-            "weights are damaged; 'ltbench data doctor' looks for unreadable images"
+            f"the features of image {index} ('{images.keys[index]}') are not finite: its pixels or the "
+            "backbone's weights are damaged; 'ltbench data doctor' looks for unreadable images"
         )
