@@ -1,4 +1,4 @@
-"""`tiny`: the backbone that ships with the package: the weight-free descriptor beside a small trained network.
+"""`tiny`: the backbone that ships with the package: a weight-free descriptor beside a small network.
 
 Trained on formula-driven pictures alone, by `python -m methods.features.backbones.tiny_training`.
 """
@@ -26,8 +26,9 @@ STEM = 24
 WIDTHS = (32, 64, 96)
 STRIDES = (4, 8, 16)
 CHANNELS = desc.CHANNELS + sum(WIDTHS)
-"""Channels of the joint layer: 33 of the descriptor, 192 of the network."""
-LAYERS = ("tiny", "desc", "stride4", "stride8", "stride16")
+"""Of both default layers together: 33 of the descriptor, 192 of the network."""
+DEFAULT_LAYERS = ("desc", "cnn")
+LAYERS = (*DEFAULT_LAYERS, "stride4", "stride8", "stride16")
 
 _MIDDLE, _SPREAD = 0.45, 0.25
 
@@ -36,7 +37,7 @@ Unit = Callable[[int, int, int], nn.Module]
 
 
 class Tiny:
-    """Joint maps of descriptor and network at stride 8, or the network's own maps as a pyramid."""
+    """Descriptor and network at stride 8, or the network's own maps as a pyramid."""
 
     name = "tiny"
 
@@ -54,17 +55,18 @@ class Tiny:
 
     @torch.inference_mode()
     def __call__(self, pixels: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Maps of uint8 (B, 3, H, W): "tiny" is (B, 225, H / 8, W / 8), "pooled" is (B, 96).
+        """Maps of uint8 (B, 3, H, W), and "pooled" (B, 96): the mean of the deepest map.
 
-        Both blocks of "tiny" are standardised with the statistics of the training pictures and divided by the
-        root of their number of channels, so that each has the same say in a distance.
+        "desc" (B, 33, H / 8, W / 8) and "cnn" (B, 192, H / 8, W / 8) are standardised with the statistics of
+        the training pictures and divided by the root of their number of channels, so that each has the same
+        say in a distance. "stride4", "stride8" and "stride16" are as the network computes them.
         """
         images = desc.equalised(pixels.to(self._device))
         taps = self._network(images.contiguous(memory_format=torch.channels_last))
         described = desc.describe(images)
         answers = {f"stride{stride}": tap for stride, tap in zip(STRIDES, taps, strict=True)}
-        answers["desc"] = described
-        answers["tiny"] = (torch.cat([described, joint(taps)], dim=1) - self._mean) * self._scale
+        both = (torch.cat([described, joint(taps)], dim=1) - self._mean) * self._scale
+        answers["desc"], answers["cnn"] = both.split((desc.CHANNELS, both.shape[1] - desc.CHANNELS), dim=1)
         return {**{layer: answers[layer] for layer in self.layers}, "pooled": taps[-1].mean(dim=(2, 3))}
 
 
@@ -73,7 +75,7 @@ def load(model: str, *, device: str, weights_root: Path | None, layers: tuple[st
     del weights_root  # the weights are part of the package
     if model:
         raise BadParameter(f"backbone 'tiny' takes no options, got '{model}': write 'tiny'")
-    return from_file(WEIGHTS, SHA256, device, chosen_layers("tiny", layers, LAYERS))
+    return from_file(WEIGHTS, SHA256, device, chosen_layers("tiny", layers or DEFAULT_LAYERS, LAYERS))
 
 
 def from_file(file: Path, sha256: str, device: str, layers: tuple[str, ...]) -> Tiny:
@@ -89,8 +91,8 @@ def from_file(file: Path, sha256: str, device: str, layers: tuple[str, ...]) -> 
     found = hashlib.sha256(content).hexdigest()
     if found != sha256:
         raise WeightsMissing(
-            f"the weights of 'tiny' at '{file}' have sha256 '{found[:16]}...', expected '{sha256[:16]}...': install "
-            "ltbench again; the file is damaged or from another version"
+            f"the weights of 'tiny' at '{file}' have sha256 '{found[:16]}...', expected '{sha256[:16]}...': "
+            "install ltbench again; the file is damaged or from another version"
         )
     weights = {name: values.to(torch.float32) for name, values in tensors_of(content).items()}
     return Tiny(weights, hashlib.sha256(f"{RECIPE} {sha256}".encode()).hexdigest(), device, layers)
