@@ -1,0 +1,81 @@
+"""The view of an image and of its mask, against torchvision and by hand."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from PIL import Image
+
+from splits.errors import SplitsError
+from splits.view import resize_and_crop, resize_and_crop_mask
+
+
+@pytest.mark.parametrize(("height", "width"), [(300, 300), (256, 256), (391, 517), (517, 391), (200, 203)])
+@pytest.mark.parametrize(("resize", "crop"), [(256, 224), (101, 64), (96, 96)])
+def test_view_equals_torchvision(height: int, width: int, resize: int, crop: int) -> None:
+    transforms = pytest.importorskip("torchvision.transforms")
+    pixels = np.random.default_rng(height * width).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    there = transforms.Compose([transforms.Resize(resize), transforms.CenterCrop(crop)])
+    np.testing.assert_array_equal(
+        resize_and_crop(pixels, resize, crop), np.asarray(there(Image.fromarray(pixels)))
+    )
+
+
+@given(st.integers(33, 90), st.integers(33, 90), st.integers(0, 2**32 - 1))
+def test_mask_is_the_nearest_pixel_of_the_view(height: int, width: int, seed: int) -> None:
+    resize, crop = 32, 24
+    mask = np.random.default_rng(seed).integers(0, 3, (height, width)) * 127
+    short = min(height, width)
+    shape = (resize * height // short, resize * width // short)
+    # Where the middle of a target pixel lies on the border of two source pixels, either is nearest.
+    assume(not any(tied(height, shape[0], y) for y in range(shape[0])))
+    assume(not any(tied(width, shape[1], x) for x in range(shape[1])))
+    top, left = (round((side - crop) / 2) for side in shape)
+    expected = np.array(
+        [
+            [
+                mask[nearest(y + top, height, shape[0]), nearest(x + left, width, shape[1])] > 0
+                for x in range(crop)
+            ]
+            for y in range(crop)
+        ]
+    )
+    np.testing.assert_array_equal(resize_and_crop_mask(mask, resize, crop), expected)
+
+
+def nearest(place: int, before: int, after: int) -> int:
+    """The source pixel whose cell holds the middle of a target pixel."""
+    return int((2 * place + 1) * before // (2 * after))
+
+
+def tied(before: int, after: int, place: int) -> bool:
+    return (2 * place + 1) * before % (2 * after) == 0
+
+
+def test_a_defect_stays_where_its_mask_is() -> None:
+    pixels = np.zeros((300, 400, 3), np.uint8)
+    pixels[120:180, 150:240] = 255
+    seen = resize_and_crop(pixels, 256, 224)[..., 0] > 127
+    marked = resize_and_crop_mask(pixels[..., 0], 256, 224)
+    assert marked.sum() > 1000
+    assert (seen != marked).sum() <= 0.02 * marked.sum()
+
+
+def test_mask_of_any_positive_value_counts() -> None:
+    for dtype in (np.bool_, np.uint8, np.int64, np.float32):
+        assert resize_and_crop_mask(np.ones((10, 12), dtype), 8, 8).all()
+
+
+def test_crop_larger_than_the_image_names_both() -> None:
+    with pytest.raises(SplitsError, match=r"cannot cut 64 x 64 out of 32 x 42 pixels"):
+        resize_and_crop(np.zeros((30, 40, 3), np.uint8), 32, 64)
+
+
+def test_view_needs_no_torch() -> None:
+    code = "import sys, splits.view; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
