@@ -31,13 +31,14 @@ class Backbone(Protocol):
 
 def families() -> tuple[str, ...]:
     """Names of the backbones that exist: one module of `methods.features.backbones` each."""
-    return tuple(sorted(m.name for m in pkgutil.iter_modules(backbones.__path__) if not m.ispkg))
+    modules = pkgutil.iter_modules(backbones.__path__)
+    return tuple(sorted(m.name.replace("_", "-") for m in modules if not m.ispkg))
 
 
 def load(
     name: str, device: str = "cpu", weights_root: Path | None = None, layers: tuple[str, ...] | None = None
 ) -> Backbone:
-    """The backbone called `name` ("desc", "tiny", "timm:NAME..."), on `device`, computing `layers`.
+    """The backbone called `name` ("desc", "tiny", "timm:NAME...", "toy-vl"), on `device`, computing `layers`.
 
     `layers=None` means the backbone's default.
 
@@ -47,9 +48,10 @@ def load(
     family, _, model = name.partition(":")
     if family not in families():
         raise BadParameter(
-            f"unknown backbone '{name}': expected 'desc', 'tiny' or 'timm:NAME' with a model name of timm"
+            f"unknown backbone '{name}': expected 'desc', 'tiny', 'timm:NAME' with a model name of timm, or "
+            "the image half of a vision-language encoder: 'toy-vl', 'openclip:NAME@TAG', 'align:NAME'"
         )
-    module = importlib.import_module(f"{backbones.__name__}.{family}")
+    module = importlib.import_module(f"{backbones.__name__}.{family.replace('-', '_')}")
     backbone: Backbone = module.load(model, device=device, weights_root=weights_root, layers=layers)
     return backbone
 
