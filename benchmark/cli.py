@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 
-import click
 import typer
 
 from benchmark.commands import (
@@ -30,6 +29,10 @@ from splits.errors import SplitsError
 
 EXPECTED = (BenchmarkError, MethodsError, ResultsError, SplitsError)
 INTERRUPTED = 130
+# Some versions of typer carry a copy of click: its exceptions are found from one that typer names.
+UsageMistake: type[typer.BadParameter] = next(
+    kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException"
+)
 
 app = typer.Typer(
     name="ltbench",
@@ -65,15 +68,17 @@ def _exit_code() -> int:
         code = app(standalone_mode=False)
     except EXPECTED as error:
         return _say(str(error), error.exit_code)
-    except click.ClickException as error:
+    except UsageMistake as error:
         error.show(sys.stderr)
-        return error.exit_code
-    except (KeyboardInterrupt, click.exceptions.Abort):
-        return _say("interrupted; what was finished is kept, the same command does the rest", INTERRUPTED)
+        return int(error.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
+        code = INTERRUPTED
     except BrokenPipeError:
         # The reader of our stdout (`| head`) has seen enough; keep Python from complaining at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    if code == INTERRUPTED:
+        return _say("interrupted; what was finished is kept, the same command does the rest", INTERRUPTED)
     return code if isinstance(code, int) else 0
 
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -18,7 +19,6 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
-from rich.table import Table
 
 from results.status import Status
 
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 # Progress and words for people go to stderr; stdout carries data alone.
 console = Console(stderr=True, highlight=False)
+
+LOG_FILE = "log.txt"
+NAMED_FAILURES = 3
 
 _STYLE = {Status.OK: "green", Status.ERROR: "red", Status.TIMEOUT: "yellow", Status.OUT_OF_MEMORY: "yellow"}
 
@@ -77,7 +80,7 @@ class ConsoleWatcher:
         style = _STYLE.get(status, "red")
         line = f"[{style}]{status:>7}[/{style}] {self._titles[index]} [dim]{seconds:.1f} s[/dim]"
         if error:
-            line += f"\n        {error}"
+            line += f"\n        {escape(error)}"
         self._progress.console.print(
             f"[dim]{self._finished:>3}/{len(self._titles)}[/dim] {line}", soft_wrap=True
         )
@@ -87,11 +90,17 @@ def warn(sentence: str) -> None:
     console.print(f"[yellow]warning:[/yellow] {sentence}", soft_wrap=True)
 
 
-def failure_table(failed: Sequence[StoredCell]) -> Table:
-    """Failed cells with status, reason and log."""
-    table = Table("cell", "status", "why", "log", title=f"{len(failed)} failed", title_justify="left")
+def print_failures(failed: Sequence[StoredCell]) -> None:
+    """Failed cells by reason: what was said, how often, and where to read on."""
+    reasons: dict[tuple[str, str], list[StoredCell]] = {}
     for cell in failed:
-        same = cell.record["identity"]
-        name = f"{same['dataset']} {same['split']} seed {same['seed']} {same['method']}"
-        table.add_row(name, str(cell.status), cell.record["error"], str(cell.folder / "log.txt"))
-    return table
+        reasons.setdefault((str(cell.status), cell.record["error"]), []).append(cell)
+    for (status, error), cells in reasons.items():
+        style = _STYLE.get(Status(status), "red")
+        console.print(f"[{style}]{status}[/{style}] {escape(error)}", soft_wrap=True)
+        for cell in cells[:NAMED_FAILURES]:
+            same = cell.record["identity"]
+            name = f"{same['dataset']} {same['split']} seed {same['seed']} {same['method']}"
+            console.print(f"  {name} [dim]{cell.folder / LOG_FILE}[/dim]", soft_wrap=True)
+        if len(cells) > NAMED_FAILURES:
+            console.print(f"  and {len(cells) - NAMED_FAILURES} more")

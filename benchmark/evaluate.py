@@ -95,5 +95,5 @@ def category_answer(prediction: Prediction, indices: Sequence[int], view: View) 
 
 def full_maps(grids: npt.NDArray[np.float32], post: MapPost, view: View) -> npt.NDArray[np.float32]:
     """(N, h, w) patch scores -> (N, crop, crop) anomaly maps."""
-    grids = np.asarray(grids, dtype=np.float32)
-    return anomaly_maps(grids, view.crop, post.sigma, post.upsample)
+    maps: npt.NDArray[np.float32] = anomaly_maps(grids, view.crop, post.sigma, post.upsample)
+    return maps

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, get_args
 
 from benchmark.commands.output import percent, print_json, print_table
-from benchmark.console import console, failure_table, watching
+from benchmark.console import console, print_failures, watching
 from benchmark.errors import CellsFailed, UsageError
 from benchmark.selection import parse_fields, parse_seeds, parse_view, select_names
 from benchmark.settings import Settings
@@ -82,7 +82,7 @@ def finish(outcome: Outcome, command: str, as_json: bool) -> None:
         _print_cells(outcome.cells)
         console.print(f"[dim]{len(outcome.cells)} cells, {outcome.reused} of them finished before[/dim]")
     if outcome.failed:
-        console.print(failure_table(outcome.failed))
+        print_failures(outcome.failed)
         raise CellsFailed(
             f"{len(outcome.failed)} of {len(outcome.cells)} cells failed: their rows and logs say why, "
             "the same command tries them again"

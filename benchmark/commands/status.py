@@ -6,7 +6,7 @@ from collections import Counter
 
 from benchmark.commands import options
 from benchmark.commands.output import print_json, print_table
-from benchmark.console import console, failure_table
+from benchmark.console import console, print_failures
 
 
 def status(results: options.ResultsOption = None, as_json: options.JsonOption = False) -> None:
@@ -33,6 +33,6 @@ def status(results: options.ResultsOption = None, as_json: options.JsonOption = 
     print_table(columns, rows, title=str(store.root))
     failed = [cell for cell in cells if cell.status is not Status.OK]
     if failed:
-        console.print(failure_table(failed))
+        print_failures(failed)
     for path in unfinished:
         console.print(f"[yellow]started, not finished:[/yellow] {path}", soft_wrap=True)

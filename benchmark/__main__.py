@@ -1,0 +1,5 @@
+"""`python -m benchmark` is `ltbench`."""
+
+from benchmark.cli import main
+
+main()
