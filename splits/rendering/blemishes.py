@@ -39,18 +39,27 @@ def _mottle(rng: np.random.Generator, window: Patch, size: float) -> Plane:
     return mottle
 
 
+def _contrasting(rng: np.random.Generator, piece: Plane) -> Plane:
+    """One of the three inks that differ most from what they fall on: brown on brown would be no stain."""
+    ground = piece.mean(axis=(1, 2), keepdims=True)
+    by_contrast = sorted(
+        INKS, key=lambda ink: -float(np.abs(rgb(ink) * (0.35 + 0.9 * ground) - ground).sum())
+    )
+    return rgb(by_contrast[int(rng.integers(3))])
+
+
 def stain(scene: Scene, fault: Fault) -> Overlaid:
     """A dried drop: a tint that is stronger at its rim."""
     rng, strength = fault.rng, fault.strength
     window, distance = _blob(
         rng, place_on(scene, rng, 16), between(rng, 10, 17) * (0.7 + 0.3 * strength), 0.22
     )
-    ink = rgb(INKS[int(rng.integers(len(INKS)))])
+    piece = scene.colour[:, *window.box]
+    ink = _contrasting(rng, piece)
     body = smooth(distance, 1.5, -1.5)
     rim = np.exp(-(((distance + 1.5) / 1.8) ** 2))
-    opacity = body * (0.42 + 0.10 * _mottle(rng, window, 3)) + 0.22 * rim
+    opacity = body * (0.50 + 0.10 * _mottle(rng, window, 3)) + 0.25 * rim
     opacity = np.clip(opacity * strength, 0, 0.9) * scene.object[window.box]
-    piece = scene.colour[:, *window.box]
     # A tint rather than paint: dark places stay darker.
     tinted = ink * (0.35 + 0.9 * piece)
     return laid(scene, window, piece + opacity * (tinted - piece), distance < 1.2)
@@ -60,16 +69,18 @@ def hole(scene: Scene, fault: Fault) -> Overlaid:
     """A puncture: dark inside, lit on the far wall, with a frayed rim."""
     rng, strength = fault.rng, fault.strength
     centre = place_on(scene, rng, 14)
-    radius = between(rng, 4.2, 7.0) * (0.6 + 0.4 * strength)
+    radius = between(rng, 3.6, 6.4) * (0.5 + 0.5 * strength)
     window, distance = _blob(rng, centre, radius, 0.16)
     toward = ((window.x - centre[0]) * -LIGHT_X + (window.y - centre[1]) * -LIGHT_Y) / radius
     depth = smooth(distance, 0.6, -1.2)
     rim = np.exp(-(((distance - 1.2) / 1.3) ** 2))
     seen = scene.object[window.box]
     piece = scene.colour[:, *window.box]
-    inside = piece * 0.10 + rgb((0.05, 0.045, 0.04)) + 0.05 * np.clip(toward, 0, 1)
+    inside = (
+        piece * (0.10 + 0.30 * max(1 - strength, 0)) + rgb((0.05, 0.045, 0.04)) + 0.05 * np.clip(toward, 0, 1)
+    )
     piece = piece * (1 - rim * seen * (0.16 - 0.14 * np.clip(toward, -1, 1)) * strength)
-    return laid(scene, window, piece + depth * seen * (inside - piece), distance < 1.2)
+    return laid(scene, window, piece + depth * seen * (inside - piece), distance < 2.2)
 
 
 def smear(scene: Scene, fault: Fault) -> Overlaid:
@@ -80,8 +91,8 @@ def smear(scene: Scene, fault: Fault) -> Overlaid:
     )
     piece = scene.colour[:, *window.box]
     blurred = np.stack([ndimage.gaussian_filter(plane, 2.6) for plane in piece])
-    film = blurred * 0.92 + rgb((0.055, 0.052, 0.045)) * (1 + 0.5 * _mottle(rng, window, 2.5))
-    opacity = smooth(distance, 1.5, -4.0) * (min(0.72 * strength, 0.95) * scene.object[window.box])
+    film = blurred * 0.92 + rgb((0.085, 0.080, 0.070)) * (1 + 0.5 * _mottle(rng, window, 2.5))
+    opacity = smooth(distance, 1.5, -4.0) * (min(0.85 * strength, 0.95) * scene.object[window.box])
     return laid(scene, window, piece + opacity * (film - piece), distance < 0.0)
 
 
@@ -125,12 +136,12 @@ def warp(scene: Scene, fault: Fault) -> Overlaid:
     """The pattern itself is pulled aside and twisted, nothing is added."""
     rng, strength = fault.rng, fault.strength
     centre = place_on(scene, rng, 40)
-    radius = between(rng, 20, 28)
+    radius = between(rng, 23, 31)
     window = patch(centre[0] - radius, centre[1] - radius, centre[0] + radius, centre[1] + radius)
     dx, dy = window.x - centre[0], window.y - centre[1]
     inside = np.clip(1 - (dx * dx + dy * dy) / radius**2, 0, 1) ** 2
     side = 1 if rng.random() < 0.5 else -1
-    twist = inside * np.float32(side * between(rng, 0.5, 0.8) * strength)
+    twist = inside * np.float32(side * between(rng, 0.8, 1.2) * strength)
     pull_angle, pull = between(rng, 0, 2 * np.pi), between(rng, 3, 5) * strength
     cosine, sine = np.cos(twist), np.sin(twist)
     from_x = centre[0] + dx * cosine - dy * sine + inside * np.float32(pull * np.cos(pull_angle))
@@ -138,4 +149,4 @@ def warp(scene: Scene, fault: Fault) -> Overlaid:
     moved = [
         ndimage.map_coordinates(plane, [from_y, from_x], order=1, mode="nearest") for plane in scene.colour
     ]
-    return laid(scene, window, np.stack(moved), inside > 0.08)
+    return laid(scene, window, np.stack(moved), inside > 0.02)

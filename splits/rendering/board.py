@@ -17,7 +17,7 @@ Point = tuple[float, float]
 TRACES: tuple[tuple[Point, ...], ...] = (
     ((-1.2, -0.86), (0.10, -0.86), (0.22, -0.74), (1.2, -0.74)),
     ((-1.2, -0.50), (-0.72, -0.50)),
-    ((-1.2, -0.40), (-0.80, -0.40), (-0.72, -0.32)),
+    ((-1.2, -0.40), (-0.86, -0.40), (-0.78, -0.32)),
     ((-0.10, -0.50), (0.20, -0.50), (0.28, -0.55), (0.40, -0.55)),
     ((-0.10, -0.32), (0.42, -0.32), (0.50, -0.24), (0.62, -0.24)),
     ((0.78, -0.24), (0.92, -0.24), (1.02, -0.34), (1.2, -0.34)),
@@ -33,7 +33,7 @@ TRACES: tuple[tuple[Point, ...], ...] = (
     ((-0.48, -0.02), (0.30, -0.02), (0.40, -0.10), (1.2, -0.10)),
 )
 VIAS: tuple[Point, ...] = (
-    (-0.72, -0.32),
+    (-0.78, -0.32),
     (0.40, -0.55),
     (-0.48, -0.02),
     (0.84, 0.52),
@@ -61,7 +61,7 @@ LEG_STEP = 0.10
 
 
 def pcb(frame: Frame, rng: np.random.Generator, fault: Fault) -> Scene:
-    mask_green, copper = jittered(rng, (0.05, 0.31, 0.17), 0.025), jittered(rng, (0.16, 0.46, 0.27), 0.025)
+    mask_green, copper = jittered(rng, (0.05, 0.31, 0.17), 0.025), jittered(rng, (0.20, 0.50, 0.31), 0.025)
     silver, gold = jittered(rng, (0.72, 0.73, 0.74)), jittered(rng, (0.78, 0.64, 0.34))
     weave = clouds(rng, 0.7)
     sheen = clouds(rng, 1.5, highest=20)
@@ -118,7 +118,7 @@ def _broken_traces(frame: Frame, cover: Plane, fault: Fault) -> Plane:
         low, high = max(start[0], -0.9), min(end[0], 0.9)
         place = between(rng, low + 0.06, max(high - 0.06, low + 0.07))
         gap = box(
-            frame.x, frame.y, (place, start[1]), (between(rng, 0.022, 0.036) * fault.strength, 0.04), 0.004
+            frame.x, frame.y, (place, start[1]), (between(rng, 0.03, 0.05) * fault.strength, 0.04), 0.004
         )
         return cover * (1 - coverage(gap, frame.pixel))
     pairs = (
@@ -130,7 +130,7 @@ def _broken_traces(frame: Frame, cover: Plane, fault: Fault) -> Plane:
     )
     (left, top), (right, bottom) = pairs[int(rng.integers(len(pairs)))]
     place = between(rng, left, right)
-    half = between(rng, 0.014, 0.02) * fault.strength
+    half = between(rng, 0.02, 0.03) * fault.strength
     bridge = bar(frame.x, frame.y, (place, top), (place + between(rng, -0.03, 0.03), bottom), half)
     return np.maximum(cover, coverage(bridge, frame.pixel))
 

@@ -135,7 +135,7 @@ def rgb(colour: Rgb) -> Plane:
 
 
 def jittered(rng: np.random.Generator, colour: Rgb, amount: float = 0.03) -> Plane:
-    """(3, 1, 1): a material as it varies from piece to piece, by `amount` and more in brightness than in hue."""
+    """(3, 1, 1): a material as it varies from piece to piece, more in brightness than in hue."""
     common = between(rng, -amount, amount)
     own = rng.random(3, dtype=np.float32) * (2 * amount) - amount
     return rgb(colour) + common * 0.7 + own.reshape(3, 1, 1) * np.float32(0.3)

@@ -24,11 +24,14 @@ def capsule(frame: Frame, rng: np.random.Generator, fault: Fault) -> Scene:
     red, cream = jittered(rng, (0.80, 0.20, 0.13)), jittered(rng, (0.90, 0.86, 0.74))
     ink, table = jittered(rng, (0.22, 0.18, 0.17), 0.02), jittered(rng, (0.17, 0.19, 0.23))
     felt = clouds(rng, 0.6)
+    slide, gloss = between(rng, -0.03, 0.03), between(rng, 0.35, 0.65)
+    roll = (between(rng, -0.03, 0.03), between(rng, -0.04, 0.04), between(rng, -0.09, 0.09))
+    opacity = between(rng, 0.65, 0.95)
     radius: Plane | float = RADIUS
     if fault.name == "squeeze":
         radius = _squeezed(frame, fault)
     # The cap is pushed over the body, so it is a little wider.
-    joint = -0.04
+    joint = -0.04 + slide
     radius = radius + smooth(frame.x, joint + 0.012, joint - 0.012) * np.float32(0.014)
     beyond = np.maximum(np.abs(frame.x) - HALF_LENGTH, 0)
     reach = np.hypot(beyond, frame.y)
@@ -36,12 +39,12 @@ def capsule(frame: Frame, rng: np.random.Generator, fault: Fault) -> Scene:
     height = np.sqrt(np.maximum(radius * radius - reach * reach, 1e-5)) * np.float32(0.85 / frame.pixel)
     diffuse, highlight = shade(height, shine=5)
     colour = over(cream, red, smooth(frame.x, joint + 0.006, joint - 0.006))
-    colour = over(colour, ink, _print(frame, fault) * np.float32(0.85))
-    colour = colour * (0.30 + 0.66 * np.clip(diffuse, 0, 1.25)) + highlight * np.float32(0.55)
+    colour = over(colour, ink, _print(frame, roll, fault) * opacity)
+    colour = colour * (0.30 + 0.66 * np.clip(diffuse, 0, 1.25)) + highlight * gloss
     bounce = smooth(distance, -0.09, -0.01) * smooth(frame.y, 0.0, 0.25)
     colour = colour + table * (0.30 * bounce)
     cover = coverage(distance, frame.pixel)
-    ground = cast(table * (1 + 0.06 * felt), distance, frame.pixel, depth=9, soft=22, dark=0.6)
+    ground = cast(table * (1 + 0.09 * felt), distance, frame.pixel, depth=9, soft=22, dark=0.6)
     return Scene(over(ground, colour, cover), cover)
 
 
@@ -55,17 +58,18 @@ def _squeezed(frame: Frame, fault: Fault) -> Plane:
     return radius
 
 
-def _print(frame: Frame, fault: Fault) -> Plane:
-    """Coverage of the three letters, printed on the cream half."""
+def _print(frame: Frame, roll: tuple[float, float, float], fault: Fault) -> Plane:
+    """Coverage of the three letters on the cream half, moved by (x, y) and turned by rad as `roll` says."""
     left, top, height, step = 0.10, -0.095, 0.19, 0.135
     cover = np.zeros_like(frame.x)
-    missing, shift, turn = -1, (0.0, 0.0), 0.0
+    missing, shift, turn = -1, roll[:2], roll[2]
     if fault.name == "missing_print":
         missing = int(fault.rng.integers(len(LETTERS)))
     if fault.name == "shifted_print":
         side = 1 if fault.rng.random() < 0.5 else -1
-        shift = (between(fault.rng, -0.03, 0.03), side * between(fault.rng, 0.055, 0.085) * fault.strength)
-        turn = between(fault.rng, -0.3, 0.3) * fault.strength
+        away = side * between(fault.rng, 0.06, 0.09) * fault.strength
+        shift = (shift[0] + between(fault.rng, -0.03, 0.03), shift[1] + away)
+        turn += between(fault.rng, -0.3, 0.3) * fault.strength
     window = frame.window(0.0, -0.25, 0.62, 0.25)
     x, y = window.x - shift[0], window.y - shift[1]
     x, y = x - turn * y, y + turn * (x - 0.28)

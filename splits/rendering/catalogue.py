@@ -61,7 +61,7 @@ def _words(text: str) -> tuple[str, ...]:
 
 _KINDS = (
     Kind("bolt", bolt, PoseRange(18, 0.04, 0.03), _words("bent_shaft chipped_head stripped"), ("scratch",)),
-    Kind("brushed", brushed, PoseRange(3, 0.5), (), _words("dent scratch spots stain")),
+    Kind("brushed", brushed, PoseRange(3, 0.5), (), _words("dent scratch spots stain"), 0.7),
     Kind(
         "button",
         button,
@@ -112,14 +112,14 @@ _KINDS = (
     Kind(
         "lock_washer",
         lock_washer,
-        PoseRange(180, 0.04, 0.03),
+        PoseRange(40, 0.04, 0.03),
         _words("chip wide_gap"),
         _words("scratch spots"),
     ),
-    Kind("mesh", mesh, PoseRange(4, 0.5, 0.02), _words("bent broken"), _words("stain thread")),
+    Kind("mesh", mesh, PoseRange(4, 0.5, 0.02), _words("bent broken"), _words("stain thread"), 1.2),
     Kind("pcb", pcb, PoseRange(2, 0.03, 0.02), _words("misplaced missing_part open short"), ("scratch",)),
     Kind("washer", washer, PoseRange(180, 0.04, 0.03), _words("chip deformed"), _words("scratch spots")),
-    Kind("wood", wood, PoseRange(3, 0.5, 0.03), ("knot",), _words("hole scratch stain")),
+    Kind("wood", wood, PoseRange(3, 0.5, 0.03), ("knot",), _words("hole scratch stain"), 0.8),
 )
 KINDS: Mapping[str, Kind] = {kind.name: kind for kind in _KINDS}
 LOOK_ALIKES: Mapping[str, str] = {"linen": "fabric", "lock_washer": "washer"}

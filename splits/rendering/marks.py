@@ -97,8 +97,8 @@ def scratch(scene: Scene, fault: Fault) -> Overlaid:
     rng, strength = fault.rng, fault.strength
     length = between(rng, 32, 66) * (0.7 + 0.3 * strength)
     points = path(rng, place_on(scene, rng), length, between(rng, 0.02, 0.14), 10)
-    width = between(rng, 0.8, 1.3)
-    window = around(points, 5)
+    width = between(rng, 0.9, 1.5)
+    window = around(points, 6)
     signed, share = beside(window, points)
     ends = np.minimum(np.sqrt(np.clip(4.5 * share * (1 - share), 0, 1)), 1)
     core = np.exp(-((signed / width) ** 2)) * ends
@@ -106,7 +106,7 @@ def scratch(scene: Scene, fault: Fault) -> Overlaid:
     piece = scene.colour[:, *window.box]
     tone = 1.0 if brightness(piece) < between(rng, 0.35, 0.65) else -1.0
     seen = scene.object[window.box]
-    change = (core * (0.26 * tone * strength) + flanks * (0.13 * strength)) * seen
+    change = (core * (0.34 * tone * strength) + flanks * (0.16 * strength)) * seen
     return _laid(scene, window, piece + change, (np.abs(signed) < width + 0.9) & (ends > 0.15))
 
 

@@ -14,25 +14,25 @@ _WHOLE.setflags(write=False)
 
 
 def leather(frame: Frame, rng: np.random.Generator, fault: Fault) -> Scene:  # noqa: ARG001  nothing structural
-    colour = jittered(rng, (0.60, 0.33, 0.20))
-    density = between(rng, 6.4, 7.6)
-    wander = clouds(rng, 1.6, highest=40) * np.float32(0.28)
+    colour = jittered(rng, (0.52, 0.28, 0.18))
+    density = between(rng, 8.4, 9.4)
+    wander = clouds(rng, 1.8, highest=24) * np.float32(0.25)
     fine = clouds(rng, 0.55)
     u = frame.x * density + 20 + wander
     v = frame.y * density + 20 + np.roll(wander, 101, axis=0)
     first, second, index = cells(rng, u, v)
-    pebble = smooth(second - first, -0.03, 0.40)
-    tones = 1 + rng.standard_normal(LATTICE * LATTICE, dtype=np.float32) * np.float32(0.045)
-    height = pebble * 2.0 - first * 1.1 + fine * 0.15
+    pebble = smooth(second - first, -0.10, 0.55)
+    tones = 1 + rng.standard_normal(LATTICE * LATTICE, dtype=np.float32) * np.float32(0.03)
+    height = pebble * 1.25 - first * first * 0.9 + fine * 0.10
     diffuse, highlight = shade(height, shine=4)
-    tone = (0.74 + 0.26 * pebble) * tones.take(index) * (1 + 0.10 * wander)
-    return Scene(colour * (tone * diffuse) + highlight * np.float32(0.07), _WHOLE)
+    tone = (0.80 + 0.20 * pebble) * tones.take(index) * (1 + 0.10 * wander)
+    return Scene(colour * (tone * diffuse) + highlight * np.float32(0.10), _WHOLE)
 
 
 def wood(frame: Frame, rng: np.random.Generator, fault: Fault) -> Scene:
     light, dark = jittered(rng, (0.76, 0.56, 0.34)), jittered(rng, (0.50, 0.31, 0.16))
     turn = float(np.arctan2(frame.sine, frame.cosine))
-    bands = between(rng, 5.0, 8.0)
+    bands = between(rng, 4.0, 9.0)
     drift = streaks(rng, 420, 55, turn, slope=1.4)
     fibre = streaks(rng, 90, 1.6, turn)
     pores = streaks(rng, 26, 1.2, turn)
@@ -43,9 +43,10 @@ def wood(frame: Frame, rng: np.random.Generator, fault: Fault) -> Scene:
         phase = phase + pull
     saw = phase - np.floor(phase)
     late = saw * saw * smooth(saw, 1.0, 0.86)
-    tone = 0.62 * late + 0.10 * fibre + 0.22
+    heart = smooth(drift, 0.6, 1.8) * np.float32(between(rng, 0.0, 0.35))
+    tone = 0.62 * late + 0.15 * fibre + 0.22 + heart
     colour = over(light, dark, np.clip(tone, 0, 1))
-    colour = colour * (1 + 0.035 * fibre - 0.20 * smooth(pores, 1.5, 2.6))
+    colour = colour * (1 + 0.05 * fibre - 0.34 * smooth(pores, 1.2, 2.6))
     if core is not None:
         rings = 0.75 + 0.25 * np.cos(core * 30)
         colour = over(colour, dark * np.float32(0.62) * rings, smooth(core, 1.0, 0.75) * np.float32(0.85))
@@ -68,13 +69,13 @@ def granite(frame: Frame, rng: np.random.Generator, fault: Fault) -> Scene:  # n
     minerals = np.stack(
         [
             stone[:, 0, 0],
-            stone[:, 0, 0] * np.float32(1.22),
-            jittered(rng, (0.70, 0.55, 0.48))[:, 0, 0],
-            jittered(rng, (0.19, 0.18, 0.20))[:, 0, 0],
+            stone[:, 0, 0] * np.float32(1.14),
+            jittered(rng, (0.67, 0.56, 0.51))[:, 0, 0],
+            jittered(rng, (0.27, 0.26, 0.28))[:, 0, 0],
         ],
         axis=1,
     )
-    density = between(rng, 15, 18)
+    density = between(rng, 18, 21)
     wander = clouds(rng, 1.2, highest=60) * np.float32(0.35)
     veins = clouds(rng, 0.8, highest=30)
     grain = clouds(rng, 0.35)
@@ -82,13 +83,13 @@ def granite(frame: Frame, rng: np.random.Generator, fault: Fault) -> Scene:  # n
     v = frame.y * density + 30 + np.roll(wander, 83, axis=1)
     first, second, index = cells(rng, u, v)
     lot = rng.standard_normal(LATTICE * LATTICE, dtype=np.float32).take(index)
-    dark = veins + 0.75 * lot
+    dark = 0.7 * veins + lot
     kind = np.zeros(index.shape, dtype=np.intp)
     kind[lot > 0.45] = 1
     kind[np.roll(veins, 120, axis=0) + 0.8 * lot > 1.25] = 2
-    kind[dark < -1.25] = 3
-    tone = (1 + 0.09 * grain) * (0.90 + 0.10 * smooth(second - first, 0, 0.16))
-    tone += 0.05 * np.sin(lot * 50)
+    kind[dark < -1.45] = 3
+    tone = (1 + 0.06 * grain) * (0.92 + 0.08 * smooth(second - first, 0, 0.16))
+    tone += 0.03 * np.sin(lot * 50)
     return Scene(minerals.take(kind, axis=1) * tone, _WHOLE)
 
 
@@ -99,5 +100,5 @@ def brushed(frame: Frame, rng: np.random.Generator, fault: Fault) -> Scene:  # n
     short = streaks(rng, 60, 0.8, turn, slope=0.0)
     place, width = between(rng, -0.9, 0.9), between(rng, 0.5, 0.9)
     sheen = np.exp(-(((frame.y - place) / width) ** 2))
-    tone = 0.86 + 0.065 * long + 0.03 * short + 0.22 * sheen
+    tone = 0.84 + 0.095 * long + 0.05 * short + 0.22 * sheen
     return Scene(colour * tone, _WHOLE)

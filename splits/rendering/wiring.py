@@ -45,13 +45,18 @@ def cable(frame: Frame, rng: np.random.Generator, fault: Fault) -> Scene:
         absent = int(fault.rng.integers(3))
     loose = _missing_strands(fault)
     for wire in range(3):
-        if wire == absent:
-            continue
         angle = 2 * np.pi * wire / 3 + np.pi / 6
         dx, dy, twist = places[wire]
         centre = (WIRE_PLACE * float(np.cos(angle)) + dx, WIRE_PLACE * float(np.sin(angle)) + dy)
         window = frame.window(*(c + s * 0.34 for s in (-1, 1) for c in centre))
         piece = colour[:, *window.box]
+        if wire == absent:
+            # Its bed is left in the filler.
+            bed = np.hypot(window.x - centre[0], window.y - centre[1]) - WIRE_RADIUS
+            hollow_light, _ = shade(-rounded(bed, 0.07, window.pixel))
+            bare = piece * (0.72 * hollow_light)
+            colour[:, *window.box] = over(piece, bare, coverage(bed, window.pixel))
+            continue
         piece = _insulate(piece, window, centre, insulation[order[wire]] * (1 + 0.04 * cut[window.box]))
         gone = loose[1] if loose[0] == wire else ()
         core = _Core(copper, twist, tuple(strand_tones[wire].tolist()), gone)

@@ -28,8 +28,8 @@ class Yarn:
     """How far threads leave their lines, in threads."""
 
 
-FABRIC = Yarn(threads=38, colour=(0.66, 0.61, 0.45), uneven=0.16, wander=0.35)
-LINEN = Yarn(threads=47, colour=(0.68, 0.64, 0.52), uneven=0.26, wander=0.55)
+FABRIC = Yarn(threads=38, colour=(0.66, 0.61, 0.45), uneven=0.15, wander=0.24)
+LINEN = Yarn(threads=47, colour=(0.68, 0.64, 0.52), uneven=0.24, wander=0.42)
 
 
 def fabric(frame: Frame, rng: np.random.Generator, fault: Fault) -> Scene:
@@ -58,7 +58,9 @@ def _weave(yarn: Yarn, frame: Frame, rng: np.random.Generator, fault: Fault) -> 
     warp = np.maximum(1 - offset_u * offset_u / widths[0].take(column_index), 0) * (0.62 + 0.38 * crossing)
     weft = np.maximum(1 - offset_v * offset_v / widths[1].take(row_index), 0) * (0.62 - 0.38 * crossing)
     if fault.name == "missing_thread":
-        warp = warp * (1 - _gap(u, frame.y, half, fault))
+        gap = _gap(u, frame.y, half, fault)
+        # The weft sags where nothing carries it.
+        warp, weft = warp * (1 - gap), weft * (1 - 0.22 * gap)
     height = np.maximum(warp, weft)
     tone = np.where(warp > weft, tones[0].take(column_index), tones[1].take(row_index))
     tone *= (0.34 + 0.72 * height) * (1 + 0.07 * fluff)
@@ -82,10 +84,10 @@ PITCH = 0.125
 
 def mesh(frame: Frame, rng: np.random.Generator, fault: Fault) -> Scene:
     metal, ground = jittered(rng, (0.74, 0.75, 0.71)), jittered(rng, (0.10, 0.12, 0.14), 0.02)
-    wander = clouds(rng, 2.0, highest=5) * np.float32(0.045)
+    wander = clouds(rng, 2.0, highest=5) * np.float32(0.035)
     depth = clouds(rng, 1.5, highest=30)
     polish = clouds(rng, 0.3)
-    places = rng.standard_normal((2, 40), dtype=np.float32) * np.float32(0.025)
+    places = rng.standard_normal((2, 40), dtype=np.float32) * np.float32(0.018)
     tones = 1 + rng.standard_normal((2, 40), dtype=np.float32) * np.float32(0.05)
     u = (frame.x + 1.5) / PITCH + wander
     v = (frame.y + 1.5) / PITCH + np.roll(wander, 70, axis=0)
@@ -124,7 +126,7 @@ def _wire_fault(u: Plane, v: Plane, fault: Fault) -> tuple[Plane | float, Plane 
     beside = smooth(np.abs(u - wire - 0.5), 0.5, 0.45)
     if fault.name == "bent":
         side = 1 if rng.random() < 0.5 else -1
-        push = np.exp(-(((v - middle) / 0.55) ** 2)) * (0.30 * fault.strength * side)
+        push = np.exp(-(((v - middle) / 0.55) ** 2)) * (0.40 * fault.strength * side)
         return push * beside, None
-    length = between(rng, 0.35, 0.6) * fault.strength
+    length = between(rng, 0.5, 0.8) * fault.strength
     return 0.0, beside * smooth(np.abs(v - middle), length + 0.06, length)
