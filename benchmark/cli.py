@@ -6,6 +6,7 @@ import os
 import sys
 
 import typer
+from rich.markup import escape
 
 from benchmark.commands import (
     bench,
@@ -83,5 +84,5 @@ def _exit_code() -> int:
 
 
 def _say(sentence: str, code: int) -> int:
-    console.print(f"[red]error:[/red] {sentence}", markup=True, soft_wrap=True, highlight=False)
+    console.print(f"[red]error:[/red] {escape(sentence)}", soft_wrap=True, highlight=False)
     return code
