@@ -11,9 +11,11 @@ from rich.markup import escape
 from benchmark.commands import (
     bench,
     cache,
+    cite,
     data,
     env,
     methods,
+    metrics,
     plan,
     published,
     report,
@@ -53,10 +55,12 @@ app.command("report")(report.report)
 app.add_typer(data.app, name="data")
 app.add_typer(splits.app, name="splits")
 app.add_typer(methods.app, name="methods")
+app.add_typer(metrics.app, name="metrics")
 app.add_typer(results.app, name="results")
 app.add_typer(published.app, name="published")
 app.add_typer(cache.app, name="cache")
 app.command("env")(env.env)
+app.command("cite")(cite.cite)
 
 
 def main() -> None:

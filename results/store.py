@@ -113,6 +113,18 @@ class CellWriter:
         self._files[name] = file_digest(self.folder / name)
 
 
+def rewrite_metrics(cell: StoredCell, rows: pa.Table, record: Mapping[str, Any]) -> StoredCell:
+    """Replace a finished cell's rows; the other files stay."""
+    buffer = io.BytesIO()
+    pq.write_table(rows, buffer, compression="zstd")
+    place = cell.folder / METRICS_FILE
+    # Between the two writes the record does not fit the file, so a crash there means "run again", not a lie.
+    write_atomically(place, lambda file: file.write(buffer.getbuffer()))
+    fresh = {**record, "files": {**record["files"], METRICS_FILE: file_digest(place)}}
+    write_json(cell.folder / RECORD, fresh)
+    return StoredCell(cell.folder, fresh)
+
+
 class Store:
     """All cells below one folder: `<root>/<dataset>/<split>/seed<seed>/<method>-<config digest>/`."""
 

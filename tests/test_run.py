@@ -15,6 +15,7 @@ from split_trees import mvtec_style_class
 from benchmark.cell import Cell
 from benchmark.engines import Options
 from benchmark.execute import Resolver
+from benchmark.recompute import recompute
 from benchmark.run import Outcome, plan, run
 from benchmark.settings import Settings
 from methods.base import View
@@ -166,6 +167,23 @@ def test_a_damaged_result_is_run_again(tree: Path, settings: Settings) -> None:
     again = run_all([chance(tree)], settings)
     assert again.reused == 0
     assert again.cells[0].metrics()["value"].equals(whole["value"])
+
+
+def test_recomputing_kept_maps_gives_the_same_bits(tree: Path, settings: Settings) -> None:
+    cell = run_all([chance(tree)], settings, keep_maps=True).cells[0]
+    before = cell.metrics()
+    again = recompute(cell, settings)
+    assert (again.changed, again.why_not) == (0, "")
+    found = Store(settings.results).find(cell.folder)
+    assert found is not None
+    assert found.metrics()["value"].equals(before["value"])
+
+
+def test_recomputing_without_maps_leaves_the_cell_alone(tree: Path, settings: Settings) -> None:
+    cell = run_all([chance(tree)], settings).cells[0]
+    again = recompute(cell, settings)
+    assert "--keep-maps" in again.why_not
+    assert Store(settings.results).find(cell.folder) is not None
 
 
 def test_limits_are_named_in_the_split(tree: Path, settings: Settings) -> None:

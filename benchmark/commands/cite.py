@@ -1,0 +1,25 @@
+"""`ltbench cite`: BibTeX of everything that a results folder stands on."""
+
+from __future__ import annotations
+
+from benchmark.commands import options
+from benchmark.commands.output import print_json, print_text
+
+
+def cite(results: options.ResultsOption = None, as_json: options.JsonOption = False) -> None:
+    """Print BibTeX of every method and data set in the results, and of the papers whose splits they use."""
+    from results.store import Store
+
+    entries: dict[str, str] = {}
+    for cell in Store(options.settings(results=results).results).cells():
+        record = cell.record
+        for name, text in (
+            (record["method"]["card"]["title"], record["method"]["card"]["bibtex"]),
+            (record["dataset"]["title"], record["dataset"]["citation"]),
+        ):
+            if text:
+                entries[name] = text
+    if as_json:
+        print_json("cite", {"entries": entries})
+        return
+    print_text("\n\n".join(entries[name].strip() for name in sorted(entries)))

@@ -1,0 +1,55 @@
+"""`ltbench metrics`: what can be measured, and measuring again."""
+
+from __future__ import annotations
+
+import typer
+
+from benchmark.commands import options
+from benchmark.commands.output import print_json, print_table
+from benchmark.console import console, warn
+
+app = typer.Typer(help="Metrics: list, recompute from stored predictions.", no_args_is_help=True)
+
+
+@app.command("ls")
+def show_all(as_json: options.JsonOption = False) -> None:
+    """List the metrics with their recipes."""
+    from benchmark import metrics
+
+    loaded = {name: metrics.load(name) for name in metrics.names()}
+    rows = [[name, metric.title, metric.needs, metric.recipe] for name, metric in loaded.items()]
+    columns = ["metric", "title", "needs", "recipe"]
+    if as_json:
+        print_json("metrics ls", {"metrics": [dict(zip(columns, row, strict=True)) for row in rows]})
+        return
+    print_table(columns, rows)
+
+
+@app.command("recompute")
+def recompute_all(
+    results: options.ResultsOption = None,
+    data: options.DataOption = None,
+    as_json: options.JsonOption = False,
+) -> None:
+    """Evaluate every stored prediction anew; runs no method."""
+    from benchmark.recompute import recompute
+    from results.store import Store
+
+    settings = options.settings(results=results, data=data)
+    done = []
+    with console.status("recomputing ...") as spinner:
+        for cell in Store(settings.results).cells():
+            spinner.update(f"recomputing {cell.folder.name}")
+            done.append(recompute(cell, settings))
+    skipped = [entry for entry in done if entry.why_not]
+    changed = sum(entry.changed for entry in done)
+    if as_json:
+        cells = [
+            {"folder": str(entry.cell.folder), "changed": entry.changed, "why_not": entry.why_not}
+            for entry in done
+        ]
+        print_json("metrics recompute", {"cells": cells})
+        return
+    for entry in skipped:
+        warn(f"{entry.cell.folder} is left as it is: {entry.why_not}")
+    console.print(f"{len(done) - len(skipped)} cells recomputed, {changed} values changed")

@@ -1,0 +1,90 @@
+"""Metrics again from stored scores and maps: a new recipe or a fix needs no method, no backbone, no GPU."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from benchmark import record
+from benchmark.evaluate import evaluate, metric_facts
+from benchmark.settings import Settings
+from methods.base import MapPost, Prediction, View
+from results.errors import ResultsError
+from results.schema import METRICS, table
+from results.status import Status
+from results.store import RECORD, StoredCell, rewrite_metrics
+from splits import recipes
+from splits.datasets import open_dataset
+from splits.split import Split
+
+
+@dataclass(frozen=True)
+class Recomputed:
+    """What became of one cell."""
+
+    cell: StoredCell
+    changed: int
+    """Values that moved by more than rounding."""
+    why_not: str = ""
+    """Why nothing was done; "" otherwise."""
+
+
+def recompute(cell: StoredCell, settings: Settings) -> Recomputed:
+    """Evaluate a stored prediction anew and replace the cell's rows.
+
+    A cell whose maps were not kept is left as it is, since its pixel metrics would be lost, and so is one
+    whose images are not at hand. Raises ResultsError where split or data are not those of the cell.
+    """
+    if cell.status is not Status.OK:
+        return Recomputed(cell, 0, f"it ended with '{cell.status}'")
+    grids = cell.grids()
+    if grids is None and cell.record.get("map_post") is not None and _has_pixel_values(cell):
+        return Recomputed(cell, 0, "its maps were not kept (--keep-maps)")
+    same = cell.record["identity"]
+    view = _view(same["view"])
+    dataset = open_dataset(_typed_dataset(cell), settings.data_root)
+    dataset.require_pixels()
+    split = recipes.build(same["split"], dataset, same["seed"], same["overlap_policy"])
+    _require_same(cell, split, dataset.data_digest())
+    scores = cell.scores()["score"].to_numpy(np.float32)
+    post = MapPost(**cell.record["map_post"])
+    prediction = Prediction(scores, None if grids is None else np.asarray(grids), post)
+    values = list(evaluate(prediction, split, dataset, view))
+    fresh = {**cell.record, "metrics": metric_facts(view)}
+    rows = table(record.metric_rows(fresh, values, Status.OK), METRICS)
+    before = cell.metrics().set_index(["category", "metric"])["value"]
+    after = rows.to_pandas().set_index(["category", "metric"])["value"]
+    both = before.reindex(after.index)
+    changed = int((~np.isclose(both, after, rtol=0, atol=1e-12, equal_nan=True)).sum())
+    return Recomputed(rewrite_metrics(cell, rows, fresh), changed)
+
+
+def _has_pixel_values(cell: StoredCell) -> bool:
+    rows = cell.metrics()
+    pixel = rows["metric"].str.startswith(("pixel_", "aupro"))
+    return bool(rows.loc[pixel, "value"].notna().any())
+
+
+def _view(text: str) -> View:
+    resize, crop = text.removeprefix("resize").split("-crop")
+    return View(int(resize), int(crop))
+
+
+def _typed_dataset(cell: StoredCell) -> str:
+    """The data set as it was typed: the recorded name of a folder does not say where it is."""
+    words = str(cell.record["command"]).split()
+    return words[words.index("--dataset") + 1]
+
+
+def _require_same(cell: StoredCell, split: Split, data_digest: str) -> None:
+    same = cell.record["identity"]
+    for what, recorded, found in (
+        ("split", same["split_digest"], split.digest),
+        ("data", same["data_digest"], data_digest),
+    ):
+        if recorded != found:
+            raise ResultsError(
+                f"'{cell.folder / RECORD}' belongs to {what} {recorded[:12]}, here is {found[:12]}: "
+                "recompute on the data it was made with"
+            )
