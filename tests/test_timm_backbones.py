@@ -137,10 +137,11 @@ def test_missing_weights_say_where_to_get_and_where_to_put_them(tmp_path: Path) 
         backbone.load("timm:wide_resnet50_2", weights_root=tmp_path)
     assert raised.value.exit_code == 4
     assert str(raised.value) == (
-        "the weights 'wide_resnet50_2.tv_in1k' are not on this machine and could not be fetched: on a machine "
-        "with network, download model.safetensors from https://huggingface.co/timm/wide_resnet50_2.tv_in1k and "
-        f"put it as 'wide_resnet50_2.tv_in1k.safetensors' into '{tmp_path}', or choose the backbone 'tiny', which "
-        "needs no download"
+        "the weights 'wide_resnet50_2.tv_in1k' are not on this machine and could not be fetched: on a "
+        "machine with network, download model.safetensors from "
+        "https://huggingface.co/timm/wide_resnet50_2.tv_in1k and put it as "
+        f"'wide_resnet50_2.tv_in1k.safetensors' into '{tmp_path}', or choose the backbone 'tiny', which needs "
+        "no download"
     )
 
 
