@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from reports.entries import Entry
 from reports.numbers import Number
@@ -44,26 +44,31 @@ class Footnotes:
 
 
 def number_cell(
-    number: Number, column: Column, notes: Footnotes | None, runs: str = "", spread: bool = True
+    number: Number, column: Column, notes: Footnotes | None = None, *, with_seeds: bool = False
 ) -> Markup:
-    """A `<td>`: the mean links to `runs`, its spread follows; with a link the values of the seeds are there
-    for the script."""
+    """A `<td>`: the mean, and its spread in an `<i>`.
+
+    `with_seeds` adds what the page's script shows on demand: data-s, the seeds' distances from the shown
+    mean in hundredths, and data-t, the interval of the rank.
+    """
     if number.mean is None:
         reference = notes.reference(number.why) if notes is not None else ""
         return Markup('<td class="x" title="{}">n/a{}').format(number.why, reference)
-    scale = 1.0 if column.unit else 100.0
-    kind = _MARKS[number.mark]
-    opening = f'<td class="{kind}"' if kind else "<td"
-    exact = ""
-    if runs and len(number.by_seed) > 1:
-        exact = (
-            ' data-s="' + " ".join("" if v is None else f"{scale * v:.2f}" for _, v in number.by_seed) + '"'
-        )
     shown = number_text(number, column)
-    inside = f'<a href="{escape(runs)}">{shown}</a>' if runs else shown
-    behind = f"<i>{spread_text(number, column)}</i>" if spread and number.sd is not None else ""
-    # Every part is a number, a constant or escaped above.
-    return Markup(f"{opening}{exact}>{inside}{behind}")
+    attributes = f' class="{_MARKS[number.mark]}"' if number.mark else ""
+    if with_seeds and not column.unit:
+        if len(number.by_seed) > 1:
+            attributes += f' data-s="{_distances(number)}"'
+        if (standing := number.standing) is not None:
+            attributes += f' data-t="{standing.rank_low:.0f} {standing.rank_high:.0f}"'
+    spread = f"<i>{spread_text(number, column)}</i>" if number.sd is not None else ""
+    # Every part is a number or a constant.
+    return Markup(f"<td{attributes}>{shown}{spread}")
+
+
+def _distances(number: Number) -> str:
+    mean = round(10_000 * (number.mean or 0.0))
+    return " ".join("" if value is None else str(round(10_000 * value) - mean) for _, value in number.by_seed)
 
 
 def method_cell(entry: Entry, with_facts: bool = True) -> Markup:
@@ -89,7 +94,7 @@ def backbone_cell(entry: Entry) -> Markup:
 
 
 def seeds_cell(entry: Entry, runs: str) -> Markup:
-    """Finished of asked seeds, with a visible sign where some failed or are missing."""
+    """Finished of asked seeds, linked to their records, with a sign where some failed or are missing."""
     count = f"{len(entry.finished)}/{len(entry.asked)}"
     if len(entry.finished) == len(entry.asked):
         return Markup('<td class="n"><a href="{}">{}</a>').format(runs, count)

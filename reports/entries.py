@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from reports.material import Unfinished
@@ -63,7 +64,7 @@ class Entry:
         """Title and, where needed, what tells it from the method's other configurations."""
         return f"{self.title} ({self.variant})" if self.variant else self.title
 
-    @property
+    @cached_property
     def finished(self) -> tuple[int, ...]:
         """Seeds that count: asked for and ended well."""
         return tuple(
@@ -78,7 +79,7 @@ class Entry:
     def is_baseline(self) -> bool:
         return self.method == BASELINE
 
-    @property
+    @cached_property
     def is_ranked(self) -> bool:
         return len(self.finished) == len(self.asked) and not self.is_baseline
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterable, Iterator
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping
 
 from reports.boards import Board
 from reports.leaderboard import Sheet
@@ -61,7 +62,7 @@ def _csv_line(line: Line) -> list[object]:
     return [*cells, "; ".join(dict.fromkeys(number.why for number in line.numbers if number.why))]
 
 
-def to_latex(table: Table) -> str:
+def to_latex(table: Table, with_spread: bool = True) -> str:
     """A booktabs table; the best are bold, the next underlined, unranked rows follow a rule."""
     lines = [
         r"% needs \usepackage{booktabs}",
@@ -76,10 +77,10 @@ def to_latex(table: Table) -> str:
     ]
     ranked = [line for line in table.lines if line.entry.is_ranked]
     others = [line for line in table.lines if not line.entry.is_ranked]
-    lines += [_latex_line(line, table.columns) for line in ranked]
+    lines += [_latex_line(line, table.columns, with_spread) for line in ranked]
     if ranked and others:
         lines.append(r"\midrule")
-    lines += [_latex_line(line, table.columns) for line in others]
+    lines += [_latex_line(line, table.columns, with_spread) for line in others]
     lines += [r"\bottomrule", r"\end{tabular}", r"\end{table}"]
     return "\n".join(lines) + "\n"
 
@@ -90,25 +91,31 @@ def _latex_title(column: Column) -> str:
     return f"{title} ({column.unit})" if column.unit else title
 
 
-def _latex_line(line: Line, columns: Iterable[Column]) -> str:
+def _latex_line(line: Line, columns: Iterable[Column], with_spread: bool) -> str:
     entry = line.entry
     name = latex(entry.label)
     if not entry.is_ranked and not entry.is_baseline:
         name += f" ({len(entry.finished)} of {len(entry.asked)} seeds)"
     return (
-        " & ".join([name, *(_latex_number(n, c) for n, c in zip(line.numbers, columns, strict=True))])
+        " & ".join(
+            [name, *(_latex_number(n, c, with_spread) for n, c in zip(line.numbers, columns, strict=True))]
+        )
         + r" \\"
     )
 
 
-def _latex_number(number: Number, column: Column) -> str:
+def _latex_number(number: Number, column: Column, with_spread: bool) -> str:
     if number.mean is None:
         return "--"
     if column.unit:
         return f"{number.mean:.3g}"
     text = f"{100 * number.mean:.{LATEX_DECIMALS}f}".replace("-", "$-$")
     text = {"best": rf"\textbf{{{text}}}", "second": rf"\underline{{{text}}}"}.get(number.mark, text)
-    return text if number.sd is None else rf"{text} {{\scriptsize$\pm${100 * number.sd:.{LATEX_DECIMALS}f}}}"
+    return (
+        text
+        if number.sd is None or not with_spread
+        else rf"{text} {{\scriptsize$\pm${100 * number.sd:.{LATEX_DECIMALS}f}}}"
+    )
 
 
 def latex(text: str) -> str:
@@ -124,9 +131,26 @@ def bibtex(board: Board) -> str:
 
 
 def table_files(sheet: Sheet) -> Iterator[File]:
-    """Every table of a board as files below data/."""
-    for table in (*sheet.metrics, *sheet.classes, sheet.cost):
-        yield File(f"data/{table.name}.csv", to_csv(table).encode())
-    for table in (*sheet.metrics, *sheet.classes):
-        yield File(f"data/{table.name}.tex", to_latex(table).encode())
-    yield File(f"data/{sheet.board.name}.bib", bibtex(sheet.board).encode())
+    """The tables of groups as files below data/, and all tables of the board in one archive.
+
+    Categories are in the archive alone: as plain files they are most of a large site.
+    """
+    files = {f"{table.name}.csv": to_csv(table) for table in (*sheet.metrics, sheet.cost)}
+    files |= {f"{table.name}.tex": to_latex(table) for table in sheet.metrics}
+    files[f"{sheet.board.name}.bib"] = bibtex(sheet.board)
+    for name, text in files.items():
+        yield File(f"data/{name}", text.encode())
+    files |= {f"{table.name}.csv": to_csv(table) for table in sheet.classes}
+    files |= {f"{table.name}.tex": to_latex(table, with_spread=False) for table in sheet.classes}
+    yield File(f"data/{sheet.board.name}.zip", _archive(files))
+
+
+def _archive(files: Mapping[str, str]) -> bytes:
+    """A zip whose bytes depend on the files alone."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+        for name, text in sorted(files.items()):
+            entry = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(entry, text)
+    return buffer.getvalue()

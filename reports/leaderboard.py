@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from reports.boards import Board, Metric
 from reports.cube import ALL
 from reports.entries import Entry
-from reports.numbers import Mark, Number, Place, category_number, gap_number, group_numbers, number
+from reports.numbers import Mark, Number, category_numbers, gap_number, group_numbers, number
+from reports.standing import Place, Standings, board_standings
 from reports.tables import Column, Line, Table, footnotes
 
 GROUP_TITLES = {"tail": "C_t", "head": "C_h", "low": "Low", "high": "High", ALL: "All"}
@@ -34,18 +35,20 @@ class Sheet:
     classes: tuple[Table, ...]
     """One per metric: a column per category."""
     cost: Table
+    standings: Standings
 
 
 def sheet(board: Board) -> Sheet:
-    means = group_numbers(board)
-    metrics = tuple(metric_table(board, metric, means) for metric in board.metrics)
+    standings = board_standings(board)
+    means = group_numbers(board, standings)
+    metrics = tuple(metric_table(board, metric, means, standings) for metric in board.metrics)
     classes = tuple(
         class_table(board, metric, table) for metric, table in zip(board.metrics, metrics, strict=True)
     )
-    return Sheet(board, metrics, classes, cost_table(board))
+    return Sheet(board, metrics, classes, cost_table(board), standings)
 
 
-def metric_table(board: Board, facts: Metric, means: Mapping[Place, Number]) -> Table:
+def metric_table(board: Board, facts: Metric, means: Mapping[Place, Number], standings: Standings) -> Table:
     """Groups, all, and the gap between frequent and rare; best rows first."""
     groups = board.group_names
     columns = [
@@ -53,6 +56,7 @@ def metric_table(board: Board, facts: Metric, means: Mapping[Place, Number]) -> 
             f"{facts.name}.{group}", GROUP_TITLES.get(group, group), facts.title,
             hint=GROUP_HINTS.get(group, f"mean over the categories of the group {group}"),
             tint=TINTS.get(group, ""),
+            note=standings.tests[facts.name, group].note,
         )
         for group in groups
     ]  # fmt: skip
@@ -69,11 +73,12 @@ def metric_table(board: Board, facts: Metric, means: Mapping[Place, Number]) -> 
         if pair:
             numbers.append(gap_number(numbers[groups.index(pair[0])], numbers[groups.index(pair[1])]))
         rows.append(numbers)
-    lines = _marked(board.entries, rows, columns)
+    lines = [Line(entry, tuple(row)) for entry, row in zip(board.entries, rows, strict=True)]
     return Table(
         name=f"{board.name}--{facts.name}",
         title=facts.title,
-        caption=f"{facts.title} (%), {_where(board)}.",
+        caption=f"{facts.title} (%), {_where(board)}. "
+        "Bold: the best group by a paired test; underlined: the next.",
         columns=columns,
         lines=_ordered(lines, groups.index(ALL)),
         footnotes=footnotes(lines),
@@ -86,13 +91,8 @@ def class_table(board: Board, facts: Metric, like: Table) -> Table:
     A category may be rare in one seed and frequent in another.
     """
     columns = [Column(f"{facts.name}.{name}", name, facts.title) for name in board.categories]
-    cube = board.cube
-    metric = cube.metrics.index(facts.name)
-    categories = [cube.categories.index(name) for name in board.categories]
-    rows = []
-    for entry in board.entries:
-        config = cube.configs.index((entry.method, entry.config_digest))
-        rows.append([category_number(board, config, metric, category) for category in categories])
+    found = category_numbers(board, facts.name)
+    rows = [found[entry.method, entry.config_digest] for entry in board.entries]
     by_entry = {line.entry.anchor: line for line in _marked(board.entries, rows, columns)}
     lines = [by_entry[line.entry.anchor] for line in like.lines]
     return Table(

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from reports import aggregate
 from reports.boards import Board
+from reports.standing import Place, Standing, Standings
 
 Mark = Literal["", "best", "second"]
-Place = tuple[str, str, str, str]
-"""(method, configuration digest, metric, group)."""
+_MARKS: dict[int, Mark] = {1: "best", 2: "second"}
 
 
 @dataclass(frozen=True)
@@ -27,21 +29,33 @@ class Number:
     why: str = ""
     """Why `mean` is None."""
     mark: Mark = ""
+    interval: tuple[float, float] | None = None
+    """95 % interval of the mean over seeds."""
+    standing: Standing | None = None
+    """Where it stands in its column, if it is ranked."""
 
 
-def number(seeds: Sequence[int], values: Sequence[float], why: str) -> Number:
+def number(seeds: Sequence[int], values: Iterable[float], why: str) -> Number:
     """A number from one value per finished seed; a NaN among them leaves no mean: a mean over holes lies."""
-    by_seed = tuple(
-        (seed, None if np.isnan(value) else float(value)) for seed, value in zip(seeds, values, strict=True)
-    )
-    told = np.asarray(values, dtype=np.float64)
-    if told.size == 0 or np.isnan(told).any():
+    told = [None if math.isnan(value) else float(value) for value in values]
+    by_seed = tuple(zip(seeds, told, strict=True))
+    known = [value for value in told if value is not None]
+    if not known or len(known) < len(told):
         return Number(None, None, by_seed, why)
-    return Number(float(told.mean()), float(told.std(ddof=1)) if told.size > 1 else None, by_seed)
+    # math.fsum and not numpy: there are a hundred thousand of these, each of a few values.
+    mean = math.fsum(known) / len(known)
+    if len(known) == 1:
+        return Number(mean, None, by_seed)
+    return Number(
+        mean, math.sqrt(math.fsum((value - mean) ** 2 for value in known) / (len(known) - 1)), by_seed
+    )
 
 
-def group_numbers(board: Board) -> dict[Place, Number]:
-    """All means over groups, as `reports.aggregate` defines them."""
+def group_numbers(board: Board, standings: Standings) -> dict[Place, Number]:
+    """All means over groups, as `reports.aggregate` defines them; the best group and the next one are marked.
+
+    Nothing is marked in a column whose test cannot show a difference.
+    """
     seeds: dict[Place, list[tuple[int, float | None]]] = {}
     for row in aggregate.seed_means(board.rows, board.wanted).itertuples(index=False):
         if row.status == "ok":
@@ -53,11 +67,16 @@ def group_numbers(board: Board) -> dict[Place, Number]:
     for row in aggregate.board(board.rows, board.wanted).itertuples(index=False):
         place = (row.method, row.config_digest, row.metric, row.group)
         is_hole = bool(np.isnan(row.mean))
+        standing = standings.methods.get(place)
+        can_tell = not standings.tests[row.metric, row.group].note
         found[place] = Number(
             mean=None if is_hole else float(row.mean),
             sd=None if np.isnan(row.sd) else float(row.sd),
             by_seed=tuple(seeds.get(place, ())),
             why=(_reason(board, place) or row.why) if is_hole else "",
+            mark=_MARKS.get(standing.tier, "") if standing is not None and can_tell else "",
+            interval=None if is_hole else standings.intervals.get(place),
+            standing=standing,
         )
     return found
 
@@ -73,18 +92,31 @@ def _reason(board: Board, place: Place) -> str:
     return reasons.pop() if len(reasons) == 1 else ""
 
 
-def category_number(board: Board, config: int, metric: int, category: int) -> Number:
-    """Mean over seeds of one category's value; positions are those of the board's cube."""
+def category_numbers(board: Board, metric: str) -> dict[tuple[str, str], list[Number]]:
+    """By (method, configuration digest): means over seeds of each of the board's categories."""
     cube = board.cube
-    finished = np.flatnonzero(cube.finished[config])
-    seeds = [cube.seeds[position] for position in finished]
-    values = cube.values[config, metric, finished, category]
-    holes = finished[np.isnan(values)]
-    why = "no seed has finished" if not len(finished) else ""
-    if len(holes):
-        told = cube.reasons[config, metric, holes[0], category]
-        why = ("no row in the results" if told is None else told) or "no reason was recorded"
-    return number(seeds, [float(value) for value in values], why)
+    values = cube.values[:, cube.metrics.index(metric)]
+    categories = [cube.categories.index(name) for name in board.categories]
+    found = {}
+    for config, key in enumerate(cube.configs):
+        seeds = np.flatnonzero(cube.finished[config])
+        names = [cube.seeds[position] for position in seeds]
+        columns = values[config][seeds][:, categories].T
+        found[key] = [number(names, column, "") for column in columns]
+        for place in np.flatnonzero(np.isnan(columns).any(axis=1) | (len(seeds) == 0)):
+            why = _hole(board, config, metric, seeds, categories[place])
+            found[key][place] = replace(found[key][place], why=why)
+    return found
+
+
+def _hole(board: Board, config: int, metric: str, seeds: npt.NDArray[np.intp], category: int) -> str:
+    """Why a category of a method has no mean."""
+    if not len(seeds):
+        return "no seed has finished"
+    reasons = board.cube.reasons[config, board.cube.metrics.index(metric), seeds, category]
+    values = board.cube.values[config, board.cube.metrics.index(metric), seeds, category]
+    told = next(why for why, value in zip(reasons, values, strict=True) if np.isnan(value))
+    return ("no row in the results" if told is None else str(told)) or "no reason was recorded"
 
 
 def gap_number(rare: Number, frequent: Number) -> Number:

@@ -9,7 +9,7 @@ import jinja2
 from reports.cells import method_cell, number_cell
 from reports.writing import amount, number_text, plural, settings, short_digest, spread_text, subscript, ticks
 
-STATIC = ("site.css", "table.js", "page.js", "board.js")
+STATIC = ("site.css", "table.js", "page.js", "export.js", "board.js")
 """Files that pages link to."""
 
 

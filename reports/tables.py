@@ -25,6 +25,8 @@ class Column:
     is_marked: bool = True
     """True where the best is marked and shades tell the level."""
     higher_is_better: bool = True
+    note: str = ""
+    """Why no best is marked; "" if it is, or where it never is."""
     tint: str = ""
     """ "tail" or "head": the colour of the group in charts and headers."""
 

@@ -1,4 +1,4 @@
-"""The site in a real browser, opened from disk: nothing comes from elsewhere, the keyboard reaches everything."""
+"""The site in a browser, opened from disk: nothing comes from elsewhere, the keyboard reaches everything."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,7 +44,8 @@ def build_board(site: Site, sheet: Sheet) -> Iterable[File]:
         PAGE,
         sheet,
         lede=lede(board),
-        best_meaning="highest mean among ranked methods",
+        has_ranks=any(page.name == "ranks" for page in site.board_pages(sheet)),
+        unmarked=[(table, column) for table in sheet.metrics for column in table.columns if column.note],
         runs=runs,
         tables=[*sheet.metrics, sheet.cost],
         first=sheet.metrics[0],
@@ -65,7 +66,7 @@ def _rows(sheet: Sheet, runs: str, notes: Footnotes) -> Iterator[Row]:
         entry = line.entry
         href = f"{runs}#{entry.anchor}"
         cells = [
-            number_cell(number, column, notes, href)
+            number_cell(number, column, notes, with_seeds=True)
             for table, lines in zip(tables, by_entry, strict=True)
             for number, column in zip(lines[entry.anchor].numbers, table.columns, strict=True)
         ]
@@ -94,8 +95,13 @@ def lede(board: Board) -> str:
     return (
         f"{plural(len(rows), 'category', 'categories')}{f' ({groups})' if groups else ''}. Each method "
         f"learns from {good + bad:,} unlabelled images, {bad:,} of them defective ({share}), and is judged "
-        f"on {tested:,}; figures of seed {board.seeds[0]}."
+        f"on {tested:,}; {_tested_too(split)}; figures of seed {board.seeds[0]}."
     )
+
+
+def _tested_too(split: Mapping[str, Any]) -> str:
+    overlap = split["overlap"]
+    return f"{overlap:,} of the defective ones are tested too" if overlap else "none of them is tested too"
 
 
 def protocol(board: Board) -> Iterator[tuple[str, Any]]:

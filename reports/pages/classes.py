@@ -24,7 +24,6 @@ class Heading:
     """Training images: "4" or, where seeds differ, "4–97"."""
     tint: str
     """Group if it is the same in every seed."""
-    hint: str
 
 
 @dataclass(frozen=True)
@@ -61,7 +60,8 @@ def _rows(table: Table, notes: Footnotes, runs: str) -> list[Markup]:
             runs, line.entry.anchor, len(line.entry.finished), len(line.entry.asked)
         )
         head = method_cell(line.entry, with_facts=False)
-        rows.append(Markup('<tr class="{}">').format(kind) + head + count + Markup("").join(cells))
+        opening = Markup('<tr class="{}">').format(kind) if kind else Markup("<tr>")
+        rows.append(opening + head + count + Markup("").join(cells))
     return rows
 
 
@@ -69,13 +69,8 @@ def _heading(board: Board, category: str) -> Heading:
     rows = {seed: board.counts(seed)[category] for seed in board.seeds if category in board.counts(seed)}
     sizes = [row["n_train_good"] + row["n_train_defects"] for row in rows.values()]
     groups = {row.get("group", "") for row in rows.values()}
-    told = "; ".join(
-        f"seed {seed}: {row['n_train_good']} good, {row['n_train_defects']} defective"
-        + (f" ({row['group']})" if row.get("group") else "")
-        for seed, row in rows.items()
-    )
     size = f"{min(sizes)}" if min(sizes) == max(sizes) else f"{min(sizes)}–{max(sizes)}"
-    return Heading(category, size, TINTS.get(groups.pop(), "") if len(groups) == 1 else "", told)
+    return Heading(category, size, TINTS.get(groups.pop(), "") if len(groups) == 1 else "")
 
 
 def _sizes(board: Board, category: str) -> SizeRow:

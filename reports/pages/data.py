@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -13,6 +14,7 @@ import pyarrow.parquet as pq
 
 from reports.export import bibtex
 from reports.leaderboard import Sheet
+from reports.numbers import Number
 from reports.pages import File, Page
 from reports.site import Site
 from results.store import StoredCell
@@ -22,8 +24,6 @@ def build(site: Site) -> Iterable[File]:
     tables = [("summary", _summary(site.sheets)), ("runs", _runs(site.material.cells))]
     for name, frame in tables:
         yield File(f"data/{name}.parquet", _parquet(frame))
-    text = tables[0][1].to_csv(index=False, float_format="%.6g")
-    yield File("data/summary.csv", text.encode())
     entries = "\n".join(bibtex(sheet.board) for sheet in site.sheets)
     unique = dict.fromkeys(entry.strip() for entry in entries.split("\n\n") if entry.strip())
     yield File("data/all.bib", ("\n\n".join(unique) + "\n").encode())
@@ -36,7 +36,8 @@ def _summary(sheets: Iterable[Sheet]) -> pd.DataFrame:
 
 SUMMARY_COLUMNS = (
     "dataset", "split", "overlap_policy", "method", "config_digest", "metric", "group", "category",
-    "mean", "sd", "seeds", "asked", "why",
+    "mean", "sd", "ci_low", "ci_high", "rank", "rank_low", "rank_high", "tie_group", "p",
+    "seeds", "asked", "why",
 )  # fmt: skip
 """Scores are fractions; `category` is set where `group` is empty."""
 
@@ -53,7 +54,7 @@ def _summary_rows(sheets: Iterable[Sheet]) -> Iterator[tuple[Any, ...]]:
                     metric, _, name = column.key.partition(".")
                     place = ("", name) if of_category else (name, "")
                     seeds = (len(entry.finished), len(entry.asked))
-                    value = (number.mean, number.sd)
+                    value = (number.mean, number.sd, *(number.interval or (None, None)), *_stands(number))
                     yield (
                         *where,
                         entry.method,
@@ -64,6 +65,13 @@ def _summary_rows(sheets: Iterable[Sheet]) -> Iterator[tuple[Any, ...]]:
                         *seeds,
                         number.why,
                     )
+
+
+def _stands(number: Number) -> tuple[float | None, ...]:
+    one = number.standing
+    if one is None:
+        return (None,) * 5
+    return one.rank, one.rank_low, one.rank_high, one.tier, None if math.isnan(one.p_holm) else one.p_holm
 
 
 def _runs(cells: Iterable[StoredCell]) -> pd.DataFrame:

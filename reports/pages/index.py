@@ -23,6 +23,8 @@ class Leader:
     names: tuple[str, ...]
     number: Number
     column: Column
+    is_tested: bool
+    """False where no test could tell the best from the others."""
 
 
 @dataclass(frozen=True)
@@ -88,10 +90,12 @@ def _groups(sheet: Sheet) -> tuple[str, str]:
 def _leader(table: Table, group: str) -> Leader | None:
     for position, column in enumerate(table.columns):
         if column.key.endswith(f".{group}"):
-            best = [line for line in table.lines if line.numbers[position].mark == "best"]
-            best.sort(key=lambda line: -(line.numbers[position].mean or 0.0))
+            ranked = [line for line in table.lines if line.entry.is_ranked and line.numbers[position].mean]
+            ranked.sort(key=lambda line: -(line.numbers[position].mean or 0.0))
+            best = [line for line in ranked if line.numbers[position].mark == "best"] or ranked[:1]
             if best:
-                return Leader(tuple(line.entry.label for line in best), best[0].numbers[position], column)
+                names = tuple(line.entry.label for line in best)
+                return Leader(names, best[0].numbers[position], column, is_tested=not column.note)
     return None
 
 

@@ -1,4 +1,4 @@
-/* The leaderboard's controls: search, filters, columns, precision, a link to the view, and what is on screen as a file. */
+/* The leaderboard's controls: search, filters, columns, precision; the address remembers the view. */
 "use strict";
 
 {
@@ -90,17 +90,9 @@
   boxes.append(decimals);
   chooser.append(boxes);
 
-  const actions = make("div", { className: "actions" });
-  const act = (text, hint, run) => {
-    const button = make("button", { type: "button", textContent: text, title: hint, className: "copy" });
-    button.addEventListener("click", () => run(button));
-    actions.append(button);
-  };
-  act("CSV of this view", "Saves what is on screen", () => save(`${table.dataset.name}-view.csv`, csv()));
-  act("Copy LaTeX", "Copies what is on screen as a booktabs table", (button) => ltbench.copy(latex(), button));
-  act("Copy link", "Copies the address of this view", (button) => ltbench.copy(location.href, button));
   const told = make("p", { className: "told" });
   told.setAttribute("role", "status");
+  const actions = table.closest(".frame").previousElementSibling;
   bar.append(chips, make("div", { className: "filters" }, search, family, needs, backbone, chooser), actions, told);
   table.closest(".frame").before(bar);
 
@@ -181,72 +173,6 @@
     sortAsTold();
     apply();
   });
-
-  /* What is on screen, as rows of texts: [mean, spread] for numbers. */
-  function screen() {
-    const visible = [...table.tHead.querySelectorAll("th")].filter((one) => ltbench.column(one) !== undefined && !one.hidden);
-    visible.sort((one, two) => ltbench.column(one) - ltbench.column(two));
-    const lines = ltbench.body(table).filter((row) => !row.hidden);
-    return { visible, lines };
-  }
-
-  const plain = (cell) => {
-    const copy = cell.cloneNode(true);
-    for (const part of copy.querySelectorAll("i, sup")) part.remove();
-    return copy.textContent.replace(/\s+/g, " ").trim();
-  };
-
-  function csv() {
-    const { visible, lines } = screen();
-    const quote = (text) => (/[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
-    const isScore = (header) => header.dataset.key && state.sd === "1";
-    const head = visible.flatMap((h) => {
-      const name = h.dataset.key || h.textContent.trim();
-      return isScore(h) ? [name, `${name}.sd`] : [name];
-    });
-    const body = lines.map((row) =>
-      visible.flatMap((h) => {
-        const cell = row.cells[ltbench.column(h)];
-        const text = plain(cell).replace("−", "-");
-        return isScore(h) ? [text, cell.querySelector("i")?.textContent ?? ""] : [text];
-      }),
-    );
-    return [head, ...body].map((line) => line.map(quote).join(",")).join("\n") + "\n";
-  }
-
-  function latex() {
-    const { visible, lines } = screen();
-    const columns = visible.filter((h) => h.classList.contains("method") || h.dataset.key);
-    const clean = (text) => text.replace(/[&%$#_{}]/g, "\\$&").replaceAll("−", "$-$");
-    const title = (h) => (h.dataset.key ? clean(h.textContent.trim()).replace(/^C([th])$/, "$C_$1$") : "Method");
-    const shown = spans.filter((span) => !span.hidden);
-    const over = shown.map((span) => `\\multicolumn{${span.colSpan}}{c}{${clean(span.textContent.trim())}}`);
-    const body = lines.map((row) =>
-      columns.map((h) => {
-        const cell = row.cells[ltbench.column(h)];
-        let text = clean(plain(cell));
-        if (!h.dataset.key) return text;
-        if (cell.classList.contains("x")) return "--";
-        if (cell.classList.contains("b")) text = `\\textbf{${text}}`;
-        if (cell.classList.contains("u")) text = `\\underline{${text}}`;
-        const spread = cell.querySelector("i")?.textContent;
-        return spread && state.sd === "1" ? `${text} {\\scriptsize$\\pm$${spread}}` : text;
-      }),
-    );
-    const rule = lines.findIndex((row) => row.classList.contains("baseline"));
-    const texts = body.map((line, i) => (i === rule ? "\\midrule\n" : "") + line.join(" & ") + " \\\\");
-    return [
-      "% needs \\usepackage{booktabs}", `\\begin{tabular}{l${"r".repeat(columns.length - 1)}}`, "\\toprule",
-      ["", ...over].join(" & ") + " \\\\", columns.map(title).join(" & ") + " \\\\", "\\midrule", ...texts,
-      "\\bottomrule", "\\end{tabular}", "",
-    ].join("\n");
-  }
-
-  function save(name, text) {
-    const address = URL.createObjectURL(new Blob([text], { type: "text/csv" }));
-    make("a", { href: address, download: name }).click();
-    setTimeout(() => URL.revokeObjectURL(address), 1000);
-  }
 
   sortAsTold();
   apply();

@@ -1,4 +1,4 @@
-/* Theme, tabs, copying, and the small panel with the seeds of a number. */
+/* Theme, tabs, copying, links of numbers, and the small panel with the seeds of a number. */
 "use strict";
 
 /* Theme: as the system has it, light, or dark. */
@@ -106,6 +106,39 @@ for (const place of document.querySelectorAll("[data-copy]")) {
   place.after(button);
 }
 
+/* Numbers of the leaderboard lead to their runs; arrow keys move between the links of a table. */
+for (const table of document.querySelectorAll("table[data-runs]")) {
+  for (const row of ltbench.body(table)) {
+    for (const cell of row.cells) {
+      if (cell.matches("th, .rank, .n, .t, .x")) continue;
+      const link = document.createElement("a");
+      link.href = `${table.dataset.runs}#${row.id}`;
+      link.tabIndex = -1;
+      cell.firstChild.replaceWith(link, cell.firstChild);
+      link.append(link.nextSibling);
+    }
+  }
+}
+
+document.addEventListener("keydown", (event) => {
+  const steps = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
+  const cell = document.activeElement?.closest?.("table.grid > tbody > tr > *");
+  const step = steps[event.key];
+  if (!cell || !step || document.activeElement === cell) return;
+  let [row, at] = [cell.parentElement, cell.cellIndex];
+  for (;;) {
+    if (step[0]) row = step[0] < 0 ? row.previousElementSibling : row.nextElementSibling;
+    at += step[1];
+    const next = row?.cells[at];
+    if (!next) return;
+    const link = next.querySelector("a");
+    if (row.hidden || next.hidden || !link) continue;
+    event.preventDefault();
+    link.focus();
+    return;
+  }
+});
+
 /* Seeds of a number, beside the cell under the pointer or with the focus. */
 {
   const panel = document.createElement("div");
@@ -113,10 +146,23 @@ for (const place of document.querySelectorAll("[data-copy]")) {
   panel.setAttribute("role", "tooltip");
   panel.hidden = true;
   document.body.append(panel);
+  const add = (parent, tag, text = "") => {
+    const element = document.createElement(tag);
+    element.textContent = text;
+    parent.append(element);
+    return element;
+  };
 
   const hide = () => {
     panel.hidden = true;
     document.querySelector("[aria-describedby=seeds]")?.removeAttribute("aria-describedby");
+  };
+
+  /* The file has the mean with two decimals and the seeds' distances from it in hundredths. */
+  const seedsOf = (cell) => {
+    const text = (cell.querySelector("a") || cell).firstChild;
+    const mean = Number((text.exact ?? text.textContent).replace("−", "-"));
+    return cell.dataset.s.split(" ").map((step) => mean + Number(step) / 100);
   };
 
   const show = (cell) => {
@@ -125,21 +171,24 @@ for (const place of document.querySelectorAll("[data-copy]")) {
       (one) => ltbench.column(one) === cell.cellIndex,
     );
     if (!header) return;
-    const seeds = (table.dataset.seeds || "").split(" ");
-    const values = cell.dataset.s.split(" ");
-    const known = values.filter((value) => value !== "").map(Number);
-    const low = Math.min(...known);
-    const span = Math.max(...known) - low || 1;
-    const dots = values
-      .map((value, i) => (value === "" ? "" : `<b style="left:${(4 + (92 * (value - low)) / span).toFixed(1)}%"></b>`))
-      .join("");
-    const lines = values
-      .map((value, i) => (value === "" ? "" : `<li><span>seed ${seeds[i]}</span> ${Number(value).toFixed(2)}</li>`))
-      .join("");
-    const name = cell.parentElement.querySelector("th").querySelector("a").textContent;
-    const metric = header.dataset.title || header.textContent;
-    panel.innerHTML = `<p></p><div class="strip">${dots}</div><ul>${lines}</ul>${cell.dataset.more || ""}`;
-    panel.firstChild.textContent = `${name}, ${metric}`;
+    const seeds = (cell.parentElement.dataset.seeds ?? table.dataset.seeds ?? "").split(" ");
+    const values = seedsOf(cell);
+    const low = Math.min(...values);
+    const span = Math.max(...values) - low || 1;
+    const name = cell.parentElement.querySelector("th").textContent.trim();
+    panel.replaceChildren();
+    add(panel, "p", `${name}: ${header.dataset.title || header.textContent}`);
+    const strip = add(panel, "div");
+    strip.className = "strip";
+    for (const value of values) add(strip, "b").style.left = `${4 + (92 * (value - low)) / span}%`;
+    const list = add(panel, "ul");
+    values.forEach((value, i) => {
+      const line = add(list, "li");
+      add(line, "span", `seed ${seeds[i]} `);
+      line.append(ltbench.write(value, 2));
+    });
+    const [first, last] = (cell.dataset.t ?? "").split(" ");
+    if (last) add(panel, "p", first === last ? `rank ${first}` : `rank ${first} to ${last}`).className = "rank";
     panel.hidden = false;
     const box = cell.getBoundingClientRect();
     const left = Math.min(box.left, document.documentElement.clientWidth - panel.offsetWidth - 8);

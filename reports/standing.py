@@ -1,0 +1,78 @@
+"""Where a method stands in a column, and whether that can be told from chance."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from reports.boards import Board
+from reports.statistics.standings import standings
+
+Place = tuple[str, str, str, str]
+"""(method, configuration digest, metric, group)."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Of one method in one column; see `reports.statistics.standings`."""
+
+    rank: float
+    rank_low: float
+    rank_high: float
+    share_best: float
+    tier: int
+    """1 = the best group: not significantly worse than the best; 2 = the next one ..."""
+    p_holm: float
+    """Against the best; NaN for the best itself."""
+    average_rank: float
+
+
+@dataclass(frozen=True)
+class Test:
+    """What one column's comparisons rest on."""
+
+    units: int
+    """Categories."""
+    friedman_p: float
+    critical_difference: float
+    note: str
+    """Why no difference can be significant; "" if one can."""
+
+
+@dataclass(frozen=True)
+class Standings:
+    """Of all columns of a board."""
+
+    methods: Mapping[Place, Standing]
+    """Ranked methods only."""
+    tests: Mapping[tuple[str, str], Test]
+    """By metric and group."""
+    intervals: Mapping[Place, tuple[float, float]]
+    """95 % interval of the mean over seeds, where there are two seeds."""
+
+
+def board_standings(board: Board) -> Standings:
+    """Ranks, tie groups and intervals of every number of a board."""
+    methods: dict[Place, Standing] = {}
+    tests: dict[tuple[str, str], Test] = {}
+    intervals: dict[Place, tuple[float, float]] = {}
+    for row in standings(board.rows, board.wanted).itertuples(index=False):
+        place = (row.method, row.config_digest, row.metric, row.group)
+        tests.setdefault(
+            (row.metric, row.group),
+            Test(int(row.units), float(row.friedman_p), float(row.critical_difference), str(row.note)),
+        )
+        if not math.isnan(row.ci_low):
+            intervals[place] = (float(row.ci_low), float(row.ci_high))
+        if row.tier:
+            methods[place] = Standing(
+                rank=float(row.rank),
+                rank_low=float(row.rank_low),
+                rank_high=float(row.rank_high),
+                share_best=float(row.share_best),
+                tier=int(row.tier),
+                p_holm=float(row.p_holm),
+                average_rank=float(row.average_rank),
+            )
+    return Standings(methods, tests, intervals)

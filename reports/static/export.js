@@ -1,0 +1,99 @@
+/* What is on screen as CSV or as a LaTeX (booktabs) table, for every table that has a name. */
+"use strict";
+
+{
+  const without = (cell, parts) => {
+    const copy = cell.cloneNode(true);
+    for (const part of copy.querySelectorAll(parts)) part.remove();
+    return copy.textContent.replace(/\s+/g, " ").trim();
+  };
+  const plain = (cell) => without(cell, "i, sup");
+  const title = (header) => without(header, "small");
+  const isScore = (header) => header.dataset.key && !header.dataset.unit;
+  const spread = (cell) => cell.querySelector("i")?.textContent ?? "";
+
+  /* Visible columns from left to right, and visible rows. */
+  function screen(table) {
+    const columns = [...table.tHead.querySelectorAll("th")].filter(
+      (one) => ltbench.column(one) !== undefined && !one.hidden,
+    );
+    columns.sort((one, two) => ltbench.column(one) - ltbench.column(two));
+    const rows = ltbench.body(table).filter((row) => !row.hidden);
+    return { columns, rows, withSpread: !table.classList.contains("nospread") };
+  }
+
+  ltbench.csv = function (table) {
+    const { columns, rows, withSpread } = screen(table);
+    const quote = (text) => (/[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
+    const name = (header) => header.dataset.key || title(header);
+    const head = columns.flatMap((h) => (isScore(h) && withSpread ? [name(h), `${name(h)}.sd`] : [name(h)]));
+    const body = rows.map((row) =>
+      columns.flatMap((h) => {
+        const cell = row.cells[ltbench.column(h)];
+        const text = plain(cell).replace("−", "-").replace("n/a", "");
+        return isScore(h) && withSpread ? [text, spread(cell)] : [text];
+      }),
+    );
+    return [head, ...body].map((line) => line.map(quote).join(",")).join("\n") + "\n";
+  };
+
+  ltbench.latex = function (table) {
+    const { columns, rows, withSpread } = screen(table);
+    const kept = columns.filter((h) => h.classList.contains("method") || h.dataset.key);
+    const clean = (text) => text.replace(/[&%$#_{}]/g, "\\$&").replaceAll("−", "$-$");
+    const head = kept.map((h) => (h.dataset.key ? clean(title(h)).replace(/^C([th])$/, "$C_$1$") : "Method"));
+    const spans = [...table.tHead.querySelectorAll("th[colspan]")].filter((span) => !span.hidden);
+    const over = spans.map((span) => `\\multicolumn{${span.colSpan}}{c}{${clean(title(span))}}`);
+    const body = rows.map((row) =>
+      kept.map((h) => {
+        const cell = row.cells[ltbench.column(h)];
+        if (cell.classList.contains("x")) return "--";
+        let text = clean(plain(cell));
+        if (cell.classList.contains("b")) text = `\\textbf{${text}}`;
+        if (cell.classList.contains("u")) text = `\\underline{${text}}`;
+        return isScore(h) && withSpread && spread(cell) ? `${text} {\\scriptsize$\\pm$${spread(cell)}}` : text;
+      }),
+    );
+    const rule = rows.findIndex((row) => row.classList.contains("baseline"));
+    return [
+      "% needs \\usepackage{booktabs}",
+      `\\begin{tabular}{l${"r".repeat(kept.length - 1)}}`,
+      "\\toprule",
+      ...(over.length ? [`${["", ...over].join(" & ")} \\\\`] : []),
+      `${head.join(" & ")} \\\\`,
+      "\\midrule",
+      ...body.map((line, i) => `${i === rule ? "\\midrule\n" : ""}${line.join(" & ")} \\\\`),
+      "\\bottomrule",
+      "\\end{tabular}",
+      "",
+    ].join("\n");
+  };
+
+  function save(name, text) {
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(new Blob([text], { type: "text/csv" }));
+    link.download = name;
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+  }
+
+  for (const table of document.querySelectorAll("table[data-name]")) {
+    const actions = document.createElement("div");
+    actions.className = "actions";
+    const act = (text, hint, run) => {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.className = "copy";
+      button.textContent = text;
+      button.title = hint;
+      button.addEventListener("click", () => run(button));
+      actions.append(button);
+    };
+    act("CSV", "Saves what is on screen", () => save(`${table.dataset.name}.csv`, ltbench.csv(table)));
+    act("Copy LaTeX", "Copies what is on screen as a booktabs table", (button) =>
+      ltbench.copy(ltbench.latex(table), button),
+    );
+    act("Copy link", "Copies the address of this view", (button) => ltbench.copy(location.href, button));
+    table.closest(".frame").before(actions);
+  }
+}
