@@ -1,0 +1,100 @@
+"""`openclip:NAME@TAG` or `openclip:NAME@FILE`: models of open_clip, by name, pretrained tag or local file.
+
+Options after `?`: `image_size` (positions are interpolated), `sha256` of the file, and for a file
+`quick_gelu`, `mean` and `std` where they are not those of OpenCLIP. At construction the towers are compared
+with the model's own answers, so that a version of open_clip that works otherwise is found at once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from types import ModuleType
+
+from methods.errors import BadParameter, MethodsError
+from methods.features import weights
+from methods.features.backbones.timm import parse
+from methods.language import checkpoints
+from methods.language.encoder import Encoder
+from methods.language.openclip_towers import Text, compare, image_tower
+
+RECIPE = "openclip/1"
+_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
+
+
+def load(model: str, *, device: str, weights_root: Path | None) -> Encoder:
+    """The pair that stands behind `openclip:`; raises BadParameter, or WeightsMissing with the ways out."""
+    open_clip = imported_open_clip()
+    name, _, rest = model.partition("@")
+    source, _, query = rest.partition("?")
+    options = dict(parse(f"{name}?{query}").options)
+    encoder = f"openclip:{model}"
+    if open_clip.get_model_config(name) is None:
+        raise BadParameter(f"open_clip knows no model '{name}': see open_clip.list_models()")
+    facts = open_clip.pretrained.get_pretrained_cfg(name, source)
+    file = checkpoint(open_clip, name, source, encoder, weights_root)
+    digest = checkpoints.verified_sha256(file, str(options.pop("sha256", "")))
+    side = options.pop("image_size", None)
+    quick = bool(options.pop("quick_gelu", facts.get("quick_gelu", False)))
+    mean = options.pop("mean", facts.get("mean", open_clip.OPENAI_DATASET_MEAN))
+    std = options.pop("std", facts.get("std", open_clip.OPENAI_DATASET_STD))
+    if options:
+        raise BadParameter(f"'{encoder}' has no option '{min(options)}': expected image_size, sha256, ...")
+    with checkpoints.reading(file, encoder):
+        built = open_clip.create_model(
+            name, pretrained=str(file), force_image_size=side, force_quick_gelu=quick
+        )
+    built = built.eval().requires_grad_(False).to(device)
+    transformer, images = image_tower(built.visual, mean, std, side, encoder)
+    text = Text(built, open_clip.get_tokenizer(name), encoder)
+    compare(built, images, text, scale=(mean, std), encoder=encoder)
+    identity = json.dumps([RECIPE, name, digest, side, quick, list(mean), list(std)])
+    return Encoder(
+        name=encoder,
+        digest=hashlib.sha256(identity.encode()).hexdigest(),
+        dim=int(text(["a"]).shape[1]),
+        logit_scale=float(built.logit_scale.exp()),
+        images=images,
+        text=text,
+        transformer=transformer,
+    )
+
+
+def imported_open_clip() -> ModuleType:
+    """open_clip itself, or one sentence about why it cannot be imported."""
+    try:
+        import open_clip
+    except ImportError as error:
+        raise MethodsError(
+            f"the encoders 'openclip:...' need the package open_clip_torch, which cannot be imported "
+            f"({error}): pip install 'ltbench[methods]', or choose the encoder 'toy-vl'"
+        ) from error
+    return open_clip
+
+
+def checkpoint(
+    open_clip: ModuleType, name: str, source: str, encoder: str, weights_root: Path | None
+) -> Path:
+    """The file that a tag or a path means; raises BadParameter for neither, WeightsMissing without it."""
+    facts = open_clip.pretrained.get_pretrained_cfg(name, source) if source else {}
+    if not facts:
+        if Path(source).suffix in _SUFFIXES:
+            return weights.local_file(source, weights_root)
+        tags = ", ".join(open_clip.list_pretrained_tags_by_model(name)) or "none: give a file"
+        raise BadParameter(f"'{encoder}' names no weights: expected 'openclip:{name}@TAG' with one of {tags}")
+    url, repository = facts.get("url", ""), facts.get("hf_hub", "").rstrip("/")
+    if repository.count("/") > 1:
+        repository, _, file = repository.rpartition("/")
+        files = [file]
+    else:
+        files = ["open_clip_model.safetensors", "open_clip_pytorch_model.bin"]
+    own = f"{name}@{source}"
+    mirrored = [f"{own}{suffix}" for suffix in (".safetensors", ".pt", ".bin")]
+    mirrored += [f"{repository}/{file}" for file in files] + ([url.rsplit("/", 1)[-1]] if url else [])
+    found = checkpoints.in_mirror(mirrored, weights_root)
+    found = found or (checkpoints.from_hub(repository, files) if repository else None)
+    if found is None:
+        place = f"https://huggingface.co/{repository}" if repository else url
+        raise checkpoints.missing(encoder, place, f"{own}.safetensors")
+    return found

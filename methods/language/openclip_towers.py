@@ -1,0 +1,219 @@
+"""The towers of open_clip's models in parts: the only place that knows how open_clip works inside."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from methods.errors import BadParameter, MethodsError
+from methods.language.encoder import NOTHING, ImageTower, TextTower, Tokens
+from methods.language.paths import TransformerImages, attention_among_values
+from methods.language.pixels import normalised
+
+TOLERANCE = 1e-3
+"""Largest difference from the model's own embedding, relative to its length."""
+
+
+class Blocks:
+    """The residual blocks of a transformer, batch first whatever order this version of open_clip uses."""
+
+    def __init__(self, blocks: Sequence[nn.Module]) -> None:
+        self._blocks = blocks
+        self._batch_first = batch_comes_first(blocks[0])
+
+    def __len__(self) -> int:
+        return len(self._blocks)
+
+    def __call__(self, index: int, tokens: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
+        if self._batch_first:
+            return self._blocks[index](tokens, attn_mask=mask)
+        return self._blocks[index](tokens.transpose(0, 1), attn_mask=mask).transpose(0, 1)
+
+    def among_values(self, index: int, tokens: torch.Tensor) -> torch.Tensor:
+        block = self._blocks[index]
+        attention = block.attn
+        width = tokens.shape[-1]
+        bias = None if attention.in_proj_bias is None else attention.in_proj_bias[2 * width :]
+        values = functional.linear(block.ln_1(tokens), attention.in_proj_weight[2 * width :], bias)
+        mixed = attention.out_proj(attention_among_values(values, attention.num_heads))
+        return block.ls_1(mixed)
+
+
+@torch.no_grad()
+def batch_comes_first(block: nn.Module) -> bool:
+    """Whether a block mixes the positions of axis 1 and not those of axis 0, found by trying."""
+    weight = block.ln_1.weight
+    inputs = torch.arange(6.0, device=weight.device)[:, None] * torch.linspace(-1, 1, len(weight)).to(weight)
+    inputs = inputs.sin().view(2, 3, -1)
+    changed = inputs.clone()
+    changed[1] += torch.linspace(0, 1, len(weight)).to(weight)
+    return bool(torch.allclose(block(inputs)[0], block(changed)[0], atol=1e-5))
+
+
+class TransformerTower:
+    """The parts of open_clip's own VisionTransformer."""
+
+    def __init__(self, visual: nn.Module, mean: Sequence[float], std: Sequence[float]) -> None:
+        self._visual = visual
+        self._mean, self._std = mean, std
+        self._blocks = Blocks(visual.transformer.resblocks)
+        self.image_size = int(visual.image_size[0])
+        self.grid = int(visual.grid_size[0])
+        self.depth = len(self._blocks)
+        self.width = int(visual.class_embedding.shape[0])
+
+    def embed(self, pixels: torch.Tensor) -> torch.Tensor:
+        visual = self._visual
+        device = visual.class_embedding.device
+        images = normalised(pixels.to(device), self.image_size, self._mean, self._std)
+        patches = visual.conv1(images).flatten(2).transpose(1, 2)
+        first = visual.class_embedding.view(1, 1, -1).expand(len(patches), -1, -1)
+        return visual.ln_pre(torch.cat([first, patches], dim=1) + visual.positional_embedding)
+
+    def block(self, index: int, tokens: torch.Tensor) -> torch.Tensor:
+        return self._blocks(index, tokens)
+
+    def value_attention(self, index: int, tokens: torch.Tensor) -> torch.Tensor:
+        return self._blocks.among_values(index, tokens)
+
+    def project(self, tokens: torch.Tensor, *, normalise: bool = True) -> torch.Tensor:
+        return (self._visual.ln_post(tokens) if normalise else tokens) @ self._visual.proj
+
+
+class NetworkTower:
+    """An image tower of timm: maps by the names that timm gives its stages ("stages.0")."""
+
+    def __init__(
+        self, visual: nn.Module, mean: Sequence[float], std: Sequence[float], side: int | None
+    ) -> None:
+        self._visual = visual
+        self._mean, self._std, self._side = mean, std, side
+        self._known = [entry["module"] for entry in visual.trunk.feature_info]
+        self.layers = tuple(self._known[:-1])
+
+    @torch.inference_mode()
+    def __call__(self, pixels: torch.Tensor, layers: Sequence[str]) -> dict[str, torch.Tensor]:
+        for layer in layers:
+            if layer not in self._known:
+                raise BadParameter(
+                    f"the encoder has no layer '{layer}': expected some of {', '.join(self._known)}"
+                )
+        depths = sorted({self._known.index(layer) for layer in layers})
+        device = next(self._visual.parameters()).device
+        images = normalised(pixels.to(device), self._side, self._mean, self._std)
+        found = self._visual.forward_intermediates(images, indices=depths)
+        maps = dict(zip(depths, found["image_intermediates"], strict=True))
+        answers = {layer: maps[self._known.index(layer)] for layer in layers}
+        return {**answers, "pooled": found["image_features"]}
+
+
+class Text:
+    """A text tower of open_clip, causal and read at the end of the text."""
+
+    def __init__(self, model: nn.Module, tokenizer: Any, encoder: str) -> None:
+        tower = getattr(model, "text", model)
+        pooled_at = getattr(model, "text_pool_type", getattr(tower, "pool_type", "argmax"))
+        usable = hasattr(tower, "token_embedding") and getattr(tower, "cls_emb", None) is None
+        if not usable or tower.attn_mask is None or pooled_at not in ("argmax", "eos"):
+            raise BadParameter(
+                f"the text tower of '{encoder}' is not a causal transformer read at the end of the text: "
+                "expected a CLIP model of OpenAI or LAION"
+            )
+        self._tower, self._tokenizer, self._name = tower, tokenizer, encoder
+        self._end = None if pooled_at == "argmax" else int(getattr(model, "text_eos_id", 0) or tower.eos_id)
+        self._blocks = Blocks(tower.transformer.resblocks)
+        self.width = int(tower.token_embedding.weight.shape[1])
+        self.context = int(tower.positional_embedding.shape[0])
+
+    def tokenize(self, texts: Sequence[str]) -> Tokens:
+        # One more than fits: the tokenizer cuts silently.
+        ids = self._tokenizer(list(texts), context_length=self.context + 1)
+        ends = ids.argmax(dim=-1) if self._end is None else (ids == self._end).int().argmax(dim=-1)
+        if int(ends.max()) >= self.context:
+            text = texts[int(ends.argmax())]
+            raise BadParameter(
+                f"the text '{text}' is too long for '{self._name}': expected at most {self.context} tokens"
+            )
+        length = int(ends.max()) + 1
+        device = self._tower.positional_embedding.device
+        valid = torch.arange(length) <= ends[:, None]
+        return Tokens(ids[:, :length].to(device), valid.to(device), ends.to(device))
+
+    @torch.no_grad()
+    def embed(self, ids: torch.Tensor) -> torch.Tensor:
+        return self._tower.token_embedding(ids)
+
+    def encode(
+        self, embeddings: torch.Tensor, tokens: Tokens, overwrite: Mapping[int, torch.Tensor] = NOTHING
+    ) -> torch.Tensor:
+        tower = self._tower
+        length = embeddings.shape[1]
+        # What comes after the end does not reach it: short sequences give the answers of padded ones.
+        mask = tower.attn_mask[:length, :length]
+        passed = embeddings + tower.positional_embedding[:length]
+        for index in range(len(self._blocks)):
+            if index in overwrite:
+                deep = overwrite[index]
+                repeated = deep.expand(len(passed), -1, -1)
+                passed = torch.cat([passed[:, :1], repeated, passed[:, 1 + len(deep) :]], dim=1)
+            passed = self._blocks(index, passed, mask)
+        ends = tower.ln_final(passed)[torch.arange(len(passed), device=passed.device), tokens.read]
+        projection = tower.text_projection
+        if projection is None:
+            return ends
+        return projection(ends) if isinstance(projection, nn.Module) else ends @ projection
+
+    @torch.no_grad()
+    def __call__(self, texts: Sequence[str]) -> torch.Tensor:
+        tokens = self.tokenize(texts)
+        return self.encode(self.embed(tokens.ids), tokens)
+
+
+def image_tower(
+    visual: nn.Module, mean: Sequence[float], std: Sequence[float], side: int | None, encoder: str
+) -> tuple[TransformerTower | None, ImageTower]:
+    """(its parts if it is a transformer of open_clip's own, feature maps by name)."""
+    if hasattr(visual, "trunk"):
+        return None, NetworkTower(visual, mean, std, side)
+    if not hasattr(visual, "conv1") or not hasattr(visual, "transformer") or visual.attn_pool is not None:
+        raise BadParameter(
+            f"the image tower of '{encoder}' is a {type(visual).__name__}: expected a VisionTransformer "
+            "with a class token, or a network of timm such as ConvNeXt"
+        )
+    tower = TransformerTower(visual, mean, std)
+    return tower, TransformerImages(tower)
+
+
+@torch.inference_mode()
+def compare(
+    model: nn.Module, images: ImageTower, text: TextTower, *, scale: tuple[Any, Any], encoder: str
+) -> None:
+    """Raises MethodsError if the towers do not give the embeddings that the model itself gives.
+
+    scale: mean and standard deviation of the pixels.
+    """
+    side = int(getattr(model.visual, "image_size", (224,))[0])
+    device = next(model.parameters()).device
+    pixels = torch.randint(
+        0, 256, (1, 3, side, side), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)
+    ).to(device)
+    texts = ["a", "a photo of an object"]
+    tokens = text.tokenize(texts)
+    padded = functional.pad(tokens.ids, (0, text.context - tokens.ids.shape[1]))
+    pairs = {
+        "images": (
+            images(pixels, images.layers)["pooled"],
+            model.encode_image(normalised(pixels, side, *scale)),
+        ),
+        "texts": (text(texts), model.encode_text(padded)),
+    }
+    for what, (ours, theirs) in pairs.items():
+        if not torch.allclose(ours, theirs, atol=TOLERANCE * float(theirs.norm(dim=-1).max())):
+            raise MethodsError(
+                f"the installed open_clip embeds {what} of '{encoder}' otherwise than expected here: "
+                "install a version that pyproject.toml names, and report it"
+            )
