@@ -1,0 +1,1 @@
+"""Trainable layers that several methods share."""

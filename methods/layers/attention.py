@@ -1,0 +1,83 @@
+"""Attention over tokens (B, T, C): linear, softmax from few queries, rectified cosines to prototypes."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+
+class LinearAttention(nn.Module):
+    """Self-attention without a softmax, linear in the number of tokens (Katharopoulos et al., ICML 2020).
+
+    out_i = phi(q_i) (sum_j phi(k_j)^T v_j) / (phi(q_i) . sum_j phi(k_j)) with phi(u) = elu(u) + 1: it cannot
+    focus on single tokens, which keeps Dinomaly's decoder from copying. Sums are in float32 under any
+    precision; `eps` in the denominator keeps them finite.
+    """
+
+    def __init__(self, width: int, heads: int, eps: float = 1e-6) -> None:
+        super().__init__()
+        self.heads, self.eps = heads, eps
+        self.qkv = nn.Linear(width, 3 * width)
+        self.proj = nn.Linear(width, width)
+
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        query, key, value = (_split(part, self.heads).float() for part in self.qkv(tokens).chunk(3, dim=-1))
+        query, key = functional.elu(query) + 1, functional.elu(key) + 1
+        summary = key.transpose(-2, -1) @ value
+        norm = query @ key.sum(dim=-2).unsqueeze(-1)
+        return self.proj(_join((query @ summary) / (norm + self.eps)).to(tokens.dtype))
+
+
+class _Cross(nn.Module):
+    """Queries from one sequence, keys and values from another."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.q = nn.Linear(width, width)
+        self.kv = nn.Linear(width, 2 * width)
+        self.proj = nn.Linear(width, width)
+
+    def _heads_of(self, queries: torch.Tensor, source: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        key, value = self.kv(source).chunk(2, dim=-1)
+        return tuple(_split(part, self.heads) for part in (self.q(queries), key, value))
+
+
+class SoftmaxCrossAttention(_Cross):
+    """softmax(q k^T / sqrt(d)) v: how INP-Former's prototypes look at an image's tokens."""
+
+    def forward(self, queries: torch.Tensor, source: torch.Tensor) -> torch.Tensor:
+        return self.proj(_join(functional.scaled_dot_product_attention(*self._heads_of(queries, source))))
+
+
+class CosineCrossAttention(_Cross):
+    """relu(gain_h cos(q, k)) v, no softmax: how INP-Former rebuilds tokens from prototypes.
+
+    Weights of a token need not sum to one, so that a token no prototype resembles is rebuilt from nothing.
+    """
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__(width, heads)
+        self.gain = nn.Parameter(torch.ones(heads, 1, 1))
+
+    def forward(self, queries: torch.Tensor, source: torch.Tensor) -> torch.Tensor:
+        query, key, value = self._heads_of(queries, source)
+        cosine = functional.normalize(query.float(), dim=-1) @ functional.normalize(
+            key.float(), dim=-1
+        ).transpose(-2, -1)
+        return self.proj(_join(functional.relu(self.gain * cosine).to(value.dtype) @ value))
+
+
+def fitting_heads(width: int, wanted: int) -> int:
+    """The largest number of heads up to `wanted` that divides the width: 768, 12 -> 12; 225, 12 -> 9."""
+    return next(heads for heads in range(min(wanted, width), 0, -1) if width % heads == 0)
+
+
+def _split(tokens: torch.Tensor, heads: int) -> torch.Tensor:
+    """(B, T, C) -> (B, heads, T, C / heads)."""
+    return tokens.unflatten(-1, (heads, -1)).transpose(1, 2)
+
+
+def _join(parts: torch.Tensor) -> torch.Tensor:
+    return parts.transpose(1, 2).flatten(2)

@@ -1,0 +1,72 @@
+"""Vector quantisation with one codebook per class, learned by moving averages (HVQ-Trans, NeurIPS 2023)."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+
+class ClassCodebooks(nn.Module):
+    """K codebooks of M codes: a token becomes the nearest code of its image's class.
+
+    While training, a code follows the tokens that chose it by a moving average whose decay applies once per
+    image, as if the images of a batch came one after another; classes that are not in the batch stay as they
+    are. Counts start at one, so that a code nobody chose stays where it is.
+    """
+
+    def __init__(self, classes: int, codes: int, width: int, decay: float = 0.99, eps: float = 1e-5) -> None:
+        super().__init__()
+        self.decay, self.eps = decay, eps
+        start = torch.randn(classes, codes, width)
+        self.register_buffer("codes", start)
+        self.register_buffer("counts", torch.ones(classes, codes))
+        self.register_buffer("sums", start.clone())
+
+    def forward(self, tokens: torch.Tensor, class_ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Codes (B, T, D) for tokens (B, T, D), their gradient passed straight through; commitment (B,).
+
+        Commitment is the mean squared distance of an image's tokens to their codes.
+        """
+        chosen = torch.empty(tokens.shape[:2], dtype=torch.long, device=tokens.device)
+        fixed = tokens.detach().float()
+        for class_id in class_ids.unique().tolist():
+            members = class_ids == class_id
+            rows = fixed[members].flatten(0, 1)
+            chosen[members] = self.nearest(rows, class_id).view(-1, tokens.shape[1])
+        # Taken before the move below: an update must not act back on this very forward pass.
+        quantised = self.codes[class_ids[:, None], chosen].to(tokens.dtype)
+        if self.training:
+            self._follow(fixed, chosen, class_ids)
+        commitment = (tokens - quantised.detach()).square().mean(dim=(1, 2))
+        return tokens + (quantised - tokens).detach(), commitment
+
+    def nearest(self, rows: torch.Tensor, class_id: int) -> torch.Tensor:
+        """Index of the code nearest to each of (R, D) rows, by Euclidean distance."""
+        codes = self.codes[class_id]
+        return (codes.square().sum(dim=1) - 2 * rows @ codes.T).argmin(dim=1)
+
+    @torch.no_grad()
+    def _follow(self, tokens: torch.Tensor, chosen: torch.Tensor, class_ids: torch.Tensor) -> None:
+        codes = self.counts.shape[1]
+        for class_id in class_ids.unique().tolist():
+            members = class_ids == class_id
+            images = int(members.sum())
+            keep = self.decay**images
+            chosen_here = chosen[members].flatten()
+            counts = torch.bincount(chosen_here, minlength=codes) / images
+            sums = torch.zeros_like(self.sums[class_id])
+            sums.index_add_(0, chosen_here, tokens[members].flatten(0, 1))
+            self.counts[class_id] = keep * self.counts[class_id] + (1 - keep) * counts
+            self.sums[class_id] = keep * self.sums[class_id] + (1 - keep) * sums / images
+            total = self.counts[class_id].sum()
+            smoothed = (self.counts[class_id] + self.eps) / (total + codes * self.eps) * total
+            self.codes[class_id] = self.sums[class_id] / smoothed[:, None]
+
+    def transport_cost(self, tokens: torch.Tensor, class_ids: torch.Tensor, scale: float) -> torch.Tensor:
+        """sum_m softmax_m(f . e_m / scale) (1 - cos(f, e_m)) of tokens (B, T, D): (B, T)."""
+        codes = self.codes[class_ids].float()
+        tokens = tokens.float()
+        plan = (tokens @ codes.transpose(1, 2) / scale).softmax(dim=2)
+        unit = functional.normalize(tokens, dim=2) @ functional.normalize(codes, dim=2).transpose(1, 2)
+        return (plan * (1 - unit)).sum(dim=2)

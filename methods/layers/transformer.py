@@ -1,0 +1,97 @@
+"""Post-norm transformer layers on (B, T, C), positions added to queries and keys (UniAD, HVQ)."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+Mask = torch.Tensor | None
+
+
+class LearnedPosition(nn.Module):
+    """A row and a column embedding side by side, uniform in [0, 1) at first: (h w, width)."""
+
+    def __init__(self, side: int, width: int) -> None:
+        super().__init__()
+        self.rows = nn.Parameter(torch.rand(side, width // 2))
+        self.columns = nn.Parameter(torch.rand(side, width - width // 2))
+
+    def forward(self) -> torch.Tensor:
+        side = len(self.rows)
+        columns = self.columns[None].expand(side, -1, -1)
+        rows = self.rows[:, None].expand(-1, side, -1)
+        return torch.cat([columns, rows], dim=2).flatten(0, 1)
+
+
+class FeedForward(nn.Sequential):
+    """Linear, ReLU, dropout, Linear."""
+
+    def __init__(self, width: int, hidden: int, dropout: float) -> None:
+        super().__init__(nn.Linear(width, hidden), nn.ReLU(), nn.Dropout(dropout), nn.Linear(hidden, width))
+
+
+class _Attention(nn.Module):
+    """Attention, dropout, residual and norm: one post-norm step."""
+
+    def __init__(self, width: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.attention = nn.MultiheadAttention(width, heads, dropout, batch_first=True)
+        self.dropout = nn.Dropout(dropout)
+        self.norm = nn.LayerNorm(width)
+
+    def forward(
+        self, tokens: torch.Tensor, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: Mask
+    ) -> torch.Tensor:
+        update, _ = self.attention(query, key, value, attn_mask=mask, need_weights=False)
+        return self.norm(tokens + self.dropout(update))
+
+
+class EncoderLayer(nn.Module):
+    """Self-attention and feed-forward."""
+
+    def __init__(self, width: int, heads: int, hidden: int, dropout: float = 0.1) -> None:
+        super().__init__()
+        self.attend = _Attention(width, heads, dropout)
+        self.feed = FeedForward(width, hidden, dropout)
+        self.dropout = nn.Dropout(dropout)
+        self.norm = nn.LayerNorm(width)
+
+    def forward(self, tokens: torch.Tensor, position: torch.Tensor, mask: Mask = None) -> torch.Tensor:
+        placed = tokens + position
+        tokens = self.attend(tokens, placed, placed, tokens, mask)
+        return self.norm(tokens + self.dropout(self.feed(tokens)))
+
+
+class DecoderLayer(nn.Module):
+    """Self-attention, attention to a memory, feed-forward."""
+
+    def __init__(self, width: int, heads: int, hidden: int, dropout: float = 0.1) -> None:
+        super().__init__()
+        self.attend = _Attention(width, heads, dropout)
+        self.recall = _Attention(width, heads, dropout)
+        self.feed = FeedForward(width, hidden, dropout)
+        self.dropout = nn.Dropout(dropout)
+        self.norm = nn.LayerNorm(width)
+
+    def forward(
+        self, tokens: torch.Tensor, memory: torch.Tensor, position: torch.Tensor, mask: Mask = None
+    ) -> torch.Tensor:
+        placed = tokens + position
+        tokens = self.attend(tokens, placed, placed, tokens, mask)
+        tokens = self.recall(tokens, tokens + position, memory + position, memory, mask)
+        return self.norm(tokens + self.dropout(self.feed(tokens)))
+
+
+def neighbour_mask(side: int, window: int) -> torch.Tensor:
+    """(side^2, side^2), true where a key lies in the `window` x `window` square around the query: hidden."""
+    steps = torch.arange(side)
+    close = (steps[:, None] - steps[None]).abs() <= window // 2
+    return (close[:, None, :, None] & close[None, :, None, :]).reshape(side * side, side * side)
+
+
+def xavier_init(module: nn.Module) -> None:
+    """Xavier-uniform weights without bias for linear layers and convolutions; attention keeps its own."""
+    if isinstance(module, nn.Linear | nn.Conv2d):
+        nn.init.xavier_uniform_(module.weight)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
