@@ -1,0 +1,108 @@
+"""Score against the number of training images: every class a point, one panel a method, from tail to head."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from reports.figures import theme
+from reports.figures.axes import Area, heading, legend, mark, stroke, swatch, x_axis, y_axis
+from reports.figures.labels import spread
+from reports.figures.scale import Scale, padded, padded_log
+from reports.figures.svg import document, group, path, text, tip
+
+_BANDWIDTH = 0.22
+"""Of the trend's kernel, in decades of training images."""
+_MARGIN = 34.0
+
+
+@dataclass(frozen=True)
+class SizedScore:
+    """One class (in one seed) of one method."""
+
+    method: str
+    category: str
+    n_train: int
+    score: float
+    """0..1."""
+    note: str = ""
+    """Shown with the point: seed, group."""
+
+
+def score_by_size(
+    points: Sequence[SizedScore],
+    *,
+    title: str,
+    subtitle: str = "",
+    metric: str = "Image AUROC",
+    order: Sequence[str] = (),
+    width: float = theme.WIDTH,
+) -> str:
+    """Points of all methods in one frame with a trend line each, whose name stands at its end.
+
+    The trend is a kernel average over the logarithm of the number of training images: it is there for the
+    eye, it is no model. `order` gives every method its colour and mark (default: as they come).
+    """
+    points = [point for point in points if point.n_train > 0 and math.isfinite(point.score)]
+    names = list(dict.fromkeys([*order, *(point.method for point in points)]))
+    shown = [name for name in names if any(point.method == name for point in points)]
+    top, y = heading(title, subtitle, width)
+    keys, y = legend(
+        [(swatch(names.index(name), has_line=True), name) for name in shown], 4, y - 4, width - 4
+    )
+    room = min(120.0, max((theme.text_width(name, theme.SMALL) for name in shown), default=0)) + 10
+    area = Area(_MARGIN, y + 24, width - room, y + 24 + 250)
+    low, high = padded([100 * point.score for point in points], bounds=(0, 100))
+    across = Scale(*padded_log([point.n_train for point in points], 0.03), area.left, area.right, is_log=True)
+    upward = Scale(low, high, area.bottom, area.top)
+    body = [top, keys, _axes(area, across, upward, metric)]
+    trends = {name: _trend([p for p in points if p.method == name]) for name in shown}
+    body += [
+        _series(names.index(name), [p for p in points if p.method == name], across, upward) for name in shown
+    ]
+    for name, trend in trends.items():
+        drawn = [(across(n), upward(score)) for n, score in trend]
+        at = names.index(name)
+        # A halo in the paper's colour keeps lines apart from the points they cross.
+        body.append(path(drawn, "halo", stroke=theme.PAPER, stroke_width=4.5, fill="none", opacity=0.8))
+        body.append(path(drawn, f"line{at % len(theme.LIGHT)}", tip(f"trend of {name}"), **stroke(at, 2.2)))
+    ends = [upward(trend[-1][1]) for trend in trends.values()]
+    for name, y in zip(trends, spread(ends, 14, area.top + 4, area.bottom - 2), strict=True):
+        words = theme.shortened(name, room - 8, theme.SMALL)
+        body.append(text(words, area.right + 7, y + 4, size=theme.SMALL))
+    return document(width, area.bottom + 42, title, _description(trends, metric), body)
+
+
+def _axes(area: Area, across: Scale, upward: Scale, metric: str) -> str:
+    return x_axis(area, across, "training images of the class (tail to head)") + y_axis(
+        area, upward, f"{metric} (%)"
+    )
+
+
+def _series(at: int, points: Sequence[SizedScore], across: Scale, upward: Scale) -> str:
+    drawn = []
+    for point in points:
+        words = (
+            f"{point.method}, {point.category}: {100 * point.score:.1f} with {point.n_train} training images"
+        )
+        words += f" ({point.note})" if point.note else ""
+        drawn.append(mark(at, across(point.n_train), upward(100 * point.score), tip(words), radius=2.7))
+    return group(drawn, opacity=0.55)
+
+
+def _trend(points: Sequence[SizedScore]) -> list[tuple[float, float]]:
+    """(training images, score in percent) at 40 places of a Gaussian kernel average."""
+    sizes = np.log10([point.n_train for point in points])
+    scores = 100 * np.array([point.score for point in points])
+    places = np.linspace(sizes.min(), sizes.max(), 40)
+    weights = np.exp(-0.5 * ((places[:, None] - sizes) / _BANDWIDTH) ** 2)
+    averages = weights @ scores / weights.sum(axis=1)
+    return [(float(10**place), float(average)) for place, average in zip(places, averages, strict=True)]
+
+
+def _description(trends: dict[str, list[tuple[float, float]]], metric: str) -> str:
+    told = [f"{name} from {trend[0][1]:.0f} % to {trend[-1][1]:.0f} %" for name, trend in trends.items()]
+    return f"{metric} of each class, from the fewest to the most training images: " + "; ".join(told) + "."

@@ -1,0 +1,107 @@
+"""SVG as text: elements, numbers, and the document around a figure."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from xml.sax.saxutils import escape, quoteattr
+
+from reports.figures.theme import CLASS, FONTS, STYLE
+
+Attribute = str | float | int | None
+
+
+def number(value: float) -> str:
+    """At most two decimals, no trailing zeros: a hundredth of a pixel is enough for everyone."""
+    text = f"{value:.2f}".rstrip("0").rstrip(".")
+    return "0" if text == "-0" else text
+
+
+def tag(name: str, *children: str, **attributes: Attribute) -> str:
+    """One element; children are finished SVG (escape texts first), `stroke_width` is `stroke-width`.
+
+    A trailing underscore is dropped (`class_`), None leaves the attribute out.
+    """
+    parts = [name]
+    for key, value in attributes.items():
+        if value is None:
+            continue
+        text = value if isinstance(value, str) else number(value)
+        parts.append(f"{key.rstrip('_').replace('_', '-')}={quoteattr(text)}")
+    opening = " ".join(parts)
+    content = "".join(children)
+    return f"<{opening}>{content}</{name}>" if content else f"<{opening}/>"
+
+
+def text(
+    words: str,
+    x: float,
+    y: float,
+    *,
+    anchor: str = "start",
+    size: float | None = None,
+    kind: str | None = None,
+    turn: float = 0.0,
+    weight: int | None = None,
+) -> str:
+    """A line of text whose baseline starts (or ends, or is centred) at (x, y); `turn` in degrees
+    clockwise."""
+    return tag(
+        "text",
+        escape(words),
+        x=x,
+        y=y,
+        text_anchor=None if anchor == "start" else anchor,
+        font_size=size,
+        font_weight=weight,
+        class_=kind,
+        transform=f"rotate({number(turn)} {number(x)} {number(y)})" if turn else None,
+    )
+
+
+def tip(words: str) -> str:
+    """What shows when the pointer rests on the element that holds this."""
+    return tag("title", escape(words))
+
+
+def group(parts: Iterable[str], **attributes: Attribute) -> str:
+    return tag("g", *parts, **attributes)
+
+
+def line(x1: float, y1: float, x2: float, y2: float, kind: str, *children: str, **more: Attribute) -> str:
+    return tag("line", *children, x1=x1, y1=y1, x2=x2, y2=y2, class_=kind, **more)
+
+
+def path(points: Iterable[tuple[float, float]], kind: str, *children: str, **more: Attribute) -> str:
+    """A polyline through the points."""
+    steps = " ".join(f"{'L' if at else 'M'}{number(x)} {number(y)}" for at, (x, y) in enumerate(points))
+    return tag("path", *children, d=steps, class_=kind, **more)
+
+
+def document(width: float, height: float, title: str, description: str, body: Iterable[str]) -> str:
+    """A whole figure: the same text serves inside a page and as a file of its own.
+
+    It has a name and a description for screen readers, its own colours for light and dark, and a paper behind
+    it only where it is the whole document.
+    """
+    content = "".join(body)
+    # Identifiers must differ between figures of one page and be the same in every build.
+    key = hashlib.sha256(f"{title}{description}{content}".encode()).hexdigest()[:10]
+    return tag(
+        "svg",
+        tag("title", escape(title), id=f"t{key}"),
+        tag("desc", escape(description), id=f"d{key}"),
+        tag("style", STYLE),
+        tag("rect", class_="paper", width=width, height=height, fill="none"),
+        content,
+        xmlns="http://www.w3.org/2000/svg",
+        viewBox=f"0 0 {number(width)} {number(height)}",
+        width=width,
+        height=height,
+        role="img",
+        aria_labelledby=f"t{key} d{key}",
+        class_=CLASS,
+        font_family=FONTS,
+        font_size=12.5,
+        fill="#16191d",
+    )

@@ -1,0 +1,101 @@
+"""Colours, marks and text sizes of all figures: legible in light and dark, in print, and for colour-blind
+readers."""
+
+from __future__ import annotations
+
+CLASS = "lt-figure"
+"""Of every figure's root element."""
+FONTS = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', 'DejaVu Sans', sans-serif"
+WIDTH = 480.0
+"""Pixels of a figure: one column of a page. On a telephone of 360 px the smallest text is 9 px high."""
+SIZE = 12.5
+SMALL = 12.0
+TITLE = 14.0
+
+LIGHT = ("#0072b2", "#d55e00", "#008a64", "#a8528a", "#b57900", "#2b95d0", "#6b6f76", "#73680c")
+"""Okabe and Ito's hues (2008), their bright ones darkened to a contrast of 3:1 on white."""
+DARK = ("#4da6e0", "#f5884a", "#2cc295", "#e09ac4", "#f0b93a", "#8ccbf2", "#b4b9c0", "#cdbe52")
+DASHES = ("", "7 3", "2 3", "9 3 2 3", "5 2 1 2 1 2", "12 4", "1 2", "4 4")
+MARKS = ("circle", "square", "up", "diamond", "down", "cross", "plus", "ring")
+
+# Roles: what a colour means is the same in every figure.
+HEAD, TAIL, DEFECT, GOOD = 0, 4, 1, 0
+
+_LIGHT = {"ink": "#16191d", "soft": "#4d5661", "line": "#dfe2e6", "strong": "#9aa3ad", "paper": "#ffffff"}
+_DARK = {"ink": "#e8eaed", "soft": "#b4bcc6", "line": "#2d333b", "strong": "#5c6773", "paper": "#14171b"}
+_PAGE = {"ink": "--ink", "soft": "--soft", "line": "--line", "strong": "--strong-line", "paper": "--paper"}
+
+
+def _variables(plain: dict[str, str], series: tuple[str, ...], heat: str) -> str:
+    # A page's own colours win, so that a theme chosen there holds in its figures.
+    told = [f"--f-{name}:var({_PAGE[name]},{colour})" for name, colour in plain.items()]
+    told += [f"--f-{at}:{colour}" for at, colour in enumerate(series)]
+    return ";".join([*told, f"--f-heat:{heat}"])
+
+
+def _style() -> str:
+    root = f"svg.{CLASS}"
+    light, dark = _variables(_LIGHT, LIGHT, "#2f8fd0"), _variables(_DARK, DARK, "#2d7fbd")
+    rules = [
+        f"{root}{{{light};max-width:100%;height:auto}}",
+        f"@media(prefers-color-scheme:dark){{{root}:root,:root:not([data-theme=light]) {root}{{{dark}}}}}",
+        f":root[data-theme=dark] {root}{{{dark}}}",
+        f"{root}:root>.paper{{fill:var(--f-paper)}}",
+        f"{root} text{{fill:var(--f-ink)}}",
+        f"{root} .soft{{fill:var(--f-soft)}}",
+        f"{root} .grid{{stroke:var(--f-line)}}",
+        f"{root} .axis{{stroke:var(--f-strong)}}",
+        f"{root} .inkline{{stroke:var(--f-ink)}}",
+        f"{root} .halo{{stroke:var(--f-paper)}}",
+        f"{root} .over{{stroke:var(--f-paper)}}",
+        f"{root} .heat{{fill:var(--f-heat)}}",
+        f"{root} .blank{{fill:var(--f-line)}}",
+    ]
+    for at in range(len(LIGHT)):
+        rules += [f"{root} .fill{at}{{fill:var(--f-{at})}}", f"{root} .line{at}{{stroke:var(--f-{at})}}"]
+    return "".join(rules)
+
+
+STYLE = _style()
+"""Style sheet inside every figure; programs that do not know variables use the elements' own attributes."""
+INK, SOFT, GRID, AXIS = (_LIGHT[name] for name in ("ink", "soft", "line", "strong"))
+HEAT = "#2f8fd0"
+PAPER = _LIGHT["paper"]
+
+
+def colour(series: int) -> str:
+    """The light colour of a series, for programs that do not read style sheets."""
+    return LIGHT[series % len(LIGHT)]
+
+
+def look(series: int) -> int:
+    """Which of MARKS and DASHES a series has: those that share a colour differ in it."""
+    return (series + 3 * (series // len(LIGHT))) % len(MARKS)
+
+
+# Advance widths of a common sans serif in thousandths of the text size, for code points 32 to 126.
+_ADVANCES = (
+    "278 278 355 556 556 889 667 191 333 333 389 584 278 333 278 278 556 556 556 556 556 556 556 556 "
+    "556 556 278 278 584 584 584 556 1015 667 667 722 722 667 611 778 722 278 500 667 556 833 722 778 "
+    "667 778 722 667 611 722 667 944 667 667 611 278 278 278 469 556 333 556 556 500 556 556 278 556 "
+    "556 222 222 500 222 833 556 556 556 556 333 500 278 556 500 722 500 500 500 334 260 334 584 "
+)
+_WIDTHS = tuple(int(width) / 1000 for width in _ADVANCES.split())
+_WIDER = 1.13
+"""Which font a browser takes is not known here: room for the widest of the usual ones."""
+
+
+def text_width(words: str, size: float = SIZE) -> float:
+    """Pixels that a line of text takes at most, nearly."""
+    advances = (_WIDTHS[ord(sign) - 32] if 32 <= ord(sign) < 127 else 0.6 for sign in words)
+    return size * _WIDER * sum(advances)
+
+
+def shortened(words: str, room: float, size: float = SIZE) -> str:
+    """The text, or as much of its beginning as fits into `room` pixels with an ellipsis."""
+    if text_width(words, size) <= room + 0.5:
+        return words
+    kept = words
+    while kept and text_width(kept + "…", size) > room:
+        kept = kept[:-1]
+    return kept.rstrip() + "…"
