@@ -65,13 +65,13 @@ def _knot(frame: Frame, fault: Fault) -> tuple[Plane, Plane]:
 
 
 def granite(frame: Frame, rng: np.random.Generator, fault: Fault) -> Scene:  # noqa: ARG001  nothing structural
-    stone = jittered(rng, (0.63, 0.62, 0.60))
+    stone = jittered(rng, (0.63, 0.62, 0.60), 0.02)
     minerals = np.stack(
         [
             stone[:, 0, 0],
             stone[:, 0, 0] * np.float32(1.14),
-            jittered(rng, (0.67, 0.56, 0.51))[:, 0, 0],
-            jittered(rng, (0.27, 0.26, 0.28))[:, 0, 0],
+            jittered(rng, (0.66, 0.57, 0.53), 0.02)[:, 0, 0],
+            jittered(rng, (0.37, 0.36, 0.38), 0.02)[:, 0, 0],
         ],
         axis=1,
     )
@@ -83,7 +83,7 @@ def granite(frame: Frame, rng: np.random.Generator, fault: Fault) -> Scene:  # n
     v = frame.y * density + 30 + np.roll(wander, 83, axis=1)
     first, second, index = cells(rng, u, v)
     lot = rng.standard_normal(LATTICE * LATTICE, dtype=np.float32).take(index)
-    dark = 0.7 * veins + lot
+    dark = 0.45 * veins + lot
     kind = np.zeros(index.shape, dtype=np.intp)
     kind[lot > 0.45] = 1
     kind[np.roll(veins, 120, axis=0) + 0.8 * lot > 1.25] = 2
