@@ -114,7 +114,7 @@ def _board(dataset: str, split: str, overlap: str, positions: Sequence[int], mat
     conflicts = aggregate.protocol_conflicts(rows)
     # A cell with one odd row is odd as a whole: the others of its numbers may depend on the same difference.
     odd = conflicts.assign(cell=rows.loc[conflicts.index, "cell"]).drop_duplicates("cell").sort_values("cell")
-    apart = {int(cell): str(why) for cell, why in zip(odd["cell"], odd["why"], strict=True)}
+    apart = {int(row.cell): _told(row.what, row.found, row.expected) for row in odd.itertuples(index=False)}
     kept = [position for position in positions if position not in apart]
     rows = rows[~rows["cell"].isin(list(apart))]
     cells = [material.cells[position] for position in kept]
@@ -140,6 +140,12 @@ def _board(dataset: str, split: str, overlap: str, positions: Sequence[int], mat
         suites=suites,
         started=[cell for cell in started if (cell.method, cell.config_digest) not in known],
     )
+
+
+def _told(what: str, found: str, expected: str) -> str:
+    """Why a cell is odd, with digests short."""
+    texts = [text[:12] if "digest" in what else text for text in (str(found), str(expected))]
+    return f"{what} is “{texts[0]}”, the board has “{texts[1]}”"
 
 
 def _categories(splits: Mapping[int, Mapping[str, Any]]) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from reports.cube import ALL
 from reports.entries import Entry
-from reports.leaderboard import GROUP_TITLES, Sheet
+from reports.leaderboard import Sheet
 from reports.material import Material, Suite
 from reports.numbers import Number
 from reports.pages import File, Page
@@ -122,7 +122,7 @@ def _across(sheets: Sequence[Sheet]) -> Iterator[Across]:
         return
     titles = {
         ALL: "All categories",
-        "rare": f"Rare categories ({GROUP_TITLES['tail']} or {GROUP_TITLES['low']})",
+        "rare": "Rare categories",
     }
     for which, title in titles.items():
         entries: dict[tuple[str, str], Entry] = {}
