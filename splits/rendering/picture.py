@@ -14,7 +14,7 @@ from splits.rendering.catalogue import KINDS, OVERLAYS, Kind
 from splits.rendering.marks import Mask
 from splits.rendering.streams import between, stream
 
-VERSION = 1
+VERSION = 2
 """Of the pictures: raised whenever a pixel of one changes."""
 SEED = 2026
 STRENGTHS: dict[str, tuple[float, float]] = {"": (0.7, 1.3), "hard": (0.45, 1.0)}
