@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -79,13 +79,16 @@ class Prediction:
     post: MapPost = field(default_factory=MapPost)
 
 
+Title = str | Callable[[], str]
+
+
 class Progress(Protocol):
-    """Reports progress of a long step to whoever watches."""
+    """Reports progress of a long step to whoever watches; a title that changes on the way is a function."""
 
-    def __call__(self, items: Iterable[Any], title: str, total: int | None = None) -> Iterator[Any]: ...
+    def __call__(self, items: Iterable[Any], title: Title, total: int | None = None) -> Iterator[Any]: ...
 
 
-def no_progress(items: Iterable[Any], title: str, total: int | None = None) -> Iterator[Any]:  # noqa: ARG001
+def no_progress(items: Iterable[Any], title: Title, total: int | None = None) -> Iterator[Any]:  # noqa: ARG001
     """A Progress that shows nothing."""
     return iter(items)
 
@@ -123,4 +126,13 @@ class Method(Protocol):
 
     def score(self, test: ImageSet, context: Context) -> Prediction:
         """Score images; calling twice gives the same answer."""
+        ...
+
+
+@runtime_checkable
+class Ranks(Protocol):
+    """A method that can say, after `fit`, which of its training images look least normal to it."""
+
+    def rank(self, train: ImageSet, context: Context) -> npt.NDArray[np.float32]:
+        """(N,) suspicion of the images it was fitted on, in their order; higher = to be inspected earlier."""
         ...

@@ -1,0 +1,103 @@
+"""Active label correction: how early an inspector of ranked training images meets the injected defects.
+
+Measures of MeDS (Safarov et al., arXiv 2605.26676, section 5.5): average precision of the ranking, and the
+inspection depth, each per category.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from benchmark.errors import BrokenPrediction
+from benchmark.execute import Prepared, images_for
+from benchmark.metrics.curve import average_precision
+from benchmark.metrics.image_curve import curve_of_scores
+from methods.base import Context, Method, Ranks
+from results.ranking import CORRECTION, CORRECTION_FILE, RANKING, RANKING_FILE, summary
+from results.schema import table
+from results.store import CellWriter
+from splits.images import LabelledImage
+
+Floats = npt.NDArray[np.floating[Any]]
+Bools = npt.NDArray[np.bool_]
+
+
+def rank_training(method: Method, prepared: Prepared, context: Context, writer: CellWriter) -> dict[str, Any]:
+    """Rank the training images with a fitted method, judge the ranking, and write both tables.
+
+    A method that offers `rank` (methods.base.Ranks) ranks by it; any other by the image scores that it gives
+    its own training images. The answer is for the cell's record: mean and sample standard deviation of both
+    measures and which of the two ways was taken. Raises BrokenPrediction unless there is one finite score
+    per image.
+    """
+    train = prepared.split.train
+    if isinstance(method, Ranks):
+        scores, way = method.rank(images_for(method, "fit", train, prepared), context), "rank"
+    else:
+        scores, way = method.score(images_for(method, "score", train, prepared), context).scores, "score"
+    if np.shape(scores) != (len(train),) or not np.isfinite(scores).all():
+        raise BrokenPrediction(
+            f"the method ranked its training images by {np.shape(scores)} scores: expected ({len(train)},) "
+            "finite ones"
+        )
+    corrections = table(correction_rows(train, scores), CORRECTION)
+    writer.write_table(RANKING_FILE, table(ranking_rows(train, scores), RANKING))
+    writer.write_table(CORRECTION_FILE, corrections)
+    return {"ranked_by": way, **summary(corrections.to_pandas())}
+
+
+def ranking_rows(train: Sequence[LabelledImage], scores: Floats) -> list[dict[str, Any]]:
+    """Rows of the schema RANKING, by category and place; ties in the order of the keys."""
+    order = sorted(range(len(train)), key=lambda i: (train[i].category, -scores[i], train[i].key))
+    rows: list[dict[str, Any]] = []
+    for index in order:
+        image = train[index]
+        follows = bool(rows) and rows[-1]["category"] == image.category
+        rows.append(
+            {
+                "key": image.key,
+                "path": image.path,
+                "category": image.category,
+                "defect": image.defect,
+                "injected": image.is_defective,
+                "score": float(scores[index]),
+                "place": rows[-1]["place"] + 1 if follows else 1,
+            }
+        )
+    return rows
+
+
+def correction_rows(train: Sequence[LabelledImage], scores: Floats) -> list[dict[str, Any]]:
+    """Rows of the schema CORRECTION: one per category, null with a reason where nothing was injected."""
+    rows = []
+    for category in sorted({image.category for image in train}):
+        members = [index for index, image in enumerate(train) if image.category == category]
+        injected = np.array([train[index].is_defective for index in members], bool)
+        share = float(injected.mean())
+        row: dict[str, Any] = {"category": category, "n_train": len(members), "n_injected": injected.sum()}
+        if injected.any():
+            mine = np.asarray(scores)[members]
+            row |= {"auprc": auprc(mine, injected), "depth": inspection_depth(mine, injected)}
+            row |= {"auprc_floor": share, "depth_floor": share, "why": ""}
+        else:
+            row["why"] = "no injected defect: nothing to find"
+        rows.append(row)
+    return rows
+
+
+def auprc(scores: Floats, injected: Bools) -> float:
+    """Average precision, step rule; a random ranking has the share of injected images on average."""
+    return average_precision(curve_of_scores(scores, injected))
+
+
+def inspection_depth(scores: Floats, injected: Bools) -> float:
+    """Share of the images that are inspected, most suspicious first, until all injected ones are found.
+
+    Images as suspicious as the last injected one are counted as inspected before it. A perfect ranking has
+    the share of injected images.
+    """
+    return float((scores >= scores[injected].min()).mean())
