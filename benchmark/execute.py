@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -178,7 +179,10 @@ def execute(
         base["gallery"] = _store_gallery(prepared, prediction, writer, settings)
         if keep_maps and prediction.grids is not None:
             writer.write_array(MAPS_FILE, np.asarray(prediction.grids, dtype=np.float32))
-        return writer.finish({**base, "status": str(Status.OK), "error": ""})
+        finished = writer.finish({**base, "status": str(Status.OK), "error": ""})
+        # Checkpoints served a cell that might be killed.
+        shutil.rmtree(prepared.folder / "work", ignore_errors=True)
+        return finished
 
 
 def store_failure(prepared: Prepared, status: Status, error: str, log_tail: str) -> StoredCell:

@@ -94,14 +94,16 @@ class PipedProgress:
     def __init__(self, events: Connection) -> None:
         self._events = events
 
-    def __call__(self, items: Iterable[Any], title: str, total: int | None = None) -> Iterator[Any]:
+    def __call__(
+        self, items: Iterable[Any], title: str | Callable[[], str], total: int | None = None
+    ) -> Iterator[Any]:
         if total is None:
             total = len(items) if isinstance(items, Sized) else 0
         reported = 0.0
         for done, item in enumerate(items):
             now = time.monotonic()
             if now - reported >= REPORT_EVERY_SECONDS:
-                self._events.send(Advanced(title, done, total))
+                self._events.send(Advanced(title() if callable(title) else title, done, total))
                 reported = now
             yield item
 

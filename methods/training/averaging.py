@@ -1,0 +1,37 @@
+"""Exponential moving average of a model's weights."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+
+
+class Average:
+    """Follows a module: average = decay * average + (1 - decay) * weights, after every step.
+
+    Buffers (running statistics, counters) are copied, not averaged.
+    """
+
+    def __init__(self, module: nn.Module, decay: float) -> None:
+        self._module, self._decay = module, decay
+        self._weights = {name: weight.detach().clone() for name, weight in module.named_parameters()}
+
+    @torch.no_grad()
+    def update(self) -> None:
+        for name, weight in self._module.named_parameters():
+            self._weights[name].lerp_(weight, 1 - self._decay)
+
+    @torch.no_grad()
+    def install(self) -> None:
+        """Put the averaged weights into the module."""
+        for name, weight in self._module.named_parameters():
+            weight.copy_(self._weights[name])
+
+    def state_dict(self) -> dict[str, Any]:
+        return self._weights
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        for name, weight in self._weights.items():
+            weight.copy_(state[name])

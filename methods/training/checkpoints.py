@@ -1,0 +1,72 @@
+"""The whole state of a training on disk, so that a killed process goes on as if nothing had happened."""
+
+from __future__ import annotations
+
+import logging
+import os
+import pickle
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+
+_log = logging.getLogger(__name__)
+
+
+class Stateful(Protocol):
+    """What has a state that can be saved: modules, optimizers, samplers."""
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state: dict[str, Any]) -> object: ...
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """One file that always holds the last complete state."""
+
+    path: Path
+    identity: str
+    """What is trained on what: another training's state is not read."""
+
+    def save(self, parts: dict[str, Stateful], numbers: dict[str, float], rng: np.random.Generator) -> None:
+        """Write all or nothing. A disk that is full costs the possibility to resume, and no more."""
+        state = {
+            "identity": self.identity,
+            "numbers": numbers,
+            "parts": {name: part.state_dict() for name, part in parts.items()},
+            "torch": torch.get_rng_state(),
+            "accelerator": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+            "numpy": rng.bit_generator.state,
+        }
+        temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.tmp")
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            torch.save(state, temporary)
+            temporary.replace(self.path)
+        except (OSError, RuntimeError) as error:
+            temporary.unlink(missing_ok=True)
+            _log.warning(
+                "no checkpoint could be written to '%s' (%s): the training goes on", self.path, error
+            )
+
+    def load(self, parts: dict[str, Stateful], rng: np.random.Generator) -> dict[str, float]:
+        """The saved numbers, with every part and generator as it was; {} if there is nothing to resume."""
+        if not self.path.is_file():
+            return {}
+        try:
+            state = torch.load(self.path, map_location="cpu", weights_only=True)
+        except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+            _log.warning("the checkpoint '%s' cannot be read (%s): training starts anew", self.path, error)
+            return {}
+        if state.get("identity") != self.identity or state["parts"].keys() != parts.keys():
+            return {}
+        for name, part in parts.items():
+            part.load_state_dict(state["parts"][name])
+        torch.set_rng_state(state["torch"])
+        if state["accelerator"] and len(state["accelerator"]) == torch.cuda.device_count():
+            torch.cuda.set_rng_state_all(state["accelerator"])
+        rng.bit_generator.state = state["numpy"]
+        return dict(state["numbers"])

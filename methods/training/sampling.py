@@ -1,0 +1,85 @@
+"""Which images come next: endless shuffled passes over a set, whose state is three numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from methods.errors import BadParameter, MethodsError
+
+
+class Sampler:
+    """Batches of image numbers; every pass shows each image once, in an order of its own.
+
+    The last batch of a pass is as small as it comes out; `drop_last` leaves it away where batch statistics
+    need several images, unless the whole set is smaller than a batch.
+    """
+
+    def __init__(
+        self, count: int, batch_size: int, rng: np.random.Generator, *, drop_last: bool = False
+    ) -> None:
+        """Raises MethodsError for an empty set, BadParameter for an empty batch."""
+        if count < 1:
+            raise MethodsError("the training set is empty: expected at least one image")
+        if batch_size < 1:
+            raise BadParameter(f"batch_size is {batch_size}: expected at least 1")
+        self.batch_size = batch_size
+        self.passes = 0
+        """Passes begun."""
+        self.on_pass: Callable[[Sampler], None] | None = None
+        """Called before each pass; may call `restrict`."""
+        self._seed = int(rng.integers(2**63 - 1))
+        self._drop_last = drop_last
+        self._images = np.arange(count)
+        self._order = np.empty(0, np.int64)
+        self._position = 0
+
+    def restrict(self, images: Sequence[int] | np.ndarray) -> None:
+        """From the next pass on, show these images only."""
+        kept = np.asarray(images, np.int64)
+        if len(kept) == 0:
+            raise MethodsError("no training image is left to choose from: expected at least one")
+        self._images = kept
+
+    def next(self) -> torch.Tensor:
+        """int64 (B,): the images of the next batch."""
+        if self._position >= len(self._order):
+            if self.on_pass is not None:
+                self.on_pass(self)
+            self._begin()
+        batch = self._order[self._position : self._position + self.batch_size]
+        self._position += len(batch)
+        return torch.from_numpy(batch)
+
+    def batches_per_pass(self) -> int:
+        """With the images of the next pass."""
+        whole, rest = divmod(len(self._images), self.batch_size)
+        return whole + (1 if rest and not (self._drop_last and whole) else 0)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "seed": self._seed,
+            "passes": self.passes,
+            "position": self._position,
+            "images": torch.from_numpy(self._images),
+            "order": torch.from_numpy(self._order),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._seed, self.passes, self._position = state["seed"], state["passes"], state["position"]
+        self._images, self._order = state["images"].numpy(), state["order"].numpy()
+
+    def _begin(self) -> None:
+        order = np.random.default_rng([self._seed, self.passes]).permutation(self._images)
+        whole = len(order) // self.batch_size * self.batch_size
+        self._order = order[:whole] if self._drop_last and whole else order
+        self._position = 0
+        self.passes += 1
+
+
+def iterations_of(epochs: float, sampler: Sampler) -> int:
+    """So many passes in iterations, at least one; the first pass' size counts for all."""
+    return max(1, round(epochs * sampler.batches_per_pass()))

@@ -1,0 +1,30 @@
+"""Learning-rate schedules: from an iteration (from 0) to a factor on each group's own rate."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+Schedule = Callable[[int], float]
+
+
+def constant(iteration: int) -> float:  # noqa: ARG001  a schedule like the others
+    """Always 1."""
+    return 1.0
+
+
+def drop(iterations: int, share: float = 0.8, factor: float = 0.1) -> Schedule:
+    """1, and `factor` after this share of all iterations (UniAD, HVQ: 0.8 and 0.1)."""
+    return lambda iteration: factor if iteration >= share * iterations else 1.0
+
+
+def warm_cosine(iterations: int, *, warm_up: int = 0, final: float = 0.0) -> Schedule:
+    """From 0 to 1 in `warm_up` iterations, then along a half cosine to `final` at the last one."""
+
+    def factor(iteration: int) -> float:
+        if iteration < warm_up:
+            return iteration / warm_up
+        done = (iteration - warm_up) / max(1, iterations - 1 - warm_up)
+        return final + (1 - final) * (1 + math.cos(math.pi * min(1.0, done))) / 2
+
+    return factor
