@@ -21,7 +21,7 @@ from typing import Any
 import torch
 
 from methods.errors import BadParameter, MethodsError
-from methods.features import weights
+from methods.features import tokens, weights
 
 RECIPE = "timm/1"
 
@@ -75,7 +75,7 @@ class TimmBackbone:
 
 def load(
     model: str, *, device: str, weights_root: Path | None, layers: tuple[str, ...] | None
-) -> TimmBackbone:
+) -> TimmBackbone | tokens.TokenBackbone:
     """The model that stands behind `timm:`; raises BadParameter, or WeightsMissing with the ways out."""
     timm = imported_timm()
     request = parse(model)
@@ -86,15 +86,16 @@ def load(
     asked = layers or tuple(options.pop("layers", ())) or None
     options.pop("layers", None)
     mean, std = (channels(options.pop(key, getattr(config, key)), key) for key in ("mean", "std"))
-    network = built(timm, request.name, file, options).to(device, memory_format=torch.channels_last)
     facts = [RECIPE, request.name, digest, sorted(options.items()), mean.tolist(), std.tolist()]
-    return TimmBackbone(
-        name=f"timm:{model}",
-        digest=hashlib.sha256(json.dumps(facts).encode()).hexdigest(),
-        model=network,
-        layers=depths(network, architecture, asked),
-        normalisation=(mean.to(device), std.to(device)),
-    )
+    identity = (f"timm:{model}", hashlib.sha256(json.dumps(facts).encode()).hexdigest())
+    if architecture.startswith(("vit_", "test_vit")):
+        # Positions are resampled to the view: otherwise only the training size would be taken.
+        options.setdefault("dynamic_img_size", True)
+    network = built(timm, request.name, file, options).to(device, memory_format=torch.channels_last)
+    normalisation = (mean.to(device), std.to(device))
+    if tokens.asked_for(asked):
+        return tokens.TokenBackbone(*identity, network, asked or (), normalisation)
+    return TimmBackbone(*identity, network, depths(network, architecture, asked), normalisation)
 
 
 def imported_timm() -> ModuleType:
