@@ -69,6 +69,18 @@ def cdist_nearest(queries: Rows, bank: Rows) -> tuple[Rows, Indices]:
     return distance.numpy(), torch.cat([part.indices for part in found]).numpy()
 
 
+def sklearn_lof(patches: Rows, k: int) -> npt.NDArray[np.float64]:
+    """Local outlier factors by scikit-learn, one position after another, as SoftPatch and TailedCore."""
+    from sklearn.neighbors import LocalOutlierFactor
+
+    found = []
+    for position in patches:
+        judge = LocalOutlierFactor(n_neighbors=k, metric="l2")
+        judge.fit(position)
+        found.append(-judge.negative_outlier_factor_)
+    return np.stack(found)
+
+
 def interpolate_and_scipy(grids: Rows, size: int, sigma: float) -> Rows:
     """Bilinear upsampling in torch and a Gaussian per map in SciPy, as patchcore-inspection does."""
     maps = functional.interpolate(torch.from_numpy(grids)[:, None], size=(size, size), mode="bilinear")

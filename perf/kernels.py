@@ -13,6 +13,7 @@ from benchmark.maps import anomaly_maps
 from methods.blocks.coreset import kcenter, project
 from methods.blocks.embedding import patchcore_embedding
 from methods.blocks.neighbors import nearest
+from methods.blocks.outliers import lof_per_position
 from perf import kernel_peers
 from perf.pairs import Comparison, Side
 
@@ -119,6 +120,37 @@ NEIGHBOURS = Comparison(
 )
 
 
+# ---- local outlier factor
+
+
+def _patches(tiny: bool) -> Rows:
+    positions, images = (2, 20) if tiny else (49, 219)
+    return mixture(positions * images, 1024).reshape(positions, images, 1024)
+
+
+def _relative_factor(ours: Any, theirs: Any) -> float:
+    """Largest relative difference of the factors."""
+    return float(np.max(np.abs(ours - theirs) / theirs))
+
+
+OUTLIERS = Comparison(
+    name="local outlier factor",
+    size="49 positions of 219 images, 1024 numbers each, 6 neighbours",
+    inputs=_patches,
+    ours=Side("ltbench", lambda patches: lof_per_position(patches, 6)),
+    peers=(
+        Side(
+            "scikit-learn per position",
+            lambda patches: kernel_peers.sklearn_lof(patches, 6),
+            ("sklearn",),
+            faster=5,
+        ),
+    ),
+    difference=_relative_factor,
+    tolerance=1e-5,
+)
+
+
 # ---- maps and embedding
 
 
@@ -168,4 +200,4 @@ EMBEDDING = Comparison(
     tolerance=1e-5,
 )
 
-COMPARISONS = [_coreset(20_000, 200, 2), _coreset(50_000, 500, 5), NEIGHBOURS, MAPS, EMBEDDING]
+COMPARISONS = [_coreset(20_000, 200, 2), _coreset(50_000, 500, 5), NEIGHBOURS, OUTLIERS, MAPS, EMBEDDING]
