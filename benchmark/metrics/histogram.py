@@ -119,8 +119,8 @@ Counts = npt.NDArray[np.int64]
 def _auroc(new: Counts, before: Counts, alarms: Counts) -> Bounded:
     """Half of the pairs within a bin, give or take the other half."""
     positives, negatives = int(new.sum()), int(alarms[-1])
-    won = np.dot(new.astype(float), (negatives - alarms).astype(float))
-    within = np.dot(new.astype(float), (alarms - before).astype(float))
+    won = float(np.dot(new.astype(float), (negatives - alarms).astype(float)))
+    within = float(np.dot(new.astype(float), (alarms - before).astype(float)))
     low, value, high = (won + share * within for share in (0.0, 0.5, 1.0))
     pairs = positives * negatives
     return Bounded(value / pairs, low / pairs, high / pairs)
