@@ -37,6 +37,10 @@ class Settings:
     """Seconds that one cell may take; 0 = no limit."""
     memory_gb: float = 0.0
     """Memory that one cell may take; 0 = no limit."""
+    ray_address: str = ""
+    """Ray cluster for the engine 'ray'; "" = RAY_ADDRESS, else this machine."""
+    task_cpus: int = 1
+    """Cores that a Ray task asks for, and threads of its cell."""
 
     @property
     def data_root(self) -> Path:
@@ -90,8 +94,8 @@ def _from_file(file: Path) -> dict[str, Any]:
 
 
 def _convert(name: str, value: Any, origin: str) -> Any:
-    if name in {"jobs", "timeout", "memory_gb", "cache_gb"}:
-        kind = int if name == "jobs" else float
+    if name in {"jobs", "timeout", "memory_gb", "cache_gb", "task_cpus"}:
+        kind = int if name in {"jobs", "task_cpus"} else float
         try:
             number = kind(value)
         except (TypeError, ValueError):
@@ -99,4 +103,4 @@ def _convert(name: str, value: Any, origin: str) -> Any:
         if number < 0:
             raise UsageError(f"{name} is '{value}' {origin}: expected a number, zero or more")
         return number
-    return str(value) if name == "device" else Path(value).expanduser()
+    return str(value) if name in {"device", "ray_address"} else Path(value).expanduser()

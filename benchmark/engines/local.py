@@ -38,10 +38,10 @@ def run(
             while waiting and len(running) < parallel:
                 index = waiting.pop(0)
                 watcher.started(index)
-                running.append(_Running(index, _start(cells[index], processes, settings, options)))
+                running.append(_Running(index, start(cells[index], processes, settings, options)))
             for entry in [entry for entry in running if not entry.child.poll()]:
                 running.remove(entry)
-                stored = _collect(cells[entry.index], entry.child, settings)
+                stored = collect(cells[entry.index], entry.child, settings)
                 finished[entry.index] = stored
                 watcher.finished(entry.index, stored.status, stored.record["error"])
             for entry in running:
@@ -56,7 +56,8 @@ def run(
     return [finished[index] for index in range(len(cells))]
 
 
-def _start(cell: Prepared, processes: Processes, settings: Settings, options: Options) -> Child:
+def start(cell: Prepared, processes: Processes, settings: Settings, options: Options) -> Child:
+    """Start the cell in a process of its own."""
     return processes.start(
         run_cell,
         (cell.cell, settings, options),
@@ -66,7 +67,8 @@ def _start(cell: Prepared, processes: Processes, settings: Settings, options: Op
     )
 
 
-def _collect(cell: Prepared, child: Child, settings: Settings) -> StoredCell:
+def collect(cell: Prepared, child: Child, settings: Settings) -> StoredCell:
+    """What the ended process has left: its result, or a row that says how it failed."""
     ended = child.result()
     if ended.status is Status.OK:
         stored = Store(settings.results).find(cell.folder)

@@ -1,0 +1,113 @@
+"""Cells as tasks of a Ray cluster: results and cache on a path that all nodes share."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from benchmark.engines import Options, Watcher
+from benchmark.engines.local import collect, start
+from benchmark.errors import UsageError
+from benchmark.execute import Prepared, Resolver, store_failure
+from benchmark.processes import Processes
+from benchmark.settings import Settings
+from results.status import Status
+from results.store import StoredCell
+
+if TYPE_CHECKING:
+    from benchmark.cell import Cell
+
+NODE_DEATHS = 3
+"""How often a cell is started anew because its node went away; its own failures are never retried here."""
+LOOK_EVERY_SECONDS = 1.0
+
+
+def run(
+    cells: Sequence[Prepared], settings: Settings, options: Options, watcher: Watcher
+) -> list[StoredCell]:
+    """Run every cell as one task; a cell that fails is a stored row, not an exception.
+
+    The address of the cluster is RAY_ADDRESS or LTBENCH_RAY_ADDRESS; without one, Ray starts on this machine.
+    The driver may be killed and started again: finished cells are in the results folder.
+    """
+    ray = _connect(settings)
+    wanted = _resources(settings)
+    task = ray.remote(**wanted, max_retries=NODE_DEATHS, retry_exceptions=False)(run_here)
+    running = {}
+    for index, entry in enumerate(cells):
+        watcher.started(index)
+        running[task.remote(entry.cell, settings, options)] = index
+    finished: dict[int, StoredCell] = {}
+    try:
+        while running:
+            ready, _ = ray.wait(list(running), num_returns=1, timeout=LOOK_EVERY_SECONDS)
+            for reference in ready:
+                index = running.pop(reference)
+                finished[index] = _result(ray, reference, cells[index])
+                stored = finished[index]
+                watcher.finished(index, stored.status, stored.record["error"])
+    finally:
+        for reference in running:
+            ray.cancel(reference, force=True)
+    return [finished[index] for index in range(len(cells))]
+
+
+def run_here(cell: Cell, settings: Settings, options: Options) -> StoredCell:
+    """The task: on whatever node, in a process of its own with the same limits as the local engine."""
+    prepared = Resolver(settings).prepare(cell)
+    processes = Processes(threads_per_child=max(1, settings.task_cpus))
+    child = start(prepared, processes, settings, options)
+    try:
+        while child.poll():
+            child.process.join(LOOK_EVERY_SECONDS / 4)
+        return collect(prepared, child, settings)
+    finally:
+        child.kill()
+
+
+def _connect(settings: Settings) -> Any:
+    try:
+        import ray
+    except ImportError as error:
+        raise UsageError(
+            "engine 'ray' needs Ray, which is not installed: pip install 'ltbench[ray]'"
+        ) from error
+    if not ray.is_initialized():
+        address = settings.ray_address or os.environ.get("RAY_ADDRESS")
+        try:
+            ray.init(
+                address=address or None,
+                # Without an address: this machine, and no more cells at a time than asked for.
+                num_cpus=None if address else settings.parallel * settings.task_cpus,
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+            )
+        except (ConnectionError, ValueError) as error:
+            raise UsageError(
+                f"no Ray cluster answers at '{address}' ({error}): start one with 'ray start --head', or "
+                f"leave the "
+                "address out to start Ray on this machine"
+            ) from error
+    return ray
+
+
+def _resources(settings: Settings) -> dict[str, Any]:
+    wanted: dict[str, Any] = {"num_cpus": settings.task_cpus}
+    if settings.device.startswith("cuda"):
+        wanted["num_gpus"] = 1
+    if settings.memory_gb:
+        wanted["memory"] = int(settings.memory_gb * 1e9)
+    return wanted
+
+
+def _result(ray: Any, reference: Any, entry: Prepared) -> StoredCell:
+    try:
+        stored: StoredCell = ray.get(reference)
+    except ray.exceptions.RayError as error:
+        # Nodes that died too often, or a task that could not even start.
+        reason = " ".join(str(error).split())[:300]
+        return store_failure(entry, Status.KILLED, f"Ray gave the cell up: {reason}", "")
+    return stored
