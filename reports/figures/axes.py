@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from reports.figures import theme
+from reports.figures.labels import spread
 from reports.figures.scale import Scale, plain
-from reports.figures.svg import group, line, number, tag, text
+from reports.figures.svg import document, group, line, number, tag, text
 
 LINE_HEIGHT = 17.0
 _CORNERS = {
@@ -40,7 +41,7 @@ class Area:
 def heading(title: str, subtitle: str, width: float) -> tuple[str, float]:
     """Title and the softer lines below it; also how far down they reach. Long ones are broken."""
     parts, y = list[str](), 4.0
-    for words in broken(title, width - 8, theme.TITLE):
+    for words in broken(title, width - 8, theme.TITLE, is_bold=True):
         y += 15.0
         parts.append(text(words, 4, y, size=theme.TITLE, weight=600))
     for words in broken(subtitle, width - 8, theme.SMALL) if subtitle else ():
@@ -49,11 +50,18 @@ def heading(title: str, subtitle: str, width: float) -> tuple[str, float]:
     return "".join(parts), y + 8
 
 
-def broken(words: str, room: float, size: float) -> list[str]:
+def nothing(title: str, subtitle: str, width: float) -> str:
+    """The figure where there is nothing to draw: it says so."""
+    top, y = heading(title, subtitle, width)
+    words = "There are no values to draw."
+    return document(width, y + 34, title, words, [top, text(words, 4, y + 12, size=theme.SMALL, kind="soft")])
+
+
+def broken(words: str, room: float, size: float, *, is_bold: bool = False) -> list[str]:
     """The text in lines of at most `room` pixels, broken at spaces."""
     lines = list[str]()
     for word in words.split():
-        if lines and theme.text_width(f"{lines[-1]} {word}", size) <= room:
+        if lines and theme.text_width(f"{lines[-1]} {word}", size, is_bold=is_bold) <= room:
             lines[-1] += f" {word}"
         else:
             lines.append(word)
@@ -152,6 +160,24 @@ def legend(entries: Sequence[tuple[str, str]], left: float, top: float, right: f
         parts.append(text(words, x + 22, y, size=theme.SMALL))
         x += needed
     return group(parts), y + 8 if entries else top
+
+
+def end_labels(ends: Sequence[tuple[int, str, float]], area: Area, room: float) -> str:
+    """Mark and name of each (series, name, y of its line's last point), right of the area, none over
+    another."""
+    placed = spread([y for _, _, y in ends], 15, area.top + 4, area.bottom - 3)
+    parts = []
+    for (series, name, y), to in zip(ends, placed, strict=True):
+        words = theme.shortened(name, room - 26, theme.SMALL)
+        parts.append(line(area.right + 2, y, area.right + 9, to, "grid", stroke=theme.GRID))
+        parts.append(mark(series, area.right + 15, to))
+        parts.append(text(words, area.right + 24, to + 4, size=theme.SMALL))
+    return group(parts)
+
+
+def label_room(names: Iterable[str]) -> float:
+    """Pixels right of an area that `end_labels` needs."""
+    return 26 + min(110.0, max((theme.text_width(name, theme.SMALL) for name in names), default=0))
 
 
 def swatch(series: int, *, has_line: bool = False, has_mark: bool = True) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from reports.figures import theme
-from reports.figures.axes import Area, heading, legend, square, x_axis
+from reports.figures.axes import Area, heading, legend, nothing, square, x_axis
 from reports.figures.scale import Scale
 from reports.figures.svg import document, group, line, tag, text, tip
 
@@ -36,13 +36,15 @@ def class_sizes(
 ) -> str:
     """Bars, largest class first; injected defects are stacked behind the good images and counted in words."""
     rows = sorted(classes, key=lambda row: (-row.total, row.name))
+    if not rows:
+        return nothing(title, subtitle, width)
     top, y = heading(title, subtitle, width)
     keys, y = legend(_legend(rows), 4, y - 4, width - 4)
-    left = 10 + min(130.0, max((theme.text_width(row.name, theme.SMALL) for row in rows), default=0))
-    counted = max((theme.text_width(_count(row), theme.SMALL) for row in rows), default=0)
+    left = 10 + min(130.0, max(theme.text_width(row.name, theme.SMALL) for row in rows))
+    counted = max(theme.text_width(_count(row), theme.SMALL) for row in rows)
     brackets = 22.0 if any(row.group for row in rows) else 0.0
     area = Area(left, y + 4, width - counted - brackets - 8, y + 4 + ROW * len(rows))
-    most = max((row.total for row in rows), default=0) or 1
+    most = rows[0].total or 1
     scale = Scale(0, most, area.left, area.right)
     body = [top, keys, x_axis(area, scale, "training images", at=[t for t in scale.ticks(4) if t == int(t)])]
     body += [_row(row, scale, area.top + ROW * at, left) for at, row in enumerate(rows)]

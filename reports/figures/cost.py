@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from reports.figures import theme
-from reports.figures.axes import Area, heading, mark, x_axis, y_axis
+from reports.figures.axes import Area, heading, mark, nothing, x_axis, y_axis
 from reports.figures.labels import Box, beside
 from reports.figures.scale import Scale, padded, padded_log, plain
 from reports.figures.svg import document, group, line, path, text, tip
@@ -39,6 +39,8 @@ def accuracy_by_cost(
     """
     told = [m for m in methods if m.cost > 0 and math.isfinite(m.cost) and math.isfinite(m.mean)]
     series = list(dict.fromkeys([*order, *(m.method for m in told)]))
+    if not told:
+        return nothing(title, subtitle, width)
     top, y = heading(title, subtitle, width)
     area = Area(34, y + 24, width - 10, y + 24 + 250)
     across = Scale(*padded_log([m.cost for m in told], 0.12), area.left, area.right, is_log=True)
@@ -93,7 +95,8 @@ def _names(methods: Sequence[Costed], across: Scale, upward: Scale, area: Area) 
     taken = [Box(x - 6, y - 6, x + 6, y + 6) for x, y in spots]
     parts = []
     for method, (x, y) in sorted(zip(methods, spots, strict=True), key=lambda pair: pair[1]):
-        size = theme.text_width(method.method, theme.SMALL), 13.0
+        name = theme.shortened(method.method, 130, theme.SMALL)
+        size = theme.text_width(name, theme.SMALL), 13.0
         box = beside((x, y), size, taken, bounds, 7.0)
         if box is None:
             continue  # its tip names the point
@@ -101,7 +104,7 @@ def _names(methods: Sequence[Costed], across: Scale, upward: Scale, area: Area) 
         near = min(max(x, box.left), box.right), min(max(y, box.top), box.bottom)
         if math.dist(near, (x, y)) > 10:
             parts.append(line(x, y, near[0], near[1], "axis", stroke=theme.AXIS, stroke_width=0.8))
-        parts.append(text(method.method, box.left, box.bottom - 2.5, size=theme.SMALL))
+        parts.append(text(name, box.left, box.bottom - 2.5, size=theme.SMALL, is_over=True))
     return parts
 
 

@@ -8,13 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from reports.figures import theme
-from reports.figures.axes import heading
+from reports.figures.axes import heading, nothing
 from reports.figures.scale import Scale
-from reports.figures.svg import document, group, line, path, tag, text, tip
+from reports.figures.svg import Attribute, document, group, line, path, tag, text, tip
 from reports.statistics.ranking import cliques
 
 ROW = 20.0
 _BAR = 7.0
+_NAME = 112.0
+_RANK = 40.0
 
 
 @dataclass(frozen=True)
@@ -33,17 +35,19 @@ def critical_difference_diagram(
     subtitle: str = "",
     width: float = theme.WIDTH,
 ) -> str:
-    """An axis of average ranks, best at the left; a thick bar joins methods that Nemenyi's test cannot tell apart.
+    """An axis of average ranks, best at the left; bars join methods that Nemenyi's test cannot tell apart.
 
     `difference` is the critical difference in ranks. The better half is named at the left, the other at the
     right.
     """
     ordered = sorted(methods, key=lambda method: (method.average_rank, method.method))
     count = len(ordered)
+    if not ordered:
+        return nothing(title, subtitle, width)
     top, y = heading(title, subtitle, width)
     half = (count + 1) // 2
-    room = min(130.0, max((theme.text_width(m.method, theme.SMALL) for m in ordered), default=0)) + 44
-    scale = Scale(1, max(count, 2), room, width - room)
+    ends = [4 + _room(ordered[:half]), width - 4 - _room(ordered[half:])]
+    scale = Scale(1, max(count, 2), ends[0] + _RANK + 12, ends[1] - _RANK - 12)
     axis = y + 58
     bars = cliques(np.array([method.average_rank for method in ordered]), difference)
     body = [top, _axis(scale, axis, count), _scale_bar(scale, difference, y + 12)]
@@ -53,9 +57,14 @@ def critical_difference_diagram(
     for at, method in enumerate(ordered):
         is_left = at < half
         y = first + ROW * (at if is_left else count - 1 - at)
-        body.append(_method(method, scale, axis, (room - 40 if is_left else width - room + 40, y)))
+        body.append(_method(method, scale, axis, (ends[0] if is_left else ends[1], y)))
     height = first + ROW * max(half - 1, 0) + 16
     return document(width, height, title, _description(ordered, bars, difference), body)
+
+
+def _room(methods: Sequence[Ranked]) -> float:
+    """Pixels that the names of one side take."""
+    return min(_NAME, max((theme.text_width(m.method, theme.SMALL) for m in methods), default=0))
 
 
 def _axis(scale: Scale, y: float, count: int) -> str:
@@ -90,8 +99,8 @@ def _bar(ordered: Sequence[Ranked], bar: Sequence[int], scale: Scale, y: float) 
     first, last = scale(ordered[bar[0]].average_rank), scale(ordered[bar[-1]].average_rank)
     words = "no significant difference: " + ", ".join(ordered[at].method for at in bar)
     kind = f"line{theme.HEAD}"
-    return line(first - 4, y, last + 4, y, kind, tip(words), stroke=theme.colour(theme.HEAD), stroke_width=4.0,
-                stroke_linecap="round")  # fmt: skip
+    look: dict[str, Attribute] = {"stroke": theme.colour(theme.HEAD), "stroke_width": 4.0}
+    return line(first - 4, y, last + 4, y, kind, tip(words), stroke_linecap="round", **look)
 
 
 def _method(method: Ranked, scale: Scale, axis: float, end: tuple[float, float]) -> str:
@@ -99,14 +108,14 @@ def _method(method: Ranked, scale: Scale, axis: float, end: tuple[float, float])
     rank, at, (x, y) = f"{method.average_rank:.2f}", scale(method.average_rank), end
     outward = -1 if x < scale.start else 1
     outside, inside = ("end", "start") if outward < 0 else ("start", "end")
-    name = theme.shortened(method.method, 130, theme.SMALL)
+    name = theme.shortened(method.method, _NAME, theme.SMALL)
     return group(
         [
             tip(f"{method.method}: average rank {rank}"),
-            path([(at, axis), (at, y), (x + 34 * -outward, y)], "axis", stroke=theme.AXIS, fill="none"),
+            path([(at, axis), (at, y), (x - _RANK * outward, y)], "axis", stroke=theme.AXIS, fill="none"),
             tag("circle", cx=at, cy=axis, r=3.2, class_=f"fill{theme.HEAD}", fill=theme.colour(theme.HEAD)),
-            text(rank, x - 4 * outward, y + 4, anchor=inside, size=theme.SMALL, kind="soft"),
-            text(name, x + 2 * outward, y + 4, anchor=outside, size=theme.SMALL),
+            text(rank, x - 5 * outward, y + 4, anchor=inside, size=theme.SMALL, kind="soft"),
+            text(name, x, y + 4, anchor=outside, size=theme.SMALL),
         ]
     )  # fmt: skip
 

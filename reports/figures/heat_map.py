@@ -7,11 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from reports.figures import theme
-from reports.figures.axes import heading
+from reports.figures.axes import heading, nothing
 from reports.figures.svg import Attribute, document, group, tag, text, tip
 
 ROW = 20.0
-_COLUMN = 38.0
+_NAME = 130.0
+_COLUMN = 27.0
+"""Least width; numbers lose their decimal where a column is narrower than `_WIDE`."""
+_WIDE = 36.0
 _DEEPEST = 0.62
 """Opacity of the strongest shade: numbers on it keep their contrast in light and dark."""
 
@@ -43,22 +46,31 @@ def heat_map(
     The shade spans the numbers shown, so that two figures may shade one number differently. More methods than
     the width holds make the figure wider.
     """
+    if not rows or not methods:
+        return nothing(title, subtitle, width)
     told = [100 * value for row in rows for value in row.values if math.isfinite(value)]
     low, high = (min(told), max(told)) if told else (0.0, 100.0)
     top, y = heading(title, f"{subtitle}{', ' if subtitle else ''}{metric} (%)", width)
-    names = 8 + min(120.0, max((theme.text_width(row.category, theme.SMALL) for row in rows), default=0))
-    noted = 10 + max((theme.text_width(row.note, theme.SMALL) for row in rows), default=0)
+    names = 8 + min(120.0, max(theme.text_width(row.category, theme.SMALL) for row in rows))
+    noted = 10 + max(theme.text_width(row.note, theme.SMALL) for row in rows)
     left = 4 + names + noted
     # Level names need the room of the widest; where there is less they are turned.
-    widest = max((theme.text_width(name, theme.SMALL) for name in methods), default=0)
-    column = max(_COLUMN, min(90.0, (width - left - 6) / max(len(methods), 1)))
+    told_names = [theme.shortened(name, _NAME, theme.SMALL) for name in methods]
+    lengths = [theme.text_width(name, theme.SMALL) for name in told_names]
+    widest = max(lengths)
+    column = min(90.0, (width - left - 8) / max(len(methods), 1))
     turned = widest + 6 > column
-    rise = 0.766 * widest + 8 if turned else 6.0  # sin 50 degrees
-    lean = 0.643 * theme.text_width(methods[-1], theme.SMALL) - column / 2 if turned and methods else 0.0
-    width = max(width, left + column * len(methods) + max(lean, 0.0) + 8)
+    rise = 6.0
+    if turned:
+        # By 50 degrees; a name leans to the right by 0.643 of its length.
+        rise = 0.766 * widest + 8
+        fitting = [(width - left - 4 - 0.643 * long) / (at + 0.5) for at, long in enumerate(lengths)]
+        column = max(_COLUMN, min(column, *fitting))
+        ends = [left + column * (at + 0.5) + 0.643 * long + 4 for at, long in enumerate(lengths)]
+        width = max(width, left + column * len(methods) + 8, *ends)
     head = y + rise + 4
     body = [top, text(note, left - 6, head - 6, anchor="end", size=theme.SMALL, kind="soft")]
-    for at, name in enumerate(methods):
+    for at, name in enumerate(told_names):
         x = left + column * (at + 0.5)
         if turned:
             body.append(text(name, x - 2, head - 5, size=theme.SMALL, turn=-50))
@@ -89,9 +101,8 @@ def _row(
         if math.isfinite(value):
             words = f"{row.category}, {method}: {100 * value:.1f}"
             weight = 650 if value == best else None
-            inner = text(
-                f"{100 * value:.1f}", x + column / 2, y + 14, anchor="middle", size=theme.SMALL, weight=weight
-            )
+            shown = f"{100 * value:.1f}" if column >= _WIDE else f"{100 * value:.0f}"
+            inner = text(shown, x + column / 2, y + 14, anchor="middle", size=theme.SMALL, weight=weight)
             shade: dict[str, Attribute] = {
                 "class_": "heat",
                 "fill": theme.HEAT,

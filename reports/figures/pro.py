@@ -29,7 +29,7 @@ def pro_curves(
         curves,
         title=title,
         subtitle=subtitle,
-        labels=("normal pixels called anomalous (%)", "mean overlap with defect regions (%)"),
+        labels=("pixel false positive rate (%)", "per-region overlap (%)"),
         limit=limit,
         order=order,
         width=width,
@@ -39,9 +39,10 @@ def pro_curves(
 def pro_points(
     name: str, maps: npt.NDArray[np.floating], masks: npt.NDArray[np.bool_], limit: float = LIMIT
 ) -> RateCurve:
-    """The exact curve of maps and masks (N, H, W): one point per distinct score of a pixel, regions 8-connected.
+    """The exact curve of maps and masks (N, H, W): a point per distinct score of a pixel.
 
-    Its area is over false positive rates up to `limit`, divided by `limit`. Both kinds of pixels are needed.
+    Regions are 8-connected. The area is over false positive rates up to `limit`, divided by `limit`. Both
+    kinds of pixels are needed.
     """
     share = np.zeros(masks.shape)
     regions = 0

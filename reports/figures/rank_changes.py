@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from reports.figures import theme
-from reports.figures.axes import heading, mark, stroke
+from reports.figures.axes import heading, mark, nothing, stroke
 from reports.figures.svg import document, group, path, text, tip
 
 ROW = 24.0
@@ -41,13 +41,17 @@ def rank_changes(
     series = list(dict.fromkeys([*order, *(change.method for change in told)]))
     left = _places({change.method: change.before for change in told})
     right = _places({change.method: change.after for change in told})
+    if not told:
+        return nothing(title, subtitle, width)
     top, y = heading(title, subtitle, width)
-    label = min(130.0, max((theme.text_width(change.method, theme.SMALL) for change in told), default=0))
-    start, end, first = label + 62, width - label - 62, y + 34
+    label = min(130.0, max(theme.text_width(change.method, theme.SMALL) for change in told))
+    # The heads of both sides begin where the lines end.
+    label = max(label, *(theme.text_width(name, is_bold=True) - 58 for name in names))
+    start, end, first = label + 82, width - label - 62, y + 40
     body = [
         top,
-        text(names[0], start, y + 10, anchor="end", weight=600),
-        text(names[1], end, y + 10, weight=600),
+        text(names[0], start, y + 14, anchor="end", weight=600),
+        text(names[1], end, y + 14, weight=600),
     ]
     # Faint lines first: the strong ones stay whole.
     for change in sorted(told, key=lambda change: left[change.method] != right[change.method]):

@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from reports.figures import theme
-from reports.figures.axes import Area, heading, legend, stroke, swatch, x_axis, y_axis
+from reports.figures.axes import Area, heading, legend, nothing, stroke, swatch, x_axis, y_axis
 from reports.figures.scale import Scale
-from reports.figures.svg import document, line, path, tip
+from reports.figures.svg import Attribute, document, line, path, tip
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,8 @@ def rate_figure(
 ) -> str:
     """Curves up to the false positive rate `limit`; where it is 1 the diagonal of chance is drawn."""
     names = list(dict.fromkeys([*order, *(curve.name for curve in curves)]))
+    if not curves:
+        return nothing(title, subtitle, width)
     top, y = heading(title, subtitle, width)
     entries = [(swatch(names.index(c.name), has_line=True, has_mark=False), _named(c)) for c in curves]
     keys, y = legend(entries, 4, y - 4, width - 4)
@@ -46,11 +48,12 @@ def rate_figure(
     upward = Scale(0, 100, area.bottom, area.top)
     body = [top, keys, x_axis(area, across, labels[0]), y_axis(area, upward, labels[1])]
     if limit == 1:
-        body.append(line(area.left, area.bottom, area.right, area.top, "axis", tip("chance"), stroke=theme.AXIS,
-                         stroke_dasharray="3 3"))  # fmt: skip
+        look: dict[str, Attribute] = {"stroke": theme.AXIS, "stroke_dasharray": "3 3"}
+        body.append(line(area.left, area.bottom, area.right, area.top, "axis", tip("chance"), **look))
     for curve in curves:
         at = names.index(curve.name)
-        points = _thinned(*_cut(curve, limit), across, upward)
+        cut = _cut(curve, limit)
+        points = thinned(np.column_stack([_placed(across, 100 * cut[0]), _placed(upward, 100 * cut[1])]))
         body.append(path(points, f"line{at % len(theme.LIGHT)}", tip(_named(curve)), **stroke(at)))
     told = "; ".join(_named(curve) for curve in curves)
     return document(width, area.bottom + 42, title, f"{labels[1]} against {labels[0]}: {told}.", body)
@@ -70,19 +73,41 @@ def _cut(curve: RateCurve, limit: float) -> tuple[npt.NDArray[np.floating], npt.
     return np.append(across, limit), np.append(upward, end)
 
 
-def _thinned(
-    across: npt.NDArray[np.floating], upward: npt.NDArray[np.floating], x: Scale, y: Scale
-) -> list[tuple[float, float]]:
-    """Points in pixels without those that lie on the way between their neighbours, nearly."""
-    xs = x.start + (x.end - x.start) * (100 * across - x.low) / (x.high - x.low)
-    ys = y.start + (y.end - y.start) * (100 * upward - y.low) / (y.high - y.low)
-    kept = [(float(xs[0]), float(ys[0]))] if len(xs) else []
-    for at in range(1, len(xs)):
-        is_last = at == len(xs) - 1
-        (a, b), here = kept[-1], (float(xs[at]), float(ys[at]))
-        following = here if is_last else (float(xs[at + 1]), float(ys[at + 1]))
-        turn = abs((here[0] - a) * (following[1] - b) - (here[1] - b) * (following[0] - a))
-        length = math.hypot(following[0] - a, following[1] - b)
-        if is_last or turn > 0.15 * length:
-            kept.append(here)
-    return kept
+def _placed(scale: Scale, values: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
+    return scale.start + (scale.end - scale.start) * (values - scale.low) / (scale.high - scale.low)
+
+
+def thinned(points: npt.NDArray[np.floating], tolerance: float = 0.4) -> list[tuple[float, float]]:
+    """A line through fewer of (N, 2) points, within `tolerance` pixels of all (Douglas and Peucker 1973).
+
+    A curve of a million scores becomes some dozens of corners.
+    """
+    grid = np.round(points / (tolerance / 2))
+    changes = np.any(np.diff(grid, axis=0) != 0, axis=1)
+    # Both ends of every standstill: steps keep their corners.
+    points = points[np.concatenate([[True], changes]) | np.concatenate([changes, [True]])]
+    kept = np.zeros(len(points), dtype=bool)
+    kept[[0, -1]] = True
+    spans = [(0, len(points) - 1)]
+    while spans:
+        first, last = spans.pop()
+        if last - first < 2:
+            continue
+        away = _distances(points[first + 1 : last], points[first], points[last])
+        farthest = int(np.argmax(away))
+        if away[farthest] > tolerance / 2:
+            middle = first + 1 + farthest
+            kept[middle] = True
+            spans += [(first, middle), (middle, last)]
+    return [(float(x), float(y)) for x, y in points[kept]]
+
+
+def _distances(
+    points: npt.NDArray[np.floating], start: npt.NDArray[np.floating], end: npt.NDArray[np.floating]
+) -> npt.NDArray[np.floating]:
+    """(N,) distances of points (N, 2) from the line between two points."""
+    step, offsets = end - start, points - start
+    length = math.hypot(*step)
+    if length == 0:
+        return np.hypot(offsets[:, 0], offsets[:, 1])
+    return np.asarray(np.abs(step[0] * offsets[:, 1] - step[1] * offsets[:, 0]) / length)

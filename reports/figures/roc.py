@@ -25,7 +25,7 @@ def roc_curves(
         curves,
         title=title,
         subtitle=subtitle,
-        labels=("good images called defective (%)", "defective images found (%)"),
+        labels=("false positive rate (%)", "true positive rate (%)"),
         limit=1.0,
         order=order,
         width=width,
@@ -33,7 +33,7 @@ def roc_curves(
 
 
 def roc_points(name: str, scores: npt.NDArray[np.floating], labels: npt.NDArray[np.bool_]) -> RateCurve:
-    """The curve of scores (N,), higher = more anomalous, and labels (N,), True = defective; both kinds are needed.
+    """The curve of scores (N,), higher = more anomalous, and labels (N,), True = defective; both are needed.
 
     Tied images move it together, so that its area is the AUROC that counts a tie as half.
     """

@@ -30,7 +30,7 @@ class Scale:
 
 def ticks(low: float, high: float, count: int = 5) -> list[float]:
     """Multiples of 1, 2 or 5 times a power of ten from `low` to `high`, about `count` of them."""
-    step = _round_step((high - low) / max(count, 1))
+    step = _round_step(high - low, max(count, 1))
     first = math.ceil(low / step - 1e-9)
     last = math.floor(high / step + 1e-9)
     return [round(at * step, 12) for at in range(first, last + 1)]
@@ -73,6 +73,7 @@ def plain(value: float) -> str:
     return f"{value:,.6g}".replace("-", "−")
 
 
-def _round_step(rough: float) -> float:
-    power = 10.0 ** math.floor(math.log10(rough)) if rough > 0 else 1.0
-    return next(factor * power for factor in (1, 2, 5, 10) if rough <= factor * power * (1 + 1e-9))
+def _round_step(span: float, count: int) -> float:
+    """1, 2 or 5 times a power of ten: what comes nearest to `count` steps in the span."""
+    power = 10.0 ** math.floor(math.log10(span / count))
+    return min((factor * power for factor in (1, 2, 5, 10)), key=lambda step: abs(span / step - count))

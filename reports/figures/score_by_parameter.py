@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from reports.figures import theme
-from reports.figures.axes import Area, heading, legend, mark, stroke, swatch, x_axis, y_axis
-from reports.figures.labels import spread
+from reports.figures.axes import Area, end_labels, heading, label_room, mark, nothing, stroke, x_axis, y_axis
 from reports.figures.scale import Scale, padded, padded_log, plain
-from reports.figures.svg import document, group, line, number, path, tag, text, tip
+from reports.figures.svg import document, group, number, path, tag, tip
 
 
 @dataclass(frozen=True)
@@ -49,21 +48,23 @@ def score_by_parameter(
     """
     names = list(dict.fromkeys([*order, *(curve.method for curve in curves)]))
     told = [reading for curve in curves for reading in curve.readings if math.isfinite(reading.mean)]
+    if not told:
+        return nothing(title, subtitle, width)
     top, y = heading(title, subtitle, width)
-    keys, y = legend(
-        [(swatch(names.index(c.method), has_line=True), c.method) for c in curves], 4, y - 4, width - 4
-    )
-    room = min(120.0, max((theme.text_width(c.method, theme.SMALL) for c in curves), default=0)) + 14
+    room = label_room(curve.method for curve in curves)
     area = Area(34, y + 24, width - room, y + 24 + 230)
     places = sorted({reading.at for reading in told})
     across = Scale(*(padded_log if is_log else padded)(places, 0.03), area.left, area.right, is_log)
     ends = [100 * end for r in told for end in (r.mean, r.low, r.high)]
     upward = Scale(*padded(ends, bounds=(0, 100)), area.bottom, area.top)
     at = places if len(places) <= 8 else None
-    body = [top, keys, x_axis(area, across, parameter, at=at), y_axis(area, upward, f"{metric} (%)")]
+    body = [top, x_axis(area, across, parameter, at=at), y_axis(area, upward, f"{metric} (%)")]
     body += [_band(names.index(curve.method), curve, across, upward) for curve in curves]
     body += [_line(names.index(curve.method), curve, across, upward, parameter) for curve in curves]
-    body += _names(curves, upward, area, room)
+    lasts = [
+        (names.index(c.method), c.method, upward(100 * _runs(c)[-1][-1].mean)) for c in curves if _runs(c)
+    ]
+    body.append(end_labels(lasts, area, room))
     return document(width, area.bottom + 42, title, _description(curves, parameter, metric), body)
 
 
@@ -101,17 +102,6 @@ def _line(at: int, curve: Curve, across: Scale, upward: Scale, parameter: str) -
                 words += f" ({100 * r.low:.1f} to {100 * r.high:.1f})"
             parts.append(mark(at, across(r.at), upward(100 * r.mean), tip(words)))
     return group(parts)
-
-
-def _names(curves: Sequence[Curve], upward: Scale, area: Area, room: float) -> list[str]:
-    ends = [(curve.method, upward(100 * _runs(curve)[-1][-1].mean)) for curve in curves if _runs(curve)]
-    placed = spread([y for _, y in ends], 14, area.top + 4, area.bottom - 2)
-    parts = []
-    for (name, y), to in zip(ends, placed, strict=True):
-        parts.append(line(area.right - 2, y, area.right + 6, to, "grid", stroke=theme.GRID))
-        words = theme.shortened(name, room - 12, theme.SMALL)
-        parts.append(text(words, area.right + 9, to + 4, size=theme.SMALL))
-    return parts
 
 
 def _description(curves: Sequence[Curve], parameter: str, metric: str) -> str:

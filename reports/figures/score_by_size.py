@@ -9,10 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from reports.figures import theme
-from reports.figures.axes import Area, heading, legend, mark, stroke, swatch, x_axis, y_axis
-from reports.figures.labels import spread
+from reports.figures.axes import Area, end_labels, heading, label_room, mark, nothing, stroke, x_axis, y_axis
 from reports.figures.scale import Scale, padded, padded_log
-from reports.figures.svg import document, group, path, text, tip
+from reports.figures.svg import document, group, path, tip
 
 _BANDWIDTH = 0.22
 """Of the trend's kernel, in decades of training images."""
@@ -49,16 +48,15 @@ def score_by_size(
     points = [point for point in points if point.n_train > 0 and math.isfinite(point.score)]
     names = list(dict.fromkeys([*order, *(point.method for point in points)]))
     shown = [name for name in names if any(point.method == name for point in points)]
+    if not points:
+        return nothing(title, subtitle, width)
     top, y = heading(title, subtitle, width)
-    keys, y = legend(
-        [(swatch(names.index(name), has_line=True), name) for name in shown], 4, y - 4, width - 4
-    )
-    room = min(120.0, max((theme.text_width(name, theme.SMALL) for name in shown), default=0)) + 10
+    room = label_room(shown)
     area = Area(_MARGIN, y + 24, width - room, y + 24 + 250)
     low, high = padded([100 * point.score for point in points], bounds=(0, 100))
     across = Scale(*padded_log([point.n_train for point in points], 0.03), area.left, area.right, is_log=True)
     upward = Scale(low, high, area.bottom, area.top)
-    body = [top, keys, _axes(area, across, upward, metric)]
+    body = [top, _axes(area, across, upward, metric)]
     trends = {name: _trend([p for p in points if p.method == name]) for name in shown}
     body += [
         _series(names.index(name), [p for p in points if p.method == name], across, upward) for name in shown
@@ -69,10 +67,8 @@ def score_by_size(
         # A halo in the paper's colour keeps lines apart from the points they cross.
         body.append(path(drawn, "halo", stroke=theme.PAPER, stroke_width=4.5, fill="none", opacity=0.8))
         body.append(path(drawn, f"line{at % len(theme.LIGHT)}", tip(f"trend of {name}"), **stroke(at, 2.2)))
-    ends = [upward(trend[-1][1]) for trend in trends.values()]
-    for name, y in zip(trends, spread(ends, 14, area.top + 4, area.bottom - 2), strict=True):
-        words = theme.shortened(name, room - 8, theme.SMALL)
-        body.append(text(words, area.right + 7, y + 4, size=theme.SMALL))
+    lasts = [(names.index(name), name, upward(trend[-1][1])) for name, trend in trends.items()]
+    body.append(end_labels(lasts, area, room))
     return document(width, area.bottom + 42, title, _description(trends, metric), body)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from reports.figures import theme
-from reports.figures.axes import heading, legend, square
+from reports.figures.axes import heading, legend, nothing, square
 from reports.figures.svg import document, group, line, number, tag, text, tip
 
 ROW = 40.0
@@ -42,6 +42,8 @@ def score_distributions(
     Each class has its own range of scores from its lowest to its highest, since a score's size means nothing
     across methods; heights are shares of the good and of the defective images, each to its own highest bar.
     """
+    if not classes:
+        return nothing(title, subtitle, width)
     top, y = heading(title, subtitle, width)
     keys, y = legend(
         [
@@ -52,10 +54,8 @@ def score_distributions(
         y - 4,
         width - 4,
     )
-    left = 12 + min(120.0, max((theme.text_width(row.category, theme.SMALL) for row in classes), default=0))
-    noted = max(
-        (theme.text_width(words, theme.SMALL) for words in [note, *(r.note for r in classes)]), default=0
-    )
+    left = 12 + min(120.0, max(theme.text_width(row.category, theme.SMALL) for row in classes))
+    noted = max(theme.text_width(words, theme.SMALL) for words in [note, *(row.note for row in classes)])
     right = width - noted - 14
     head = y + (16 if note else 4)
     body = [top, keys]
@@ -82,8 +82,12 @@ def _row(row: ClassScores, left: float, right: float, top: float, width: float) 
     if finite.size:
         low, high = float(finite.min()), float(finite.max())
         edges = np.linspace(low, high if high > low else low + 1, _BINS + 1)
-        parts.append(_bars(row.scores[~row.labels], edges, (left, right), middle, -1, theme.GOOD))
-        parts.append(_bars(row.scores[row.labels], edges, (left, right), middle, 1, theme.DEFECT))
+        parts.append(
+            _bars(row.scores[~row.labels], edges, (left, right), middle=middle, side=-1, series=theme.GOOD)
+        )
+        parts.append(
+            _bars(row.scores[row.labels], edges, (left, right), middle=middle, side=1, series=theme.DEFECT)
+        )
     parts.append(line(left, middle, right, middle, "axis", stroke=theme.AXIS))
     return group(parts)
 
@@ -92,10 +96,12 @@ def _bars(
     scores: npt.NDArray[np.floating],
     edges: npt.NDArray[np.floating],
     across: tuple[float, float],
+    *,
     middle: float,
     side: int,
     series: int,
 ) -> str:
+    """A histogram from the line at `middle` upward (side -1) or downward (1)."""
     counts = np.histogram(scores[np.isfinite(scores)], edges)[0]
     if not counts.any():
         return ""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from reports.figures import theme
-from reports.figures.axes import Area, heading, legend, mark, swatch, x_axis
+from reports.figures.axes import Area, heading, legend, mark, nothing, swatch, x_axis
 from reports.figures.scale import Scale, padded
 from reports.figures.svg import document, group, line, text, tip
 
@@ -43,12 +43,12 @@ def standings_figure(
     told = sorted(
         (s for s in standings if math.isfinite(s.mean)), key=lambda s: (s.tier == 0, -s.mean, s.method)
     )
+    if not told:
+        return nothing(title, subtitle, width)
     top, y = heading(title, subtitle, width)
-    keys, y = legend(
-        [(swatch(theme.HEAD), "best group"), (swatch(_OTHER), "significantly worse"), (swatch(_UNRANKED), "not ranked")],
-        4, y - 4, width - 4,
-    )  # fmt: skip
-    left = 12 + min(140.0, max((theme.text_width(s.method, theme.SMALL) for s in told), default=0))
+    entries = [(theme.HEAD, "best group"), (_OTHER, "significantly worse"), (_UNRANKED, "not ranked")]
+    keys, y = legend([(swatch(series), words) for series, words in entries], 4, y - 4, width - 4)
+    left = 12 + min(140.0, max(theme.text_width(s.method, theme.SMALL, is_bold=True) for s in told))
     area = Area(left, y + 18, width - 62, y + 18 + ROW * len(told))
     ends = [100 * end for s in told for end in (s.mean, s.low, s.high)]
     scale = Scale(*padded(ends, 0.05, (0, 100)), area.left, area.right)
@@ -71,8 +71,9 @@ def _row(standing: Standing, scale: Scale, area: Area, y: float, *, width: float
         parts.append(line(scale(100 * standing.low), y, scale(100 * standing.high), y, kind,
                           stroke=theme.colour(series), stroke_width=2.0))  # fmt: skip
     ranks = _ranks(standing)
-    name = theme.shortened(standing.method, area.left - 12, theme.SMALL)
-    weight = 600 if standing.tier == 1 else None
+    is_best = standing.tier == 1
+    name = theme.shortened(standing.method, area.left - 12, theme.SMALL, is_bold=is_best)
+    weight = 600 if is_best else None
     parts += [
         mark(series, scale(100 * standing.mean), y, radius=4.6),
         text(name, area.left - 9, y + 4, anchor="end", size=theme.SMALL, weight=weight),

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable
 from xml.sax.saxutils import escape, quoteattr
 
-from reports.figures.theme import CLASS, FONTS, STYLE
+from reports.figures.theme import CLASS, FONTS, PAPER, STYLE
 
 Attribute = str | float | int | None
 
@@ -43,9 +43,16 @@ def text(
     kind: str | None = None,
     turn: float = 0.0,
     weight: int | None = None,
+    is_over: bool = False,
 ) -> str:
-    """A line of text whose baseline starts (or ends, or is centred) at (x, y); `turn` in degrees
-    clockwise."""
+    """A line of text whose baseline starts (ends, is centred) at (x, y); `turn` in degrees clockwise.
+
+    Text `is_over` other marks has a rim in the paper's colour.
+    """
+    rim: dict[str, Attribute] = {}
+    if is_over:
+        rim = {"paint_order": "stroke", "stroke": PAPER, "stroke_width": 3.0, "stroke_linejoin": "round"}
+        kind = f"{kind} over" if kind else "over"
     return tag(
         "text",
         escape(words),
@@ -56,6 +63,7 @@ def text(
         font_weight=weight,
         class_=kind,
         transform=f"rotate({number(turn)} {number(x)} {number(y)})" if turn else None,
+        **rim,
     )
 
 

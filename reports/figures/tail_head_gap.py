@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from reports.figures import theme
-from reports.figures.axes import Area, heading, legend, mark, swatch, x_axis
+from reports.figures.axes import Area, heading, legend, mark, nothing, swatch, x_axis
 from reports.figures.scale import Scale, padded
 from reports.figures.svg import document, group, line, text, tip
 
@@ -45,13 +45,15 @@ def tail_head_gap(
     """
     told = [pair for pair in pairs if math.isfinite(pair.gap)]
     told.sort(key=lambda pair: (-(pair.rare + pair.frequent), pair.method))
+    if not told:
+        return nothing(title, subtitle, width)
     top, y = heading(title, subtitle, width)
     entries = [
         (swatch(series), f"{name} classes")
         for series, name in zip((theme.TAIL, theme.HEAD), groups, strict=True)
     ]
     keys, y = legend(entries, 4, y - 4, width - 4)
-    left = 12 + min(140.0, max((theme.text_width(pair.method, theme.SMALL) for pair in told), default=0))
+    left = 12 + min(140.0, max(theme.text_width(pair.method, theme.SMALL) for pair in told))
     area = Area(left, y + 16, width - _GAP - 6, y + 16 + ROW * len(told))
     scale = Scale(
         *padded([100 * e for p in told for e in (p.rare, p.frequent)], 0.06, (0, 100)), area.left, area.right
