@@ -21,7 +21,7 @@ from typing import Any
 import torch
 
 from methods.errors import BadParameter, MethodsError
-from methods.features import tokens, weights
+from methods.features import block_groups, weights
 
 RECIPE = "timm/1"
 
@@ -75,7 +75,7 @@ class TimmBackbone:
 
 def load(
     model: str, *, device: str, weights_root: Path | None, layers: tuple[str, ...] | None
-) -> TimmBackbone | tokens.TokenBackbone:
+) -> TimmBackbone | block_groups.TokenBackbone:
     """The model that stands behind `timm:`; raises BadParameter, or WeightsMissing with the ways out."""
     timm = imported_timm()
     request = parse(model)
@@ -93,8 +93,8 @@ def load(
         options.setdefault("dynamic_img_size", True)
     network = built(timm, request.name, file, options).to(device, memory_format=torch.channels_last)
     normalisation = (mean.to(device), std.to(device))
-    if tokens.asked_for(asked):
-        return tokens.TokenBackbone(*identity, network, asked or (), normalisation)
+    if block_groups.asked_for(asked):
+        return block_groups.TokenBackbone(*identity, network, asked or (), normalisation)
     return TimmBackbone(*identity, network, depths(network, architecture, asked), normalisation)
 
 

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 
 from methods.errors import BadParameter, WeightsMissing
-from methods.features import backbone, tokens
+from methods.features import backbone, block_groups
 
 timm = pytest.importorskip("timm")
 
@@ -59,8 +59,10 @@ def test_later_blocks_are_not_run_unless_the_last_is_asked_for(name: str, pixels
 def test_the_view_of_the_paper_has_789_tokens(name: str) -> None:
     found = backbone.load(name, layers=("tokens.0",))(torch.zeros(1, 3, 392, 392).byte())
     assert found["tokens.0"].shape == (1, 24, 789)
-    assert tokens.patches_only(found["tokens.0"]).shape == (1, 24, 28, 28)
-    torch.testing.assert_close(tokens.patches_only(found["tokens.0"]).flatten(2), found["tokens.0"][:, :, 5:])
+    assert block_groups.patches_only(found["tokens.0"]).shape == (1, 24, 28, 28)
+    torch.testing.assert_close(
+        block_groups.patches_only(found["tokens.0"]).flatten(2), found["tokens.0"][:, :, 5:]
+    )
 
 
 def test_digest_does_not_depend_on_the_layers(name: str) -> None:
