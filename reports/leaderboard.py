@@ -56,7 +56,7 @@ def metric_table(board: Board, facts: Metric, means: Mapping[Place, Number], sta
             f"{facts.name}.{group}", GROUP_TITLES.get(group, group), facts.title,
             hint=GROUP_HINTS.get(group, f"mean over the categories of the group {group}"),
             tint=TINTS.get(group, ""),
-            note=standings.tests[facts.name, group].note,
+            note=standings.note(facts.name, group),
         )
         for group in groups
     ]  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -68,5 +69,8 @@ def _missing(board: Board) -> Iterator[Notice]:
     if never:
         yield Notice("", f"Asked for by the suite and not run: {', '.join(never)}.")
     if BASELINE not in known:
-        command = f"ltbench run --method {BASELINE} --dataset {board.dataset} --split {board.split}"
+        known_command = str(board.entries[0].record.get("command", ""))
+        command = re.sub(r" --set [\w.]+=(\"[^\"]*\"|\S+)", "", known_command)
+        command = re.sub(r"--method \S+", f"--method {BASELINE}", command)
+        command = re.sub(r"--seed \S+", f"--seed {','.join(str(seed) for seed in board.asked)}", command)
         yield Notice("", f"Random scores are missing on this board; “{command}” adds them.")

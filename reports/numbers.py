@@ -68,7 +68,7 @@ def group_numbers(board: Board, standings: Standings) -> dict[Place, Number]:
         place = (row.method, row.config_digest, row.metric, row.group)
         is_hole = bool(np.isnan(row.mean))
         standing = standings.methods.get(place)
-        can_tell = not standings.tests[row.metric, row.group].note
+        can_tell = not standings.note(row.metric, row.group)
         found[place] = Number(
             mean=None if is_hole else float(row.mean),
             sd=None if np.isnan(row.sd) else float(row.sd),

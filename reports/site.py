@@ -53,7 +53,7 @@ class Site:
 
     @cached_property
     def site_pages(self) -> list[Page]:
-        return [page for page in self.pages if page.build is not None]
+        return [page for page in self.pages if page.build is not None and page.exists(self)]
 
     def board_pages(self, sheet: Sheet) -> list[Page]:
         """Pages of a board that have something to show."""
@@ -97,7 +97,7 @@ def build_site(
     for name in STATIC:
         write(File(f"static/{name}", (Path(__file__).parent / "static" / name).read_bytes()))
     for page in site.pages:
-        if page.build is not None:
+        if page.build is not None and page in site.site_pages:
             steps.append((page.title, _writes(page.build, site, write=write)))
         for one in site.sheets:
             if page.build_board is not None and page.is_wanted(site, one):

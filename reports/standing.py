@@ -51,6 +51,13 @@ class Standings:
     intervals: Mapping[Place, tuple[float, float]]
     """95 % interval of the mean over seeds, where there are two seeds."""
 
+    def note(self, metric: str, group: str) -> str:
+        """Why no best group stands out in a column; "" if one does."""
+        tiers = [one.tier for place, one in self.methods.items() if place[2:] == (metric, group)]
+        if len(tiers) > 1 and max(tiers) == 1:
+            return self.tests[metric, group].note or "the test tells no method from the best"
+        return ""
+
 
 def board_standings(board: Board) -> Standings:
     """Ranks, tie groups and intervals of every number of a board."""

@@ -34,6 +34,8 @@ class Page:
     """Smaller ones stand first."""
     build: Callable[[Site], Iterable[File]] | None = None
     """Set for a page of the whole site."""
+    exists: Callable[[Site], bool] = lambda site: True  # noqa: ARG005
+    """False where the whole site has nothing to show on the page."""
     build_board: Callable[[Site, Sheet], Iterable[File]] | None = None
     """Set for a page that each board has."""
     is_wanted: Callable[[Site, Sheet], bool] = lambda site, sheet: True  # noqa: ARG005

@@ -10,9 +10,9 @@ from markupsafe import Markup
 
 from reports.boards import Board
 from reports.cells import Footnotes, backbone_cell, method_cell, number_cell, seeds_cell
+from reports.drawing import FIGURE_STYLE, class_sizes, inline
 from reports.entries import BASELINE, Entry
 from reports.export import table_files
-from reports.histogram import histogram
 from reports.leaderboard import Sheet
 from reports.notices import notices
 from reports.pages import File, Page
@@ -52,9 +52,10 @@ def build_board(site: Site, sheet: Sheet) -> Iterable[File]:
         rows=list(_rows(sheet, runs, notes)),
         notes=notes,
         notices=notices(board),
-        histogram=histogram(board),
+        which_sizes=which_sizes(board),
+        sizes=inline(class_sizes(sheet, board.seeds[0])),
+        figure_style=FIGURE_STYLE,
         protocol=list(protocol(board)),
-        figures=Markup(""),
     )
     yield from table_files(sheet)
 
@@ -79,6 +80,18 @@ def _rows(sheet: Sheet, runs: str, notes: Footnotes) -> Iterator[Row]:
             backbone=backbone_cell(entry),
             cells=Markup("").join(cells),
         )
+
+
+def which_sizes(board: Board) -> str:
+    """Whether the figure of one seed stands for all."""
+    seed, *others = board.seeds
+    sizes = {
+        other: {c: row["n_train_good"] for c, row in board.counts(other).items()} for other in board.seeds
+    }
+    same = all(sizes[other] == sizes[seed] for other in others)
+    if same:
+        return "The same for every seed." if others else f"Of seed {seed}."
+    return f"Of seed {seed}; other seeds have other rare categories, which the page “Per class” lists."
 
 
 def lede(board: Board) -> str:

@@ -98,4 +98,4 @@ def _parquet(frame: pd.DataFrame) -> bytes:
     return buffer.getvalue()
 
 
-PAGE = Page("data", "Data", 2, build=build)
+PAGE = Page("data", "Data", 3, build=build)

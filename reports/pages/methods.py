@@ -46,4 +46,4 @@ def build(site: Site) -> Iterable[File]:
     yield site.page("methods.html", "methods", PAGE, cards=ordered)
 
 
-PAGE = Page("methods", "Methods", 1, build=build)
+PAGE = Page("methods", "Methods", 2, build=build)

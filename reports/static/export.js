@@ -69,12 +69,33 @@
     ].join("\n");
   };
 
-  function save(name, text) {
+  function save(name, text, type = "text/csv") {
     const link = document.createElement("a");
-    link.href = URL.createObjectURL(new Blob([text], { type: "text/csv" }));
+    link.href = URL.createObjectURL(new Blob([text], { type }));
     link.download = name;
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+  }
+
+  /* The page holds the figures' style once; a file of its own needs it inside. */
+  function alone(svg) {
+    const copy = svg.cloneNode(true);
+    const style = document.createElementNS(svg.namespaceURI, "style");
+    style.textContent = document.getElementById("figure-style").textContent;
+    copy.prepend(style);
+    return new XMLSerializer().serializeToString(copy);
+  }
+
+  for (const figure of document.querySelectorAll("[data-figure]")) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "copy";
+    button.textContent = "SVG";
+    button.title = "Saves this figure";
+    button.addEventListener("click", () =>
+      save(`${figure.dataset.figure}.svg`, alone(figure.querySelector("svg")), "image/svg+xml"),
+    );
+    figure.append(button);
   }
 
   for (const table of document.querySelectorAll("table[data-name]")) {

@@ -1,0 +1,34 @@
+"""Figures of a board: standings, rare against frequent categories, size, ranks, cost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from markupsafe import Markup
+
+from reports.drawing import FIGURE_STYLE, board_figures, inline
+from reports.leaderboard import Sheet
+from reports.pages import File, Page
+from reports.site import Site
+
+
+def build_board(site: Site, sheet: Sheet) -> Iterable[File]:
+    groups: dict[str, list[tuple[str, Markup]]] = {}
+    for figure in board_figures(sheet):
+        groups.setdefault(figure.metric, []).append((figure.name, inline(figure.svg)))
+    yield site.page(
+        PAGE.file(sheet.board.name),
+        "figures",
+        PAGE,
+        sheet,
+        groups=list(groups.items()),
+        figure_style=FIGURE_STYLE,
+    )
+
+
+def is_wanted(_site: Site, sheet: Sheet) -> bool:
+    """True where there is something to compare."""
+    return any(True for _ in board_figures(sheet))
+
+
+PAGE = Page("figures", "Figures", 18, build_board=build_board, is_wanted=is_wanted)

@@ -1,0 +1,26 @@
+"""What changes along a family of splits: more defects, more imbalance, fewer images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from reports.drawing import FIGURE_STYLE, inline
+from reports.families import families, family_figures
+from reports.pages import File, Page
+from reports.site import Site
+
+
+def exists(site: Site) -> bool:
+    """True where two boards differ in one number."""
+    return bool(families(site.sheets))
+
+
+def build(site: Site) -> Iterable[File]:
+    groups = [
+        (family, [(name, inline(svg)) for name, svg in family_figures(family)])
+        for family in families(site.sheets)
+    ]
+    yield site.page("trends.html", "trends", PAGE, groups=groups, figure_style=FIGURE_STYLE)
+
+
+PAGE = Page("trends", "Trends", 1, build=build, exists=exists)
