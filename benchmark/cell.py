@@ -75,7 +75,11 @@ def open_cell_dataset(cell: Cell, data_root: Path) -> Dataset:
 
 
 def config_digest(
-    cell: Cell, method_version: int, method_fields: Mapping[str, Any], backbone_digest: str
+    cell: Cell,
+    method_version: int,
+    method_fields: Mapping[str, Any],
+    backbone_digest: str,
+    auxiliary_digest: str = "",
 ) -> str:
     """Hash of all that makes two cells "the same method": equal over splits and seeds, 64 hex digits."""
     identity = {
@@ -86,6 +90,8 @@ def config_digest(
         "view": str(cell.view),
         "overlap": cell.overlap,
     }
+    if auxiliary_digest:
+        identity["auxiliary"] = auxiliary_digest
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
 
 

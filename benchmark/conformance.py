@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from methods import catalog
-from methods.base import Context, Method, Prediction, View
+from methods.base import AuxiliarySet, Context, Method, Prediction, View
 from splits.images import ImageSet, LabelledImage, Pixels
 
 SIDE = 64
@@ -55,8 +55,21 @@ def small_images(count: int, part: str, needs: frozenset[str] = frozenset()) -> 
     )
 
 
-def small_context(seed: int = 0) -> Context:
-    return Context(rng=np.random.default_rng(seed), view=View(SIDE, SIDE))
+def small_context(seed: int = 0, needs: frozenset[str] = frozenset()) -> Context:
+    return Context(
+        rng=np.random.default_rng(seed),
+        view=View(SIDE, SIDE),
+        auxiliary=small_auxiliary() if "auxiliary_masks" in needs else None,
+    )
+
+
+def small_auxiliary() -> AuxiliarySet:
+    """Images of another data set; every other one counts as defective in its upper half."""
+    mask = np.zeros((SIDE, SIDE), dtype=np.bool_)
+    mask[: SIDE // 2] = True
+    images = small_images(TEST, "other")
+    labels = np.arange(TEST) % 2 == 1
+    return AuxiliarySet("generated", "0" * 64, images, labels, mask=lambda _: mask)
 
 
 def check_method(name: str, **fields: Any) -> list[Check]:
@@ -81,7 +94,7 @@ def check_method(name: str, **fields: Any) -> list[Check]:
 
 def _fit(name: str, fields: dict[str, Any]) -> tuple[Method, Context]:
     method = catalog.create(name, **fields)
-    context = small_context()
+    context = small_context(needs=method.needs)
     method.fit(small_images(TRAIN, "train", method.needs), context)
     return method, context
 

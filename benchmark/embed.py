@@ -48,9 +48,13 @@ def jobs(cells: Sequence[Prepared]) -> list[EmbeddingJob]:
         if not backbone:
             continue
         layers = getattr(method, "layers", None) or None
-        asked = (entry.cell.dataset, backbone, layers, entry.cell.view)
-        job = found.setdefault(asked, EmbeddingJob(*asked))
-        job.images |= {image.path: image for image in (*entry.split.train, *entry.split.test)}
+        sets = {entry.cell.dataset: (*entry.split.train, *entry.split.test)}
+        if entry.auxiliary is not None:
+            sets[entry.auxiliary.name] = entry.auxiliary.images
+        for dataset, images in sets.items():
+            asked = (dataset, backbone, layers, entry.cell.view)
+            job = found.setdefault(asked, EmbeddingJob(*asked))
+            job.images |= {image.path: image for image in images}
     return list(found.values())
 
 

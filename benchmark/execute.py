@@ -15,6 +15,7 @@ import numpy as np
 from filelock import FileLock
 
 from benchmark import gallery, record
+from benchmark.auxiliary import Auxiliary, auxiliary_of
 from benchmark.cell import Cell, build_split
 from benchmark.evaluate import check_prediction, evaluate, metric_facts
 from benchmark.settings import Settings
@@ -40,6 +41,8 @@ class Prepared:
     split: Split
     facts: record.MethodFacts
     folder: Path
+    auxiliary: Auxiliary | None = None
+    """The labelled data set that the method learns from, if it declared the need."""
 
     def finished(self, store: Store) -> StoredCell | None:
         """The stored answer to exactly this question, whatever its status; None if there is none."""
@@ -62,12 +65,13 @@ class Resolver:
         self._weights: dict[str, str] = {}
 
     def prepare(self, cell: Cell) -> Prepared:
-        """Raises for an unknown name, a bad field, missing data or missing weights."""
+        """Raises for an unknown name, a bad field, missing data or weights, an auxiliary set that leaks."""
         dataset, split = self.dataset(cell.dataset), self.split(cell)
-        facts = record.method_facts(cell, self.weights_digest(cell))
+        auxiliary = auxiliary_of(catalog.create(cell.method, **cell.fields), dataset, self.dataset)
+        facts = record.method_facts(cell, self.weights_digest(cell), auxiliary)
         store = Store(self._settings.results)
         folder = store.folder(dataset.name, split.recipe, cell.seed, cell.method, facts.config_digest)
-        return Prepared(cell, dataset, split, facts, folder)
+        return Prepared(cell, dataset, split, facts, folder, auxiliary)
 
     def dataset(self, name: str) -> Dataset:
         if name not in self._datasets:
@@ -156,6 +160,7 @@ def execute(
             device=settings.device,
             cache=cache,
             weights_root=settings.weights_root,
+            auxiliary=prepared.auxiliary.for_method() if prepared.auxiliary else None,
             work=prepared.folder / "work",
             progress=progress,
             report=figures.__setitem__,

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from benchmark.auxiliary import Auxiliary
 from benchmark.cell import Cell, config_digest
 from benchmark.evaluate import CategoryValues, metric_facts
 from benchmark.metrics import Value
@@ -32,9 +33,11 @@ class MethodFacts:
     backbone: str
     weights_digest: str
     config_digest: str
+    auxiliary: Mapping[str, Any] | None = None
+    """Facts of the labelled data set that it learned from; None for a method that sees none."""
 
 
-def method_facts(cell: Cell, weights_digest: str) -> MethodFacts:
+def method_facts(cell: Cell, weights_digest: str, auxiliary: Auxiliary | None = None) -> MethodFacts:
     """Facts of the cell's method; raises MethodsError for an unknown method or field."""
     method = catalog.create(cell.method, **cell.fields)
     fields = catalog.config(method)
@@ -48,7 +51,10 @@ def method_facts(cell: Cell, weights_digest: str) -> MethodFacts:
         card=asdict(method.card),
         backbone=str(fields.get("backbone", "")),
         weights_digest=weights_digest,
-        config_digest=config_digest(cell, method.version, fields, weights_digest),
+        config_digest=config_digest(
+            cell, method.version, fields, weights_digest, auxiliary.digest if auxiliary else ""
+        ),
+        auxiliary=auxiliary.facts() if auxiliary else None,
     )
 
 
@@ -81,6 +87,7 @@ def base_record(cell: Cell, dataset: Dataset, split: Split, facts: MethodFacts) 
             "card": dict(facts.card),
             "backbone": facts.backbone,
             "weights_digest": facts.weights_digest,
+            "auxiliary": dict(facts.auxiliary) if facts.auxiliary else None,
         },
         "split": {
             "id": split.id,

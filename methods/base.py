@@ -93,6 +93,20 @@ def no_progress(items: Iterable[Any], title: Title, total: int | None = None) ->
     return iter(items)
 
 
+@dataclass(frozen=True)
+class AuxiliarySet:
+    """Test images of another data set than the judged one, with all that its authors say about them."""
+
+    name: str
+    digest: str
+    """Version of its data."""
+    images: ImageSet
+    labels: npt.NDArray[np.bool_]
+    """(N,) true where defective, in the order of the images."""
+    mask: Callable[[int], npt.NDArray[np.bool_]]
+    """Of a defective image, by its index: (H, W) at the original resolution, true where defective."""
+
+
 @dataclass
 class Context:
     """What the harness gives a method besides images."""
@@ -105,6 +119,8 @@ class Context:
     """Shared on-disk feature cache, or None."""
     weights_root: Path | None = None
     """Mirror folder with pretrained weights, looked in before any hub."""
+    auxiliary: AuxiliarySet | None = None
+    """The data set that the method's field `auxiliary` names, if it declared "auxiliary_masks"; else None."""
     work: Path | None = None
     """The cell's private folder for checkpoints and the like."""
     progress: Progress = no_progress

@@ -6,8 +6,9 @@ import hashlib
 from collections.abc import Callable
 
 import numpy as np
+import numpy.typing as npt
 
-from methods.base import Context, View
+from methods.base import AuxiliarySet, Context, View
 from splits.images import ImageSet, LabelledImage, Pixels
 
 SIDE = 64
@@ -79,9 +80,31 @@ def image_set(
     )
 
 
-def context(seed: int = 0, figures: dict[str, float] | None = None) -> Context:
-    """A Context for 64 x 64 images."""
-    rng = np.random.default_rng(seed)
-    if figures is None:
-        return Context(rng=rng, view=View(SIDE, SIDE))
-    return Context(rng=rng, view=View(SIDE, SIDE), report=figures.__setitem__)
+def context(
+    seed: int = 0, figures: dict[str, float] | None = None, needs: frozenset[str] = frozenset()
+) -> Context:
+    """A Context for 64 x 64 images, with an auxiliary data set for a method with that need."""
+    found = Context(rng=np.random.default_rng(seed), view=View(SIDE, SIDE))
+    if figures is not None:
+        found.report = figures.__setitem__
+    if "auxiliary_masks" in needs:
+        found.auxiliary = auxiliary_set()
+    return found
+
+
+def auxiliary_set(count: int = 4) -> AuxiliarySet:
+    """Images of a third product; the mask of a spotted one is where it differs from its unspotted self."""
+    kinds = ("", "spot")
+    images = [
+        LabelledImage(f"dots/test/{kinds[number % 2] or 'good'}/{number:03d}.png", "dots", "test")
+        for number in range(count)
+    ]
+    ordered = sorted(images, key=lambda image: image.key)
+    painter = Painter()
+
+    def mask(index: int) -> npt.NDArray[np.bool_]:
+        red, green = painter.pixels(ordered[index])[..., :2].astype(int).transpose(2, 0, 1)
+        return red - green > 180
+
+    labels = np.array(["spot" in image.path for image in ordered], np.bool_)
+    return AuxiliarySet("dots", "d" * 64, ImageSet(images, painter), labels, mask)

@@ -13,9 +13,11 @@ def cite(results: options.ResultsOption = None, as_json: options.JsonOption = Fa
     entries: dict[str, str] = {}
     for cell in Store(options.settings(results=results).results).cells():
         record = cell.record
+        learned_from = record["method"].get("auxiliary") or {}
         for name, text in (
             (record["method"]["card"]["title"], record["method"]["card"]["bibtex"]),
             (record["dataset"]["title"], record["dataset"]["citation"]),
+            (learned_from.get("title", ""), learned_from.get("citation", "")),
         ):
             if text:
                 entries[name] = text

@@ -95,6 +95,11 @@ class Extractor:
         if pending:
             yield self._batch(pending, reader)
 
+    def few(self, images: ImageSet, indices: Sequence[int]) -> FeatureBatch:
+        """Features of the images at `indices` in one batch, without progress of their own: for training."""
+        reader = PixelReader(images, self._context.view, None, threaded=self._context.device != "cpu")
+        return self._batch([Row(int(index), None) for index in indices], reader)
+
     def _batch(self, rows: Sequence[Row], reader: PixelReader) -> FeatureBatch:
         cache = self._context.cache
         if cache is None:

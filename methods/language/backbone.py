@@ -2,13 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
 
+from methods.base import Context
+from methods.errors import BadParameter, MethodsError
+from methods.features.extract import Extractor, FeatureBatch
 from methods.language import encoder as encoders
 from methods.language.encoder import Encoder
+from splits.images import ImageSet
+
+
+class EncodedImages:
+    """Frozen features of images, through the shared cache, beside the encoder that makes them."""
+
+    def __init__(self, name: str, context: Context, layers: tuple[str, ...]) -> None:
+        """Raises BadParameter for a backbone that knows no texts, or a layer that it does not have."""
+        self._extractor = Extractor(name, context, layers)
+        backbone = self._extractor.backbone
+        if not isinstance(backbone, EncoderBackbone):
+            raise BadParameter(
+                f"backbone '{name}' has no text encoder: expected 'toy-vl', 'openclip:NAME@TAG' or "
+                "'align:kakaobrain/align-base'"
+            )
+        self.encoder: Encoder = backbone.encoder
+
+    def batches(
+        self, images: ImageSet, *, title: str, indices: Sequence[int] | None = None
+    ) -> Iterator[FeatureBatch]:
+        """Features of the images at `indices` (None = all). Raises MethodsError naming one that has NaN."""
+        for batch in self._extractor.batches(images, indices=indices, title=title):
+            _require_finite(batch, images)
+            yield batch
+
+    def few(self, images: ImageSet, indices: Sequence[int]) -> FeatureBatch:
+        """Features of a few images in one batch, without progress of their own. Raises as `batches` does."""
+        batch = self._extractor.few(images, indices)
+        _require_finite(batch, images)
+        return batch
 
 
 class EncoderBackbone:
@@ -17,6 +50,7 @@ class EncoderBackbone:
     def __init__(self, encoder: Encoder, layers: Sequence[str] | None) -> None:
         self.name = encoder.name
         self.digest = encoder.digest
+        self.encoder = encoder
         self.layers = tuple(layers or encoder.images.layers)
         self._images = encoder.images
 
@@ -30,3 +64,14 @@ def load(
 ) -> EncoderBackbone:
     """Raises what `methods.language.encoder.load` raises."""
     return EncoderBackbone(encoders.load(name, device, weights_root), layers)
+
+
+def _require_finite(batch: FeatureBatch, images: ImageSet) -> None:
+    for values in (*batch.maps, batch.pooled):
+        finite = values.flatten(1).isfinite().all(dim=1)
+        if not finite.all():
+            index = batch.indices[int(finite.int().argmin())]
+            raise MethodsError(
+                f"the features of image {index} ('{images.keys[index]}') are not finite: its pixels or the "
+                "encoder's weights are damaged; 'ltbench data doctor' looks for unreadable images"
+            )

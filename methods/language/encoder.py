@@ -49,6 +49,8 @@ class TextTower(Protocol):
     """Of a token embedding."""
     context: int
     """Most tokens of a text, special ones included."""
+    depth: int
+    """Blocks."""
 
     def tokenize(self, texts: Sequence[str]) -> Tokens:
         """Token ids on the tower's device. Raises BadParameter naming a text that is too long."""

@@ -128,6 +128,7 @@ class Text:
         self._blocks = Blocks(tower.transformer.resblocks)
         self.width = int(tower.token_embedding.weight.shape[1])
         self.context = int(tower.positional_embedding.shape[0])
+        self.depth = len(self._blocks)
 
     def tokenize(self, texts: Sequence[str]) -> Tokens:
         # One more than fits: the tokenizer cuts silently.

@@ -6,6 +6,12 @@ vv5-23                 the value-to-value stream that leaves the usual one befor
 vv5-23.projected
 class23                the class token after block 23: (B, width, 1, 1)
 windows2               class embeddings of all 2 x 2 windows of patches: (B, dim, grid - 1, grid - 1)
+
+Names that fit a tower of any depth:
+
+blocklast, classlast   after the last block
+block3/4               after the first three quarters of the blocks
+vvlast19               the value-to-value stream over the last 19 blocks; all but the first if there are fewer
 """
 
 from __future__ import annotations
@@ -21,6 +27,7 @@ from methods.errors import BadParameter
 from methods.language.encoder import VisionTransformer
 
 _NAME = re.compile(r"(?:(block|class)(\d+)|vv(\d+)-(\d+)|windows(\d+))(\.projected)?")
+_RELATIVE = re.compile(r"(block|class|vv)(?:last(\d*)|(\d+)/(\d+))(\.projected)?")
 _WINDOWS_AT_ONCE = 512
 
 
@@ -60,7 +67,7 @@ def layer_maps(
 
 def parsed(name: str, tower: VisionTransformer) -> Wanted:
     """Raises BadParameter for a name that means nothing in this tower."""
-    match = _NAME.fullmatch(name)
+    match = _NAME.fullmatch(absolute(name, tower.depth))
     if match is not None:
         projected = match[6] is not None
         if match[5] and 1 <= int(match[5]) <= tower.grid and not projected:
@@ -72,8 +79,22 @@ def parsed(name: str, tower: VisionTransformer) -> Wanted:
     raise BadParameter(
         f"the encoder has no layer '{name}': expected block0 to block{tower.depth - 1}, class0 to "
         f"class{tower.depth - 1}, vvFIRST-LAST with 0 < FIRST <= LAST < {tower.depth}, each with .projected "
-        f"if wanted, or windows1 to windows{tower.grid}"
+        f"if wanted, windows1 to windows{tower.grid}, or blocklast, block3/4, vvlast19"
     )
+
+
+def absolute(name: str, depth: int) -> str:
+    """A name relative to the depth in block numbers ("blocklast" -> "block11"); any other as it is."""
+    match = _RELATIVE.fullmatch(name)
+    if match is None:
+        return name
+    kind, last, numerator, denominator, projected = match.groups(default="")
+    if kind == "vv" and last and int(last) > 0:
+        return f"vv{max(1, depth - int(last))}-{depth - 1}{projected}"
+    if kind != "vv" and not last and (not denominator or 0 < int(numerator) <= int(denominator)):
+        blocks = depth * int(numerator) // int(denominator) if denominator else depth
+        return f"{kind}{max(blocks, 1) - 1}{projected}"
+    return name
 
 
 def walk(

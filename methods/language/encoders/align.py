@@ -65,6 +65,7 @@ class Text:
         self._model, self._tokenizer, self._name = model, tokenizer, encoder
         self._words = model.text_model.embeddings.word_embeddings
         self.width = int(self._words.weight.shape[1])
+        self.depth = len(model.text_model.encoder.layer)
 
     def tokenize(self, texts: Sequence[str]) -> Tokens:
         answer = self._tokenizer(list(texts), padding=True, return_tensors="pt")

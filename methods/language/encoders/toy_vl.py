@@ -86,7 +86,7 @@ class ToyImages(nn.Module):
 class ToyText(nn.Module):
     """A causal transformer of three blocks over hashed words."""
 
-    width, context = WIDTH, CONTEXT
+    width, context, depth = WIDTH, CONTEXT, TEXT_DEPTH
 
     def __init__(self) -> None:
         super().__init__()
