@@ -44,6 +44,9 @@ class TailedCore:
         deviations=(
             "size_neighbours = 'reverse', tail_cap = 0.15 and quantise = true follow the released code; the"
             " paper's text has 'forward', none and false.",
+            "standardise_embeddings: neither paper nor code scale the global embeddings; a small "
+            "backbone's classes "
+            "are too close together without (false = as the authors).",
             "least_imbalance: no tail is declared where the largest estimated class is not twice the "
             "smallest; the released code would call everything a tail there.",
             "augment: the authors choose the rotations per data set and kind of tail (rot15flip, rot30flip,"
@@ -86,6 +89,8 @@ class TailedCore:
     """Tails hold at most this share of all images (code); none = no limit (paper)."""
     least_imbalance: float = 2.0
     """No tail unless the largest class is this many times the smallest."""
+    standardise_embeddings: bool = True
+    """Scale every dimension of the global embeddings by its spread over the training images (ours)."""
     augment: Literal["none", "rot90flip", "rot30flip", "rot15flip"] = "rot90flip"
     """Rotated and mirrored copies of tail images."""
     max_augmented_images: int | None = None
@@ -128,6 +133,7 @@ class TailedCore:
             quantise=self.quantise,
             cap=self.tail_cap,
             least_imbalance=self.least_imbalance,
+            standardise=self.standardise_embeddings,
         )
 
     def _head_memory(self, vectors: Rows, context: Context) -> Rows:

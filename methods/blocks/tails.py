@@ -38,6 +38,7 @@ def estimate_tail(
     quantise: bool = True,
     cap: float | None = 0.15,
     least_imbalance: float = 2.0,
+    standardise: bool = False,
 ) -> TailEstimate:
     """Find the images of small classes among embeddings (n, D).
 
@@ -46,16 +47,26 @@ def estimate_tail(
     it contains ("forward", the paper's formula). quantise: round similarities down to multiples of 1/n before
     the threshold, as the code does. cap: tails may hold at most this share of all images (code; None = no
     cap, the paper). least_imbalance: no tail unless the largest class is this many times the smallest; an
-    elbow of equally large classes means nothing.
+    elbow of equally large classes means nothing. standardise: bring every dimension to mean 0 and spread 1
+    over the images first, so that classes lie farther apart than their images (not in paper or code).
     """
     if len(embeddings) == 0:
         return TailEstimate(np.zeros(0, bool), np.zeros(0, np.int64), np.zeros(0, np.int64), 0)
-    similarity = cosine_similarity(embeddings)
+    similarity = cosine_similarity(standardised(embeddings) if standardise else embeddings)
     within = similarity >= adaptive_threshold(similarity, percentile, quantise=quantise)[:, None]
     size = class_size(within, neighbours)
     groups = group_sizes(size)
     limit = tail_limit(groups, cap=cap, least_imbalance=least_imbalance)
     return TailEstimate(size <= limit, size, groups, limit)
+
+
+def standardised(embeddings: Floats) -> npt.NDArray[np.float64]:
+    """(n, D) with mean 0 and standard deviation 1 in every dimension that varies."""
+    rows = np.asarray(embeddings, dtype=np.float64)
+    rows = rows - rows.mean(axis=0)
+    spread = rows.std(axis=0)
+    scaled: npt.NDArray[np.float64] = rows / np.where(spread > 0, spread, 1.0)
+    return scaled
 
 
 def cosine_similarity(embeddings: Floats) -> npt.NDArray[np.float64]:
