@@ -19,6 +19,8 @@ from methods.features.backbones import desc
 
 RECIPE = "tiny/2"
 WEIGHTS = Path(__file__).with_name("tiny.safetensors")
+QUANTILES = (0.1, 0.5, 0.9, 0.99)
+"""Of every channel over the positions: the global embedding."""
 SHA256 = "ea5bd22d5ee467a150a6243a97de3ffbec91e97304f8647b433a8cd439dbab8a"
 """Of the weights that this version of the package ships; written by the training."""
 
