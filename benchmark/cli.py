@@ -18,6 +18,7 @@ from benchmark.commands import (
     metrics,
     plan,
     published,
+    rank,
     report,
     results,
     run,
@@ -57,6 +58,7 @@ app.add_typer(splits.app, name="splits")
 app.add_typer(methods.app, name="methods")
 app.add_typer(metrics.app, name="metrics")
 app.add_typer(results.app, name="results")
+app.add_typer(rank.app, name="rank")
 app.add_typer(published.app, name="published")
 app.add_typer(cache.app, name="cache")
 app.command("env")(env.env)

@@ -21,6 +21,7 @@ from benchmark.evaluate import check_prediction, evaluate, metric_facts
 from benchmark.settings import Settings
 from methods import catalog
 from methods.base import Context, Method, Prediction, Progress, no_progress
+from results.ranking import has_ranking
 from results.schema import METRICS, SCORES, table
 from results.status import Status
 from results.store import MAPS_FILE, METRICS_FILE, SCORES_FILE, CellWriter, Store, StoredCell
@@ -138,6 +139,7 @@ def execute(
     cache: FeatureCache | None = None,
     progress: Progress = no_progress,
     keep_maps: bool = False,
+    rank: bool = False,
     force: bool = False,
 ) -> StoredCell:
     """Fit, score, evaluate and store one cell; return the stored one if another process was faster.
@@ -148,7 +150,7 @@ def execute(
     store = Store(settings.results)
     with cell_lock(prepared.folder, settings):
         stored = prepared.finished(store)
-        if stored is not None and stored.status is Status.OK and not force:
+        if stored is not None and stored.status is Status.OK and not force and _has_all(stored, rank):
             return stored
         base = record.base_record(cell, prepared.dataset, split, prepared.facts)
         writer = CellWriter(prepared.folder, base)
@@ -181,6 +183,10 @@ def execute(
         }
         writer.write_table(METRICS_FILE, table(record.metric_rows(base, values, Status.OK), METRICS))
         writer.write_table(SCORES_FILE, table(record.score_rows(split, prediction), SCORES))
+        if rank:
+            from benchmark.label_correction import rank_training
+
+            base["label_correction"] = rank_training(method, prepared, context, writer)
         base["gallery"] = _store_gallery(prepared, prediction, writer, settings)
         if keep_maps and prediction.grids is not None:
             writer.write_array(MAPS_FILE, np.asarray(prediction.grids, dtype=np.float32))
@@ -188,6 +194,11 @@ def execute(
         # Checkpoints served a cell that might be killed.
         shutil.rmtree(prepared.folder / "work", ignore_errors=True)
         return finished
+
+
+def _has_all(stored: StoredCell, rank: bool) -> bool:
+    """Whether a finished cell also holds the ranking that is asked for now."""
+    return has_ranking(stored) or not rank
 
 
 def store_failure(prepared: Prepared, status: Status, error: str, log_tail: str) -> StoredCell:

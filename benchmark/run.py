@@ -13,6 +13,7 @@ from benchmark.embed import embed
 from benchmark.engines import Options, Watcher
 from benchmark.execute import Prepared, Resolver
 from benchmark.settings import Settings
+from results.ranking import has_ranking
 from results.status import Status
 from results.store import Store, StoredCell
 
@@ -27,8 +28,10 @@ class PlannedCell:
     stored: StoredCell | None
     """The finished answer to the same question, whatever its status."""
 
-    def to_run(self, *, force: bool, retry: Retry) -> bool:
+    def to_run(self, *, force: bool, retry: Retry, rank_training: bool = False) -> bool:
         if self.stored is None or force:
+            return True
+        if rank_training and self.stored.status is Status.OK and not has_ranking(self.stored):
             return True
         return self.stored.status is not Status.OK and retry == "failed"
 
@@ -65,7 +68,11 @@ def run(
     retry: Retry = "failed",
 ) -> Outcome:
     """Run what is not done; the outcome holds every asked cell, cached or new."""
-    waiting = [entry for entry in planned if entry.to_run(force=options.force, retry=retry)]
+    waiting = [
+        entry
+        for entry in planned
+        if entry.to_run(force=options.force, retry=retry, rank_training=options.rank_training)
+    ]
     fresh: dict[int, StoredCell] = {}
     if waiting:
         if engine == "local":

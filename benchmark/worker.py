@@ -77,6 +77,7 @@ def run_cell(cell: Any, settings: Settings, options: Any, progress: Any) -> None
         cache=cache,
         progress=progress,
         keep_maps=options.keep_maps,
+        rank=options.rank_training,
         force=options.force,
     )
 

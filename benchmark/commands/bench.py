@@ -40,6 +40,7 @@ def bench(
     memory_gb: options.MemoryOption = None,
     engine: options.EngineOption = "local",
     keep_maps: options.KeepMapsOption = False,
+    rank_training: options.RankOption = False,
     force: options.ForceOption = False,
     retry: options.RetryOption = "failed",
     dry_run: options.DryRunOption = False,
@@ -63,7 +64,15 @@ def bench(
         show(planned, "bench", as_json, force=force, retry=retry)
         return
     store_facts(asked, settings.results, [entry.prepared.folder for entry in planned])
-    outcome = run_cells(planned, settings, engine=engine, keep_maps=keep_maps, force=force, retry=retry)
+    outcome = run_cells(
+        planned,
+        settings,
+        engine=engine,
+        keep_maps=keep_maps,
+        rank_training=rank_training,
+        force=force,
+        retry=retry,
+    )
     if report:
         _report(settings.results, settings.site)
     finish(outcome, "bench", as_json)

@@ -64,13 +64,14 @@ def run_cells(
     *,
     engine: str,
     keep_maps: bool,
+    rank_training: bool,
     force: bool,
     retry: Any,
 ) -> Outcome:
     from benchmark.engines import Options
     from benchmark.run import run
 
-    options = Options(keep_maps=keep_maps, force=force)
+    options = Options(keep_maps=keep_maps, rank_training=rank_training, force=force)
     return run(planned, settings, options, watching, engine=engine, retry=retry)
 
 

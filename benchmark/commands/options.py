@@ -58,6 +58,12 @@ KeepMapsOption = Annotated[
     bool,
     typer.Option("--keep-maps", help="Keep patch score grids (a few KB per image).", rich_help_panel=RUNNING),
 ]
+RankOption = Annotated[
+    bool,
+    typer.Option(
+        "--rank-training", help="Also rank the training images by suspicion.", rich_help_panel=RUNNING
+    ),
+]
 DryRunOption = Annotated[
     bool, typer.Option("--dry-run", help="Show the plan and stop.", rich_help_panel=RUNNING)
 ]

@@ -33,6 +33,7 @@ def run(
     memory_gb: options.MemoryOption = None,
     engine: options.EngineOption = "local",
     keep_maps: options.KeepMapsOption = False,
+    rank_training: options.RankOption = False,
     force: options.ForceOption = False,
     retry: options.RetryOption = "failed",
     dry_run: options.DryRunOption = False,
@@ -56,5 +57,13 @@ def run(
 
         show(planned, "run", as_json, force=force, retry=retry)
         return
-    outcome = run_cells(planned, settings, engine=engine, keep_maps=keep_maps, force=force, retry=retry)
+    outcome = run_cells(
+        planned,
+        settings,
+        engine=engine,
+        keep_maps=keep_maps,
+        rank_training=rank_training,
+        force=force,
+        retry=retry,
+    )
     finish(outcome, "run", as_json)

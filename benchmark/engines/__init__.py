@@ -20,6 +20,8 @@ class Options:
     """How cells are run, beyond where things are."""
 
     keep_maps: bool = False
+    rank_training: bool = False
+    """Rank the training images by suspicion, for active label correction."""
     force: bool = False
 
 

@@ -1,0 +1,39 @@
+"""`ltbench rank`: training images by suspicion, for a person to work through."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from benchmark.commands import options
+from benchmark.console import console
+from benchmark.errors import UsageError
+
+app = typer.Typer(help="Active label correction: rankings of training images.", no_args_is_help=True)
+
+
+@app.command()
+def export(
+    folder: Annotated[Path, typer.Argument(help="A cell's folder, as 'results ls' prints it.")],
+    out: Annotated[Path, typer.Argument(help="CSV file to write.")],
+    truth: Annotated[bool, typer.Option("--truth", help="Add what the benchmark knows.")] = False,
+    limit: Annotated[int | None, typer.Option("--limit", min=1, help="Images per category.")] = None,
+    results: options.ResultsOption = None,
+) -> None:
+    """Write a cell's ranking as a CSV, most suspicious first; the cell was run with --rank-training."""
+    from results.ranking import export_ranking
+    from results.store import Store
+
+    store = Store(options.settings(results=results).results)
+    cell = store.find(folder if folder.is_absolute() else store.root / folder)
+    if cell is None:
+        raise UsageError(f"'{folder}' holds no finished cell below '{store.root}': see 'ltbench results ls'")
+    rows = export_ranking(cell, out, truth=truth, limit=limit)
+    console.print(f"{rows} images to look at: {out}")
+
+
+@app.callback()
+def _group() -> None:
+    """Active label correction: rankings of training images."""
