@@ -58,7 +58,7 @@ def _csv_line(line: Line) -> list[object]:
         len(entry.finished), len(entry.asked), line.rank,
     ]  # fmt: skip
     for number in line.numbers:
-        cells += ["" if value is None else f"{value:.6g}" for value in (number.mean, number.sd)]
+        cells += ["" if value is None else f"{value:.5g}" for value in (number.mean, number.sd)]
     return [*cells, "; ".join(dict.fromkeys(number.why for number in line.numbers if number.why))]
 
 

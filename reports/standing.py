@@ -23,7 +23,7 @@ class Standing:
     share_best: float
     tier: int
     """1 = the best group: not significantly worse than the best; 2 = the next one ..."""
-    p_holm: float
+    p_adjusted: float
     """Against the best; NaN for the best itself."""
     average_rank: float
 
@@ -79,7 +79,7 @@ def board_standings(board: Board) -> Standings:
                 rank_high=float(row.rank_high),
                 share_best=float(row.share_best),
                 tier=int(row.tier),
-                p_holm=float(row.p_holm),
+                p_adjusted=float(row.p_adjusted),
                 average_rank=float(row.average_rank),
             )
     return Standings(methods, tests, intervals)

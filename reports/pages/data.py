@@ -71,7 +71,7 @@ def _stands(number: Number) -> tuple[float | None, ...]:
     one = number.standing
     if one is None:
         return (None,) * 5
-    return one.rank, one.rank_low, one.rank_high, one.tier, None if math.isnan(one.p_holm) else one.p_holm
+    return one.rank, one.rank_low, one.rank_high, one.tier, None if math.isnan(one.p_adjusted) else one.p_adjusted
 
 
 def _runs(cells: Iterable[StoredCell]) -> pd.DataFrame:
@@ -94,7 +94,16 @@ def _parquet(frame: pd.DataFrame) -> bytes:
     fields = [pa.field(f.name, pa.float32()) if pa.types.is_float64(f.type) else f for f in table.schema]
     table = table.cast(pa.schema(fields)).replace_schema_metadata(None)
     buffer = io.BytesIO()
-    pq.write_table(table, buffer, compression="zstd", compression_level=9)
+    floats = [field.name for field in table.schema if pa.types.is_floating(field.type)]
+    # Bytes of equal significance side by side: numbers that hardly repeat shrink by a third.
+    pq.write_table(
+        table,
+        buffer,
+        compression="zstd",
+        compression_level=9,
+        use_dictionary=[name for name in table.column_names if name not in floats],
+        use_byte_stream_split=floats,
+    )
     return buffer.getvalue()
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from reports.boards import Metric
+from reports.cube import ALL
 from reports.entries import Entry
 from reports.leaderboard import GROUP_TITLES, Sheet
 from reports.numbers import Number
@@ -18,7 +19,7 @@ from reports.tables import Column
 
 @dataclass(frozen=True)
 class Ranking:
-    """Ranked methods of one column, best first."""
+    """Ranked methods of one column, best first; rare categories and all."""
 
     group: str
     title: str
@@ -50,6 +51,8 @@ def _rankings(sheet: Sheet, metric: Metric) -> Iterator[Ranking]:
     table = next(table for table in sheet.metrics if table.columns[0].key.startswith(f"{metric.name}."))
     for position, column in enumerate(table.columns):
         group = column.key.partition(".")[2]
+        if group not in ("tail", "low", ALL):
+            continue
         rows = [
             (line.entry, number, number.standing)
             for line in table.lines

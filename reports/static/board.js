@@ -9,7 +9,13 @@
   const headers = [...table.tHead.querySelectorAll("th[data-key]")];
   const metrics = spans.map((span) => span.dataset.metric);
   const parts = [...new Set(headers.filter((h) => h.dataset.metric !== "cost").map((h) => h.dataset.key.split(".")[1]))];
-  const partTitles = Object.fromEntries(headers.map((h) => [h.dataset.key.split(".")[1], h.textContent.trim()]));
+  /* A copy of the header's own text, subscripts included. */
+  const titleOf = (part) => {
+    const header = headers.find((one) => one.dataset.key.endsWith(`.${part}`));
+    const text = document.createElement("span");
+    text.append(...header.querySelector("button").cloneNode(true).childNodes);
+    return text;
+  };
 
   /* What is shown at first: image and pixel level side by side, as in the papers. */
   const pixel = metrics.find((name) => name.startsWith("pixel"));
@@ -73,12 +79,12 @@
       set(input.checked);
       apply();
     });
-    boxes.append(make("label", {}, input, ` ${label}`));
+    boxes.append(make("label", {}, input, " ", label));
     return input;
   };
   for (const part of [...parts, "seeds", "backbone"]) {
     const hidden = () => new Set(state.hide.split(",").filter(Boolean));
-    box(partTitles[part] || { seeds: "Seeds", backbone: "Backbone, weights" }[part], !hidden().has(part), (isOn) => {
+    box({ seeds: "Seeds", backbone: "Backbone, weights" }[part] ?? titleOf(part), !hidden().has(part), (isOn) => {
       const now = hidden();
       isOn ? now.delete(part) : now.add(part);
       state.hide = [...now].join(",");
@@ -89,6 +95,12 @@
   const decimals = menu("d", "Decimals", [["0", "No decimal"], ["1", "1 decimal"], ["2", "2 decimals"]]);
   boxes.append(decimals);
   chooser.append(boxes);
+  document.addEventListener("click", (event) => chooser.contains(event.target) || (chooser.open = false));
+  chooser.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape") return;
+    chooser.open = false;
+    chooser.querySelector("summary").focus();
+  });
 
   const told = make("p", { className: "told" });
   told.setAttribute("role", "status");

@@ -177,7 +177,9 @@ document.addEventListener("keydown", (event) => {
     const span = Math.max(...values) - low || 1;
     const name = cell.parentElement.querySelector("th").textContent.trim();
     panel.replaceChildren();
-    add(panel, "p", `${name}: ${header.dataset.title || header.textContent}`);
+    const heading = add(panel, "p", `${name}: ${header.dataset.title ?? ""} `);
+    /* The header's own text, subscripts included. */
+    heading.append(...(header.querySelector("button") ?? header).cloneNode(true).childNodes);
     const strip = add(panel, "div");
     strip.className = "strip";
     for (const value of values) add(strip, "b").style.left = `${4 + (92 * (value - low)) / span}%`;
