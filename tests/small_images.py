@@ -70,7 +70,8 @@ def image_set(
     images: list[LabelledImage], needs: frozenset[str] = frozenset(), source: Painter | None = None
 ) -> ImageSet:
     """Images as the harness would hand them to a method with these needs."""
-    products = sorted({image.category for image in images})
+    # As in a split, an id does not depend on which images are shown.
+    products = sorted({*SIZES, *(image.category for image in images)})
     ids = np.array([products.index(image.category) for image in images], np.int64)
     return ImageSet(
         images,

@@ -73,6 +73,6 @@ def soft_mining(power: float) -> Weighting:
     return weights
 
 
-def ramp(step: int, final: float, steps: int) -> float:
-    """`final` reached linearly after `steps` iterations, and kept."""
-    return final * min(step / steps, 1.0) if steps > 0 else final
+def ramp(done: float, final: float, needed: float) -> float:
+    """`final` reached linearly when `needed` (iterations, or a share of them) is done, and kept."""
+    return final * min(done / needed, 1.0) if needed > 0 else final

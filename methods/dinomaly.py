@@ -1,0 +1,118 @@
+"""Dinomaly: mid-layer features rebuilt through a noisy bottleneck by attention that cannot focus."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from methods.base import Card, Context, Need, Prediction
+from methods.reconstruction.hosting import Host, fit_host
+from methods.reconstruction.judging import top_of_map
+from methods.reconstruction.recipes import ranked_by_patches, token_host, token_teacher
+from methods.reconstruction.token_students import DinomalyNetwork
+from splits.images import ImageSet
+
+
+@dataclass
+class Dinomaly:
+    """Grouped cosine between frozen and rebuilt features, learned on hard points; top per cent of the map."""
+
+    card: ClassVar[Card] = Card(
+        title="Dinomaly",
+        family="reconstruction",
+        summary="Linear-attention blocks behind a bottleneck with dropout rebuild the means of groups of "
+        "transformer layers, and learn little from points they already rebuild well. What they cannot "
+        "rebuild is anomalous.",
+        paper="Guo et al., CVPR 2025",
+        url="https://github.com/guojiajeremy/Dinomaly",
+        bibtex="""@inproceedings{guo2025dinomaly,
+  title     = {{Dinomaly}: The Less Is More Philosophy in Multi-Class Unsupervised Anomaly Detection},
+  author    = {Guo, Jia and Lu, Shuai and Zhang, Weihang and Chen, Fang and Li, Huiqi and Liao, Hongen},
+  booktitle = {IEEE/CVF Conference on Computer Vision and Pattern Recognition (CVPR)},
+  year      = {2025}
+}""",
+        licence="Apache-2.0",
+        deviations=(
+            "backbone: 'tiny' ships with the package and gives one group of grid features; the paper's is "
+            "'timm:vit_base_patch14_reg4_dinov2.lvd142m' at size = 392 with two groups of four blocks.",
+            "grid, width, depth and iterations: the defaults are a budget for a processor; the paper has "
+            "none, none, 8 and 10 000.",
+            "The image is seen through the benchmark's view, whose shorter side is resized; the paper "
+            "squeezes it to a square first.",
+            "The map's 5 x 5 kernel is a Gaussian of the same spread.",
+        ),
+    )
+    needs: ClassVar[frozenset[Need]] = frozenset()
+    version: ClassVar[int] = 1
+
+    backbone: str = "tiny"
+    """Frozen features; the paper's: timm:vit_base_patch14_reg4_dinov2.lvd142m."""
+    layers: tuple[str, ...] = ()
+    """Groups of blocks ('tokens.2-5'), or layers of another backbone; none = its default."""
+    size: int | None = None
+    """Side in pixels of what the backbone sees (392 in the paper); none = the view's."""
+    grid: int | None = 14
+    """Side of a coarser grid of features, where they are no tokens; none = the backbone's own."""
+    width: int | None = 96
+    """Channels after a random projection; none = all."""
+    depth: int = 2
+    """Decoder blocks; 8 in the paper."""
+    heads: int = 12
+    """Attention heads at most: the largest number that divides the width is taken."""
+    ratio: float = 4.0
+    """Hidden units of bottleneck and blocks per channel."""
+    dropout: float = 0.2
+    """Of the bottleneck; the authors take 0.4 for Real-IAD with all its classes."""
+    mining: float = 0.9
+    """Share of the points, the easiest, whose gradient counts a tenth; 0 = the plain loss."""
+    mining_ramp: float = 0.1
+    """Share of the iterations in which that share grows from 0 (1 000 of 10 000 in the paper)."""
+    iterations: int = 600
+    """Training steps, unless epochs are given; 10 000 in the paper for MVTec AD and VisA."""
+    epochs: float | None = None
+    """Passes over the training images instead of iterations."""
+    batch_size: int = 16
+    """Images per step."""
+    learning_rate: float = 2e-3
+    """Of StableAdamW, after 100 warm-up steps (a tenth of the iterations at most), falling on a cosine."""
+    weight_decay: float = 1e-4
+    """Decoupled."""
+    clip: float = 0.1
+    """Largest gradient norm."""
+    smoothing: float = 1.4
+    """Gaussian on a 256 x 256 map, in pixels: the spread of the authors' 5 x 5 kernel."""
+    top_percent: float = 1.0
+    """Share of the map's pixels whose mean is the image score."""
+    max_minutes: float | None = None
+    """Limit on the time of training; a result that met it is marked."""
+    mixed_precision: bool = False
+    """bfloat16 products on a GPU; cosines and linear attention stay in float32."""
+
+    def host(self, train: ImageSet, context: Context) -> Host:
+        """What there is to train, on this training set."""
+        teacher = token_teacher(self, context)
+        network = {
+            "depth": self.depth, "heads": self.heads, "ratio": self.ratio, "dropout": self.dropout,
+            "mining": self.mining, "mining_ramp": self.mining_ramp,
+        }  # fmt: skip
+        return token_host(
+            self,
+            train,
+            context,
+            teacher,
+            build=lambda width, groups: DinomalyNetwork(width, groups, **network),
+            predict=lambda grids: top_of_map(grids, self.top_percent, self.smoothing, context.view.crop),
+        )
+
+    def fit(self, train: ImageSet, context: Context) -> None:
+        self._trained = fit_host(self.host(train, context), context)
+
+    def score(self, test: ImageSet, context: Context) -> Prediction:
+        return self._trained.predict(test)
+
+    def rank(self, train: ImageSet, context: Context) -> npt.NDArray[np.float32]:
+        """Mean of the top per cent of each training image's patches."""
+        return ranked_by_patches(self._trained)

@@ -1,0 +1,127 @@
+"""RD: reverse distillation, a decoder that mirrors its teacher from a compressed embedding."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from methods.base import Card, Context, Need, Prediction
+from methods.reconstruction.arrangements import pyramid
+from methods.reconstruction.hosting import Host, fit_host
+from methods.reconstruction.judging import max_of_map
+from methods.reconstruction.rd_student import RdNetwork, middle_grid
+from methods.reconstruction.recipes import ranked_by_patches, seconds, steps_of
+from methods.reconstruction.teacher import Teacher, TeacherSettings
+from methods.training.schedules import constant
+from splits.images import ImageSet
+
+RESNET_LAYERS = ("layer1", "layer2", "layer3")
+TINY_LAYERS = ("stride4", "stride8", "stride16")
+
+
+@dataclass
+class Rd:
+    """Sum over three scales of 1 - cosine of whole maps; image score = maximum of the smoothed map."""
+
+    card: ClassVar[Card] = Card(
+        title="RD",
+        family="distillation",
+        summary="Three stages of a frozen residual network are fused and compressed into one embedding, from "
+        "which a mirrored decoder rebuilds them in reverse order. Anomalies do not survive the bottleneck.",
+        paper="Deng & Li, CVPR 2022",
+        url="https://github.com/hq-deng/RD4AD",
+        bibtex="""@inproceedings{deng2022rd,
+  title     = {Anomaly Detection via Reverse Distillation from One-Class Embedding},
+  author    = {Deng, Hanqiu and Li, Xingyu},
+  booktitle = {IEEE/CVF Conference on Computer Vision and Pattern Recognition (CVPR)},
+  year      = {2022}
+}""",
+        licence="MIT",
+        deviations=(
+            "backbone: 'tiny' ships with the package; the paper's is 'timm:wide_resnet50_2.tv_in1k' at "
+            "size = 256.",
+            "grid, bottleneck_blocks, decoder_blocks and iterations: the defaults are a budget for a "
+            "processor; the paper has none, 3, 3,4,6 and epochs = 200.",
+            "The loss takes whole maps as vectors, as the authors' code does; the paper's formula has "
+            "points.",
+            "The three scales are averaged on the finest grid before the map is made; the authors add them "
+            "at full size.",
+        ),
+    )
+    needs: ClassVar[frozenset[Need]] = frozenset()
+    version: ClassVar[int] = 1
+
+    backbone: str = "tiny"
+    """Frozen features; the paper's: timm:wide_resnet50_2.tv_in1k."""
+    layers: tuple[str, ...] = ()
+    """Three layers, finest first, or one that is pooled to three scales; none = layer1 to layer3 of a
+    residual network, the strides of 'tiny', else the backbone's default."""
+    size: int | None = None
+    """Side in pixels of what the backbone sees (256 in the paper); none = the view's."""
+    grid: int | None = 32
+    """Side of the finest scale; none = the backbone's own (64 in the paper)."""
+    bottleneck_blocks: int = 1
+    """Residual blocks that compress."""
+    decoder_blocks: tuple[int, ...] = (1, 1, 1)
+    """Residual blocks per decoder stage, coarse to fine."""
+    iterations: int = 400
+    """Training steps, unless epochs are given."""
+    epochs: float | None = None
+    """Passes over the training images instead of iterations (paper: 200)."""
+    batch_size: int = 16
+    """Images per step; batch statistics need at least a few."""
+    learning_rate: float = 5e-3
+    """Of Adam with beta1 = 0.5, constant."""
+    smoothing: float = 4.0
+    """Gaussian on a 256 x 256 map, in pixels."""
+    max_minutes: float | None = None
+    """Limit on the time of training; a result that met it is marked."""
+    mixed_precision: bool = False
+    """bfloat16 products on a GPU; cosines stay in float32."""
+
+    def host(self, train: ImageSet, context: Context) -> Host:
+        """What there is to train, on this training set."""
+        settings = TeacherSettings(self.backbone, self._layers(), pyramid(self.grid), self.size)
+        teacher = Teacher(settings, context)
+        targets = teacher.learn(train, context.rng, title="embed training images")
+        channels = [features.shape[1] for features in targets[torch.tensor([0])]]
+        return Host(
+            teacher=teacher,
+            targets=targets,
+            images=train,
+            class_ids=None,
+            build=lambda: RdNetwork(
+                channels, bottleneck_blocks=self.bottleneck_blocks, decoder_blocks=self.decoder_blocks
+            ),
+            optimizer=lambda module: torch.optim.Adam(
+                module.parameters(), lr=self.learning_rate, betas=(0.5, 0.999)
+            ),
+            schedule=lambda _: constant,
+            iterations=steps_of(self.iterations, self.epochs, len(train), self.batch_size),
+            batch_size=self.batch_size,
+            predict=lambda grids: max_of_map(grids, self.smoothing, context.view.crop),
+            max_seconds=seconds(self.max_minutes),
+            mixed_precision=self.mixed_precision,
+            memory_map=middle_grid,
+        )
+
+    def fit(self, train: ImageSet, context: Context) -> None:
+        self._trained = fit_host(self.host(train, context), context)
+
+    def score(self, test: ImageSet, context: Context) -> Prediction:
+        return self._trained.predict(test)
+
+    def rank(self, train: ImageSet, context: Context) -> npt.NDArray[np.float32]:
+        """Mean of the top per cent of each training image's patches."""
+        return ranked_by_patches(self._trained)
+
+    def _layers(self) -> tuple[str, ...]:
+        if self.layers or not self.backbone.startswith(("tiny", "timm:")):
+            return self.layers
+        if self.backbone == "tiny":
+            return TINY_LAYERS
+        return RESNET_LAYERS if "resnet" in self.backbone else ()

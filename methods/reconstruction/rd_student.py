@@ -1,0 +1,71 @@
+"""Reverse distillation's network: a one-class bottleneck and a decoder that mirrors the teacher."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch.nn import functional
+
+from methods.layers.cosine import global_cosine, point_distance
+from methods.layers.residual import MirroredDecoder, OneClassBottleneck, kaiming_init
+from methods.reconstruction.arrangements import Maps
+from methods.reconstruction.hosting import Rebuilt, Student
+
+
+class RdNetwork(Student):
+    """From three maps to one embedding and back to the three maps (Deng & Li, CVPR 2022)."""
+
+    def __init__(
+        self,
+        channels: Sequence[int],
+        *,
+        bottleneck_blocks: int = 3,
+        decoder_blocks: Sequence[int] = (3, 4, 6),
+        width_ratio: float = 0.5,
+    ) -> None:
+        super().__init__()
+        self.bottleneck = OneClassBottleneck(channels, bottleneck_blocks, width_ratio)
+        self.decoder = MirroredDecoder(channels, decoder_blocks, width_ratio)
+        self.apply(kaiming_init)
+
+    def forward(self, maps: Maps, class_ids: torch.Tensor | None = None) -> Rebuilt:
+        """Of three maps, each half as large as the one before."""
+        outputs = self.decoder(self.bottleneck(maps))
+        return Rebuilt(tuple(maps), tuple(outputs), outputs[0].new_zeros(()))
+
+    def distance(self, rebuilt: Rebuilt) -> torch.Tensor:
+        """Mean over the scales of 1 - cosine, on the middle one's grid."""
+        return _joined(rebuilt, rebuilt.targets[1].shape[2])
+
+    def scored(self, rebuilt: Rebuilt) -> torch.Tensor:
+        """The same on the finest grid."""
+        return _joined(rebuilt, rebuilt.targets[0].shape[2])
+
+    def loss(self, rebuilt: Rebuilt, progress: float) -> torch.Tensor:
+        """Sum over the scales of 1 - cosine of whole maps."""
+        pairs = zip(rebuilt.targets, rebuilt.outputs, strict=True)
+        return torch.stack([global_cosine(target, output) for target, output in pairs]).sum()
+
+
+def middle_grid(maps: Maps) -> torch.Tensor:
+    """The maps side by side on the middle one's grid, (B, C, h, w), each scale with unit vectors.
+
+    So that the distance of two patches is that of the student: every scale has the same say.
+    """
+    side = maps[1].shape[2]
+    return torch.cat([_at(functional.normalize(features, dim=1), side) for features in maps], dim=1)
+
+
+def _joined(rebuilt: Rebuilt, side: int) -> torch.Tensor:
+    pairs = zip(rebuilt.targets, rebuilt.outputs, strict=True)
+    scales = [_at(point_distance(target.detach(), output)[:, None], side) for target, output in pairs]
+    return torch.cat(scales, dim=1).mean(dim=1)
+
+
+def _at(maps: torch.Tensor, side: int) -> torch.Tensor:
+    if maps.shape[2] == side:
+        return maps
+    if maps.shape[2] > side:
+        return functional.adaptive_avg_pool2d(maps, side)
+    return functional.interpolate(maps, (side, side), mode="bilinear", align_corners=True)

@@ -1,0 +1,131 @@
+"""What hosts on tokens have in common: teacher, optimizer, memory features, ranking of training images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from methods.base import Context, Prediction
+from methods.blocks.progressive import robust_maximum
+from methods.features import block_groups
+from methods.reconstruction.arrangements import as_they_are, side_by_side
+from methods.reconstruction.hosting import Host, Student, TrainedHost
+from methods.reconstruction.teacher import Teacher, TeacherSettings
+from methods.training.schedules import Schedule, warm_cosine
+from methods.training.stable_adamw import StableAdamW
+from splits.images import ImageSet
+
+Floats = npt.NDArray[np.float32]
+
+TOKEN_GROUPS = ("tokens.2-5", "tokens.6-9")
+"""Of a transformer with twelve blocks: two groups of four, as Dinomaly and INP-Former take them."""
+WARM_UP = 100
+FINAL_RATE = 0.1
+"""Learning rate at the end, as a share of its peak."""
+
+
+class TokenFields(Protocol):
+    """The fields of a method that is a host on tokens."""
+
+    backbone: str
+    layers: tuple[str, ...]
+    size: int | None
+    grid: int | None
+    width: int | None
+    iterations: int
+    epochs: float | None
+    batch_size: int
+    learning_rate: float
+    weight_decay: float
+    clip: float
+    max_minutes: float | None
+    mixed_precision: bool
+
+
+def takes_tokens(method: TokenFields) -> bool:
+    """Whether the backbone is a vision transformer whose tokens are asked for, by name or by default."""
+    if method.layers:
+        return block_groups.asked_for(method.layers)
+    return method.backbone.startswith(("timm:vit_", "timm:test_vit"))
+
+
+def token_teacher(method: TokenFields, context: Context) -> Teacher:
+    """Groups of a transformer's blocks, or one group of any other backbone's layers side by side."""
+    if takes_tokens(method):
+        settings = TeacherSettings(
+            method.backbone, method.layers or TOKEN_GROUPS, as_they_are, method.size, method.width
+        )
+    else:
+        settings = TeacherSettings(
+            method.backbone, method.layers, side_by_side(method.grid), method.size, method.width
+        )
+    return Teacher(settings, context)
+
+
+def token_host(
+    method: TokenFields,
+    train: ImageSet,
+    context: Context,
+    teacher: Teacher,
+    *,
+    build: Callable[[int, int], Student],
+    predict: Callable[[Floats], Prediction],
+) -> Host:
+    """A host whose student is made from (channels, groups) of the teacher's targets.
+
+    Memories are made of the last block's normed patches of a transformer, else of the targets.
+    """
+    targets = teacher.learn(train, context.rng, title="embed training images")
+    example = targets[torch.tensor([0])]
+    memory = None
+    if takes_tokens(method):
+        memory = Teacher(
+            TeacherSettings(method.backbone, (block_groups.FINAL,), as_they_are, method.size), context
+        )
+    return Host(
+        teacher=teacher,
+        targets=targets,
+        images=train,
+        class_ids=None,
+        build=lambda: build(example[0].shape[1], len(example)),
+        optimizer=lambda module: stable_adamw(module, method.learning_rate, method.weight_decay),
+        schedule=warmed,
+        iterations=steps_of(method.iterations, method.epochs, len(train), method.batch_size),
+        batch_size=method.batch_size,
+        predict=predict,
+        clip=method.clip,
+        max_seconds=seconds(method.max_minutes),
+        mixed_precision=method.mixed_precision,
+        memory=memory,
+    )
+
+
+def stable_adamw(module: nn.Module, learning_rate: float, weight_decay: float) -> torch.optim.Optimizer:
+    """The optimizer of Dinomaly and INP-Former."""
+    return StableAdamW(module.parameters(), lr=learning_rate, weight_decay=weight_decay)
+
+
+def warmed(iterations: int) -> Schedule:
+    """Their schedule: 100 steps of warm-up, a tenth of a short training, then a cosine to a tenth."""
+    return warm_cosine(iterations, warm_up=min(WARM_UP, iterations // 10), final=FINAL_RATE)
+
+
+def steps_of(iterations: int, epochs: float | None, images: int, batch_size: int) -> int:
+    """Training steps: as given, or of so many passes whose incomplete last batch is left away."""
+    if epochs is None:
+        return iterations
+    return max(1, round(epochs * max(1, images // batch_size)))
+
+
+def seconds(minutes: float | None) -> float | None:
+    return None if minutes is None else minutes * 60
+
+
+def ranked_by_patches(trained: TrainedHost, percent: float = 1.0) -> Floats:
+    """(N,) suspicion of the training images: mean of the top per cent of their patches."""
+    return robust_maximum(trained.training_grids(), percent).astype(np.float32)
