@@ -1,108 +1,147 @@
-"""Token sequences of vision transformers: means over groups of blocks, with class and register tokens.
-
-Layers of a `timm:` backbone that is a vision transformer: "tokens.2-5" is the mean of the outputs of blocks
-2 to 5 (from 0, before any norm) with all prefix tokens, (B, C, T); "norm" is the map (B, C, h, w) of the last
-block after the final norm. Several of one kind may be asked for, and nothing else beside them.
-"""
+"""Feature maps of whole image sets on one grid of tokens, in memory for training on them."""
 
 from __future__ import annotations
 
-import math
-import re
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import torch
+from torch.nn import functional
 
-from methods.errors import BadParameter
+from methods.base import Context
+from methods.errors import BadParameter, MethodsError
+from methods.features.extract import Extractor
+from splits.images import ImageSet
 
-FINAL = "norm"
-_GROUP = re.compile(r"tokens\.(\d+)(?:-(\d+))?")
-
-
-def asked_for(layers: Sequence[str] | None) -> bool:
-    """Whether layers are of this module's kind."""
-    return any(layer == FINAL or _GROUP.fullmatch(layer) for layer in layers or ())
+_ROWS_AT_ONCE = 256
 
 
-def blocks_of(layer: str, depth: int, name: str) -> range | None:
-    """The blocks that a layer is the mean of; None for the final norm. Raises BadParameter."""
-    if layer == FINAL:
-        return None
-    match = _GROUP.fullmatch(layer)
-    blocks = range(int(match[1]), int(match[2] or match[1]) + 1) if match else range(0)
-    if not len(blocks) or blocks[-1] >= depth:
-        raise BadParameter(
-            f"backbone '{name}' has no layer '{layer}' beside token groups: expected some of "
-            f"'tokens.A-B' with blocks 0 to {depth - 1}, and 'norm'"
-        )
-    return blocks
+@dataclass(frozen=True)
+class Tokens:
+    """Tokens of a few images, or of all."""
+
+    vectors: torch.Tensor
+    """float32 (B, T, C), T = grid * grid row-major, the layers' channels side by side."""
+    pooled: torch.Tensor
+    """float32 (B, P): the backbone's embedding of the whole view."""
 
 
-def side_of(tokens: int) -> int:
-    """Side of the square patch grid among so many tokens: 789 = 28 x 28 and 5 before them -> 28."""
-    return math.isqrt(tokens)
+@dataclass(frozen=True)
+class TokenBank:
+    """Tokens of a training set in float16, on the device that trains; gathered in float32."""
+
+    vectors: torch.Tensor
+    """float16 (N, T, C), as the backbone gave them."""
+    pooled: torch.Tensor
+    """float32 (N, P)."""
+    mean: torch.Tensor
+    """float32 (C,), 0 where channels are left as they are."""
+    scale: torch.Tensor
+    """float32 (C,), 1 where channels are left as they are."""
+
+    def __len__(self) -> int:
+        return len(self.vectors)
+
+    def gather(self, indices: torch.Tensor) -> Tokens:
+        """Of the images at `indices` (int64 (B,), on any device)."""
+        rows = indices.to(self.vectors.device)
+        return Tokens((self.vectors[rows].float() - self.mean) * self.scale, self.pooled[rows])
 
 
-def patches_only(tokens: torch.Tensor) -> torch.Tensor:
-    """(B, C, T) with prefix tokens first -> (B, C, h, h)."""
-    side = side_of(tokens.shape[2])
-    return tokens[:, :, tokens.shape[2] - side * side :].unflatten(2, (side, side))
+class TokenReader:
+    """Turns images into tokens, the same way in fit and in score.
 
-
-class TokenBackbone:
-    """A vision transformer of timm, frozen, that answers with token groups."""
+    Every layer is brought to `grid` x `grid` bilinearly with the corners aligned, as UniAD does, and the
+    layers' channels are put side by side. standardise: every channel has mean 0 over the training tokens,
+    channels of a layer have one deviation, every layer has the same share in a squared distance, and the mean
+    variance of all channels is 1; descriptors and layers that differ in scale by orders of magnitude need it.
+    """
 
     def __init__(
-        self,
-        name: str,
-        digest: str,
-        model: Any,
-        layers: tuple[str, ...],
-        normalisation: tuple[torch.Tensor, torch.Tensor],
+        self, backbone: str, context: Context, *, layers: tuple[str, ...], grid: int, standardise: bool
     ) -> None:
-        """Raises BadParameter for a model that is no vision transformer, or for a layer that it has not."""
-        if not hasattr(model, "blocks") or not hasattr(model, "num_prefix_tokens"):
-            raise BadParameter(
-                f"backbone '{name}' is no vision transformer: layers {', '.join(layers)} need one, such as "
-                "'timm:vit_base_patch14_reg4_dinov2.lvd142m'"
-            )
-        self.name, self.digest, self.layers = name, digest, layers
-        self._model = model
-        self._mean, self._std = normalisation
-        self._blocks: Mapping[str, range | None] = {
-            layer: blocks_of(layer, len(model.blocks), name) for layer in layers
-        }
-        self._taps = sorted({block for blocks in self._blocks.values() for block in blocks or ()})
-        self._whole = FINAL in layers
+        if grid < 1:
+            raise BadParameter(f"grid is {grid}: expected at least 1")
+        self._extractor = Extractor(backbone, context, layers or None)
+        self._device = torch.device(context.device)
+        self._grid, self._standardise = grid, standardise
+        self.widths: tuple[int, ...] = ()
+        """Channels of each layer; known after `fit`."""
 
-    @torch.inference_mode()
-    def __call__(self, pixels: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Layers of uint8 (B, 3, H, W), and "pooled" (B, C): the mean of the last map there is."""
-        images = (pixels.to(self._mean.device).to(torch.float32) / 255 - self._mean) / self._std
-        taps, last = self._tokens(images)
-        answers = {}
-        for layer, blocks in self._blocks.items():
-            if blocks is None:
-                answers[layer] = patches_only(last.transpose(1, 2))
-            else:
-                mean = torch.stack([taps[block] for block in blocks]).mean(dim=0)
-                answers[layer] = mean.transpose(1, 2)
-        deepest = last if self._whole else taps[self._taps[-1]]
-        answers["pooled"] = patches_only(deepest.transpose(1, 2)).mean(dim=(2, 3))
-        return answers
+    def fit(self, images: ImageSet, *, title: str) -> TokenBank:
+        """Tokens of all training images; learns means and scales from them.
 
-    def _tokens(self, images: torch.Tensor) -> tuple[dict[int, torch.Tensor], torch.Tensor]:
-        """(B, T, C) per tapped block, and after the final norm (an empty tensor where nobody asked)."""
-        taps = self._taps or [len(self._model.blocks) - 1]
-        answer = self._model.forward_intermediates(
-            images,
-            indices=taps,
-            return_prefix_tokens=True,
-            output_fmt="NLC",
-            stop_early=not self._whole,
-            intermediates_only=not self._whole,
-        )
-        last, found = answer if self._whole else (images.new_empty(0), answer)
-        joined = [torch.cat(pair[::-1], dim=1) if isinstance(pair, tuple) else pair for pair in found]
-        return dict(zip(taps, joined, strict=True)), last
+        Raises MethodsError for an empty set and for an image whose features are not finite.
+        """
+        vectors: torch.Tensor | None = None
+        pooled = []
+        done = 0
+        for maps, embedded in self._read(images, title):
+            self.widths = tuple(layer.shape[1] for layer in maps)
+            part = on_grid(maps, self._grid)
+            if vectors is None:
+                # Filled in place: parts beside their concatenation would need twice the memory.
+                vectors = torch.empty(len(images), *part.shape[1:], dtype=torch.float16, device=self._device)
+            vectors[done : done + len(part)] = part.to(torch.float16)
+            pooled.append(embedded)
+            done += len(part)
+        if vectors is None:
+            raise MethodsError("the training set is empty: expected at least one image")
+        mean, scale = channel_scales(vectors, self.widths)
+        if not self._standardise:
+            mean, scale = torch.zeros_like(mean), torch.ones_like(scale)
+        self._mean, self._scale = mean, scale
+        return TokenBank(vectors, torch.cat(pooled), mean, scale)
+
+    def batches(self, images: ImageSet, *, title: str) -> Iterator[Tokens]:
+        """Tokens in the order of the images, a few at a time; only after `fit`."""
+        for maps, embedded in self._read(images, title):
+            # Through float16 like the training tokens.
+            vectors = on_grid(maps, self._grid).to(torch.float16).float()
+            yield Tokens((vectors - self._mean) * self._scale, embedded)
+
+    def _read(self, images: ImageSet, title: str) -> Iterator[tuple[tuple[torch.Tensor, ...], torch.Tensor]]:
+        for batch in self._extractor.batches(images, title=title):
+            for layer in batch.maps:
+                finite = layer.isfinite().flatten(1).all(dim=1)
+                if not finite.all():
+                    index = batch.indices[int(finite.logical_not().int().argmax())]
+                    raise MethodsError(
+                        f"the features of image {index} ('{images.keys[index]}') are not finite: its pixels "
+                        "or the backbone's weights are damaged; 'ltbench data doctor' looks for unreadable "
+                        "images"
+                    )
+            yield batch.maps, batch.pooled
+
+
+def on_grid(maps: tuple[torch.Tensor, ...], grid: int) -> torch.Tensor:
+    """(B, C, h, w) per layer -> (B, grid * grid, sum of C): bilinear, corners aligned."""
+    resized = [
+        layer
+        if tuple(layer.shape[-2:]) == (grid, grid)
+        else functional.interpolate(layer, size=(grid, grid), mode="bilinear", align_corners=True)
+        for layer in maps
+    ]
+    return torch.cat(resized, dim=1).flatten(2).transpose(1, 2)
+
+
+def channel_scales(vectors: torch.Tensor, widths: tuple[int, ...]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mean and factor of each channel of (N, T, C), float32 (C,), of layers with these channels.
+
+    (x - mean) * factor has variance C / (L C_l) in a channel of layer l, 0 in one that never moves.
+    """
+    channels = vectors.shape[-1]
+    total = torch.zeros(channels, dtype=torch.float64, device=vectors.device)
+    squares = torch.zeros_like(total)
+    origin = vectors[0, 0].double()
+    for part in vectors.split(_ROWS_AT_ONCE):
+        rows = part.reshape(-1, channels).double() - origin
+        total += rows.sum(dim=0)
+        squares += rows.square().sum(dim=0)
+    count = vectors.shape[0] * vectors.shape[1]
+    shifted = total / count
+    deviation = (squares / count - shifted.square()).clamp_min(0).sqrt()
+    width = torch.repeat_interleave(torch.tensor(widths), torch.tensor(widths)).to(deviation)
+    scale = torch.where(deviation > 0, 1 / deviation.clamp_min(1e-12), torch.ones_like(deviation))
+    scale = scale * (channels / (len(widths) * width)).sqrt()
+    return (origin + shifted).float(), scale.float()

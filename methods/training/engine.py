@@ -39,6 +39,10 @@ class Batch:
     """For draws that torch does not make."""
 
 
+Loss = Callable[[Batch], torch.Tensor]
+"""A scalar to be minimised."""
+
+
 @dataclass(frozen=True)
 class Plan:
     """How long and how to step."""
@@ -93,7 +97,7 @@ class _Counters:
 
 def train(
     model: nn.Module,
-    loss: Callable[[Batch], torch.Tensor],
+    loss: Loss,
     sampler: Sampler,
     optimizer: torch.optim.Optimizer,
     *,
@@ -143,7 +147,7 @@ class _Run:
     """One training on its way."""
 
     model: nn.Module
-    loss: Callable[[Batch], torch.Tensor]
+    loss: Loss
     sampler: Sampler
     optimizer: torch.optim.Optimizer
     plan: Plan

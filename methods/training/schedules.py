@@ -28,3 +28,14 @@ def warm_cosine(iterations: int, *, warm_up: int = 0, final: float = 0.0) -> Sch
         return final + (1 - final) * (1 + math.cos(math.pi * min(1.0, done))) / 2
 
     return factor
+
+
+def warm_linear(iterations: int, *, warm_up: int = 0) -> Schedule:
+    """Up to 1 in `warm_up` iterations, then along a line to 0 after the last one (AnomalyGPT)."""
+
+    def factor(iteration: int) -> float:
+        if iteration < warm_up:
+            return (iteration + 1) / warm_up
+        return max(0.0, (iterations - iteration) / max(1, iterations - warm_up))
+
+    return factor

@@ -1,0 +1,46 @@
+"""What a reader of a table should know about LTAD, and about this implementation."""
+
+from __future__ import annotations
+
+from methods.base import Card
+
+CARD = Card(
+    title="LTAD",
+    family="vision-language",
+    summary="A transformer rebuilds frozen features while a classifier between texts for normal and broken "
+    "judges them; both learn from real features and from those that a variational decoder makes for every "
+    "class, guided by a class name that is learned, not given. Needs the class of every image, not its "
+    "name.",
+    paper="Ho et al., CVPR 2024",
+    url="https://zenodo.org/records/10854201",
+    bibtex="""@inproceedings{ho2024ltad,
+  title     = {Long-Tailed Anomaly Detection with Learnable Class Names},
+  author    = {Ho, Chih-Hui and Peng, Kuan-Chuan and Vasconcelos, Nuno},
+  booktitle = {IEEE/CVF Conference on Computer Vision and Pattern Recognition (CVPR)},
+  year      = {2024}
+}""",
+    licence="no code was released",
+    deviations=(
+        "No code is public: whatever the paper leaves open is a field with the value named here.",
+        "backbone, text_encoder: 'tiny' and the stub 'toy-vl' need no download, and the stub knows no "
+        "language; the paper's are 'align:kakaobrain/align-base' with layers 3, 10, 17 and 37.",
+        "grid: the paper interpolates all layers to the finest, 112 x 112 tokens at 224 pixels, whose "
+        "attention no memory holds; here 14 x 14, as in UniAD.",
+        "class_at_test: the score needs the class c of a test image; the paper does not say where it "
+        "comes from. 'oracle' is given it, 'inferred' takes the nearest class mean of the training images.",
+        "Equation (6) is printed with a minus before the divergence; here it is added. kl_weight, the mean "
+        "over a layer's numbers, and the logarithm of the variance are ours.",
+        "decoder_width: the decoder 'mirrors the encoder' in the paper; here it makes the token grid in "
+        "two doublings.",
+        "semantic_terms: equation (8) prints no term for normal patches; here both count.",
+        "normalise_text: texts enter the dot product as the encoder gives them.",
+        "jitter, width, heads, hidden, depth, neighbours, dropout, clip, weight_decay, batch_size, "
+        "late_drop: not given; the suites take UniAD's. Defaults here fit one core.",
+        "semantic_weight: lambda is 500, 400 and 300 on MVTec, VisA and DAGM with ALIGN; without a value "
+        "it becomes the 99th percentile of S_rec on training patches, so that both scores range alike.",
+        "pool: the image score is not given; here UniAD's, and the map is not smoothed.",
+        "assignment: Table 8 shuffles pseudo names; here while scoring, after training with the right ones.",
+        "sampling: for 'inverse' the share of synthetic features is inverse to a class' images, 1 for the "
+        "rarest class; the paper gives no formula.",
+    ),
+)

@@ -1,0 +1,136 @@
+"""Pseudo class names s_c: learned vectors in the place of the words of a class' name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from methods.errors import BadParameter
+from methods.language.encoder import TextTower, Tokens
+from methods.language.prompts import word_id
+
+Init = Literal["word", "class_name", "random"]
+
+
+@dataclass(frozen=True)
+class Prompts:
+    """One prompt per class, "[v; s_c]" or s_c alone, whose last words are slots."""
+
+    tokens: Tokens
+    embeddings: torch.Tensor
+    """(K, N, W) as written with the placeholder."""
+    rows: torch.Tensor
+    """int64 (S,): class of each vector of s_c, class by class."""
+    places: torch.Tensor
+    """int64 (S,): position of that vector in its class' prompt."""
+
+    def filled(self, vectors: torch.Tensor) -> torch.Tensor:
+        """(K, N, W) with the S vectors of all names in their slots; gradients reach them."""
+        return self.embeddings.index_put((self.rows, self.places), vectors)
+
+
+class PseudoNames(nn.Module):
+    """s_c of K classes in the space of token embeddings, and what the frozen text encoder T makes of them."""
+
+    def __init__(
+        self,
+        text: TextTower,
+        starts: Sequence[torch.Tensor],
+        word: str,
+        *,
+        normal: Sequence[str],
+        abnormal: Sequence[str],
+        normalise: bool = False,
+    ) -> None:
+        """starts: (length, W) per class. normal, abnormal: v^n and v^a; of several the mean text counts.
+
+        word: a single token that stands for a slot in prompts. normalise: texts at unit length.
+        """
+        super().__init__()
+        if not normal or not abnormal:
+            raise BadParameter("normal_prompts and abnormal_prompts need at least one prompt each")
+        self._text, self._normalise = text, normalise
+        lengths = [len(start) for start in starts]
+        self.vectors = nn.Parameter(torch.cat(list(starts)).clone())
+        self._alone = slots(text, "", word, lengths)
+        self._normal = [slots(text, prompt, word, lengths) for prompt in normal]
+        self._abnormal = [slots(text, prompt, word, lengths) for prompt in abnormal]
+
+    def prototypes(self) -> torch.Tensor:
+        """t_c = T(s_c), (K, d): what the decoder of phase 1 is conditioned on."""
+        return self._encoded([self._alone])
+
+    def classifiers(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """(4): t_n,c = T([v^n; s_c]) and t_a,c = T([v^a; s_c]), (K, d) each."""
+        return self._encoded(self._normal), self._encoded(self._abnormal)
+
+    def _encoded(self, prompts: Sequence[Prompts]) -> torch.Tensor:
+        vectors = [self._text.encode(prompt.filled(self.vectors), prompt.tokens) for prompt in prompts]
+        mean = torch.stack(vectors).mean(dim=0)
+        return functional.normalize(mean, dim=-1) if self._normalise else mean
+
+
+class FreeVectors(nn.Module):
+    """No text encoder: per class a vector for the decoder and a pair for the classifier, all learned."""
+
+    def __init__(self, classes: int, dim: int) -> None:
+        super().__init__()
+        self.prototype = nn.Parameter(torch.randn(classes, dim) / dim**0.5)
+        self.normal = nn.Parameter(torch.randn(classes, dim) / dim**0.5)
+        self.abnormal = nn.Parameter(torch.randn(classes, dim) / dim**0.5)
+
+    def prototypes(self) -> torch.Tensor:
+        return self.prototype
+
+    def classifiers(self) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.normal, self.abnormal
+
+
+def slots(text: TextTower, prompt: str, word: str, lengths: Sequence[int]) -> Prompts:
+    """Prompts "`prompt` word ... word" with as many words as each class' name has vectors."""
+    written = [" ".join([prompt, *[word] * length]).strip() for length in lengths]
+    tokens = text.tokenize(written)
+    found = (tokens.ids == word_id(text, word)) & tokens.valid
+    rows, places = [], []
+    for row, length in enumerate(lengths):
+        # The last ones: the prompt itself may hold the word.
+        positions = found[row].nonzero()[-length:, 0].tolist()
+        rows += [row] * length
+        places += positions
+    device = tokens.ids.device
+    return Prompts(
+        tokens, text.embed(tokens.ids), torch.tensor(rows, device=device), torch.tensor(places, device=device)
+    )
+
+
+def starting_names(
+    text: TextTower, classes: int, *, init: Init, word: str, length: int, class_names: Sequence[str] | None
+) -> list[torch.Tensor]:
+    """First s_c of each class, (length, W): a word repeated, the class' own name, or noise as large as words.
+
+    A class' own name has the length that the text encoder cuts it to. Raises BadParameter for no length.
+    """
+    if length < 1:
+        raise BadParameter(f"name_length is {length}: expected at least 1")
+    if init == "class_name":
+        if class_names is None:
+            raise BadParameter("names_init is 'class_name', but there are no class names")
+        return [_words_of(text, name.replace("_", " ")) for name in class_names]
+    vector = text.embed(torch.tensor([[word_id(text, word)]], device=text.tokenize([word]).ids.device))[0]
+    if init == "random":
+        spread = vector.std()
+        return [torch.randn(length, text.width, device=vector.device) * spread for _ in range(classes)]
+    return [vector.repeat(length, 1) for _ in range(classes)]
+
+
+def _words_of(text: TextTower, name: str) -> torch.Tensor:
+    tokens, empty = text.tokenize([name]), text.tokenize([""])
+    count = int(tokens.valid.sum() - empty.valid.sum())
+    if count < 1:
+        raise BadParameter(f"the class name '{name}' has no token: expected a word")
+    return text.embed(tokens.ids)[0, 1 : 1 + count]

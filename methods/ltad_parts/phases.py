@@ -1,0 +1,163 @@
+"""The two phases of LTAD's training, on features in memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from methods.base import Context
+from methods.features.tokens import TokenBank
+from methods.layers.uniad import feature_jitter
+from methods.ltad_parts import equations
+from methods.ltad_parts.detection import Detection, mixed_features
+from methods.ltad_parts.names import FreeVectors, PseudoNames
+from methods.ltad_parts.synthesis import Synthesis
+from methods.training import engine
+from methods.training.engine import Batch, Plan
+from methods.training.sampling import Sampler, iterations_of
+from methods.training.schedules import Schedule, constant, drop
+
+Names = PseudoNames | FreeVectors
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """What both phases learn from."""
+
+    bank: TokenBank
+    """f^real of every image."""
+    codes: torch.Tensor
+    """z = f_L of every image, (N, P)."""
+    ids: torch.Tensor
+    """Class of every image, int64 (N,), on the device."""
+    channels: tuple[int, ...]
+    """C_l of every layer."""
+    identity: str = ""
+    """What is trained on what: a checkpoint of another is not resumed."""
+
+    def rows(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """f^real (B, T, C), z (B, P) and classes (B,) of a batch."""
+        indices = batch.indices.to(self.codes.device)
+        return self.bank.gather(indices).vectors, self.codes[indices], self.ids[indices]
+
+
+@dataclass(frozen=True)
+class Stepping:
+    """How a phase is optimised."""
+
+    iterations: int
+    epochs: float | None
+    batch_size: int
+    learning_rate: float
+    weight_decay: float
+    clip: float | None
+    late_drop: bool
+    """A tenth of the learning rate for the last fifth."""
+    max_seconds: float | None
+    mixed_precision: bool
+
+    def run(
+        self,
+        model: nn.Module,
+        loss: engine.Loss,
+        training: TrainingSet,
+        context: Context,
+        *,
+        title: str,
+    ) -> engine.Outcome:
+        sampler = Sampler(len(training.bank), self.batch_size, context.rng)
+        steps = self.iterations if self.epochs is None else iterations_of(self.epochs, sampler)
+        schedule: Schedule = drop(steps) if self.late_drop else constant
+        plan = Plan(
+            steps,
+            max_seconds=self.max_seconds,
+            schedule=schedule,
+            clip=self.clip,
+            mixed_precision=self.mixed_precision,
+        )
+        optimizer = torch.optim.AdamW(
+            [parameter for parameter in model.parameters() if parameter.requires_grad],
+            lr=self.learning_rate,
+            weight_decay=self.weight_decay,
+        )
+        return engine.train(
+            model, loss, sampler, optimizer, plan=plan, context=context, title=title,
+            identity=training.identity,
+        )  # fmt: skip
+
+
+def phase_one(
+    synthesis: Synthesis,
+    names: Names,
+    training: TrainingSet,
+    *,
+    stepping: Stepping,
+    context: Context,
+    kl_weight: float,
+) -> None:
+    """Learn F_mu, F_sigma, D and s_c by (6); encoders are frozen."""
+
+    def loss(batch: Batch) -> torch.Tensor:
+        real, codes, ids = training.rows(batch)
+        mean, log_variance = synthesis.encode(codes)
+        synthetic = synthesis.decode(mean, log_variance, names.prototypes()[ids])
+        layers = real.split(list(training.channels), dim=-1)
+        weight = kl_weight if synthesis.variational else 0.0
+        return equations.synthesis_loss(synthetic, layers, mean, log_variance, weight)
+
+    model = nn.ModuleDict({"synthesis": synthesis, "names": names})
+    stepping.run(model, loss, training, context, title="phase 1")
+
+
+def phase_two(
+    detection: Detection,
+    synthesis: Synthesis | None,
+    names: Names,
+    training: TrainingSet,
+    *,
+    stepping: Stepping,
+    context: Context,
+    real_probability: torch.Tensor,
+    jitter: float,
+    temperature: float,
+    only_abnormal: bool,
+) -> None:
+    """Learn Pi and Phi by L_rec (7) + L_sem (8) on real and synthetic features; phase 1 stays as it is.
+
+    real_probability: p_c of each class, (K,). synthesis: None = real features alone.
+    """
+    learns_texts = isinstance(names, FreeVectors)
+    with torch.no_grad():
+        prototypes = names.prototypes()
+        fixed = names.classifiers()
+
+    def loss(batch: Batch) -> torch.Tensor:
+        normal, codes, ids = training.rows(batch)
+        if synthesis is not None:
+            with torch.no_grad():
+                synthetic = synthesis(codes, prototypes[ids])
+            normal = mixed_features(normal, synthetic.to(normal.dtype), real_probability[ids])
+        abnormal = feature_jitter(normal, jitter)
+        total = normal.new_zeros(())
+        if detection.reconstruction is not None:
+            rebuilt = detection.reconstruction(abnormal).float()
+            total = total + equations.reconstruction_loss(rebuilt, normal)
+        if detection.semantic is not None:
+            texts = names.classifiers() if learns_texts else fixed
+            logits = [
+                equations.semantic_logit(
+                    detection.semantic(patches).float(), texts[0][ids], texts[1][ids], temperature
+                )
+                for patches in (normal, abnormal)
+            ]
+            total = total + equations.semantic_loss(*logits, only_abnormal=only_abnormal)
+        return total
+
+    modules = dict(enumerate(detection.parts()))
+    if learns_texts:
+        names.prototype.requires_grad_(False)
+        modules[len(modules)] = names
+    model = nn.ModuleDict({str(number): module for number, module in modules.items()})
+    stepping.run(model, loss, training, context, title="phase 2")

@@ -1,0 +1,178 @@
+"""Scores of LTAD: both parts, their weight, and the class of a test image."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch.nn import functional
+
+from methods.base import Context, MapPost, Prediction
+from methods.blocks.image_scores import largest_of_pooled
+from methods.errors import BadParameter, MethodsError
+from methods.features.tokens import TokenReader
+from methods.layers.uniad import feature_jitter
+from methods.ltad_parts import equations
+from methods.ltad_parts.detection import Detection, shifted_classes
+from methods.ltad_parts.phases import Names, TrainingSet
+from splits.images import ImageSet
+
+POST = MapPost(sigma=0.0, upsample="bilinear_corners")
+RANGE_QUANTILE = 0.99
+"""Share of training patches whose S_rec counts as its range."""
+_IMAGES_AT_ONCE = 64
+_MOST_IMAGES = 1024
+"""Training images that lambda is taken from: a quantile of their patches moves no more with others."""
+
+
+@dataclass(frozen=True)
+class Codes:
+    """z = f_L as phase 1 takes it, and the mean of every class."""
+
+    mean: torch.Tensor
+    """(P,), 0 where codes are left as they are."""
+    scale: torch.Tensor
+    """(P,)."""
+    centres: torch.Tensor
+    """(K, P): mean code of each class; not finite for a class without an image."""
+
+    @classmethod
+    def learn(cls, pooled: torch.Tensor, ids: torch.Tensor, *, standardise: bool) -> Codes:
+        mean, scale = torch.zeros_like(pooled[0]), torch.ones_like(pooled[0])
+        if standardise:
+            mean, deviation = pooled.mean(dim=0), pooled.std(dim=0, correction=0)
+            scale = torch.where(deviation > 0, 1 / deviation.clamp_min(1e-12), scale)
+        codes = (pooled - mean) * scale
+        chosen = functional.one_hot(ids).to(codes.dtype)
+        return cls(mean, scale, chosen.T @ codes / chosen.sum(dim=0)[:, None])
+
+    def of(self, pooled: torch.Tensor) -> torch.Tensor:
+        return (pooled - self.mean) * self.scale
+
+    def nearest(self, pooled: torch.Tensor) -> torch.Tensor:
+        """Class whose mean is nearest by cosine, int64 (B,)."""
+        cosine = functional.normalize(self.of(pooled), dim=-1) @ functional.normalize(self.centres, dim=-1).T
+        return cosine.nan_to_num(-torch.inf).argmax(dim=-1)
+
+
+@dataclass
+class Scorer:
+    """A trained LTAD."""
+
+    reader: TokenReader
+    codes: Codes
+    detection: Detection
+    names: Names
+    temperature: float
+    grid: int
+    pool: int
+    weight: float = 1.0
+    """lambda of (5)."""
+    _texts: tuple[torch.Tensor, torch.Tensor] = field(init=False)
+    _prototypes: torch.Tensor = field(init=False)
+
+    def __post_init__(self) -> None:
+        with torch.no_grad():
+            self._texts, self._prototypes = self.names.classifiers(), self.names.prototypes()
+
+    def shuffle(self, rng: np.random.Generator) -> None:
+        """From now on every class is scored with the texts of another."""
+        count = len(self._prototypes)
+        other = shifted_classes(count, torch.from_numpy(rng.permutation(count)))
+        self._texts = (self._texts[0][other], self._texts[1][other])
+
+    @torch.inference_mode()
+    def parts(self, vectors: torch.Tensor, ids: torch.Tensor) -> dict[str, torch.Tensor]:
+        """S_rec and S_sem, (B, T) each, of patches (B, T, C) of these classes; only what was trained."""
+        found = {}
+        if self.detection.reconstruction is not None:
+            rebuilt = self.detection.reconstruction(vectors)
+            found["reconstruction"] = equations.reconstruction_score(rebuilt, vectors)
+        if self.detection.semantic is not None:
+            normal, abnormal = (texts[ids] for texts in self._texts)
+            found["semantic"] = equations.semantic_score(
+                self.detection.semantic(vectors), normal, abnormal, self.temperature
+            )
+        return found
+
+    def combined(self, parts: dict[str, torch.Tensor]) -> torch.Tensor:
+        """(5) of whatever was trained, (B, T)."""
+        if len(parts) == 1:
+            return next(iter(parts.values()))
+        return equations.anomaly_score(parts["reconstruction"], parts["semantic"], self.weight)
+
+    def settle(self, training: TrainingSet, weight: float | None, jitter: float, context: Context) -> None:
+        """Fix lambda, and report how the semantic part separates training patches from jittered ones."""
+        count = len(training.bank)
+        chosen = torch.linspace(0, count - 1, min(count, _MOST_IMAGES)).round().to(torch.int64)
+        reconstruction, normal, jittered = [], [], []
+        for indices in chosen.split(_IMAGES_AT_ONCE):
+            vectors = training.bank.gather(indices).vectors
+            ids = training.ids[indices.to(training.ids.device)]
+            parts = self.parts(vectors, ids)
+            if "reconstruction" in parts:
+                reconstruction.append(parts["reconstruction"].flatten().cpu())
+            if "semantic" in parts:
+                normal.append(parts["semantic"].mean(dim=1).cpu())
+                noisy = feature_jitter(vectors, jitter)
+                jittered.append(self.parts(noisy, ids)["semantic"].mean(dim=1).cpu())
+        if normal:
+            context.report("semantic_score_of_training_patches", float(torch.cat(normal).mean()))
+            context.report("semantic_score_of_jittered_patches", float(torch.cat(jittered).mean()))
+        if reconstruction and normal:
+            spread = np.quantile(torch.cat(reconstruction).numpy(), RANGE_QUANTILE)
+            self.weight = float(spread) if weight is None else weight
+            context.report("semantic_weight", self.weight)
+
+    def predict(
+        self, test: ImageSet, context: Context, *, ids: npt.NDArray[np.int64] | None, by_text: bool
+    ) -> Prediction:
+        """Scores and grids of images; without `ids` their classes are inferred."""
+        grids, shares = [], []
+        for vectors, classes in self._batches(test, ids, by_text):
+            parts = self.parts(vectors, classes)
+            total = self.combined(parts)
+            grids.append(total.reshape(-1, self.grid, self.grid).cpu().numpy())
+            if len(parts) == 2:
+                shares.append((self.weight * parts["semantic"]).sum(dim=1).div(total.sum(dim=1)).cpu())
+        if shares:
+            context.report("semantic_share_of_test_scores", float(torch.cat(shares).mean()))
+        found = np.concatenate(grids)
+        scores = largest_of_pooled(found, context.view.crop, POST, self.pool)
+        return Prediction(scores=scores, grids=found, post=POST)
+
+    def _batches(
+        self, test: ImageSet, ids: npt.NDArray[np.int64] | None, by_text: bool
+    ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Patches and classes, a few images at a time."""
+        done = 0
+        for tokens in self.reader.batches(test, title="score test images"):
+            count = len(tokens.vectors)
+            if ids is None:
+                classes = self._inferred(tokens.pooled, by_text)
+            else:
+                classes = torch.from_numpy(ids[done : done + count]).to(tokens.vectors.device)
+                self._require_known(classes)
+            yield tokens.vectors, classes
+            done += count
+
+    def _inferred(self, pooled: torch.Tensor, by_text: bool) -> torch.Tensor:
+        if not by_text:
+            return self.codes.nearest(pooled)
+        if pooled.shape[1] != self._prototypes.shape[1]:
+            raise BadParameter(
+                f"class_inference 'text' compares image embeddings of {pooled.shape[1]} numbers with texts "
+                f"of {self._prototypes.shape[1]}: expected backbone and text_encoder to be halves of one"
+            )
+        cosine = functional.normalize(pooled, dim=-1) @ functional.normalize(self._prototypes, dim=-1).T
+        return cosine.argmax(dim=-1)
+
+    def _require_known(self, classes: torch.Tensor) -> None:
+        if int(classes.max()) >= len(self._prototypes):
+            raise MethodsError(
+                f"a test image is of class {int(classes.max())}, but training images showed "
+                f"{len(self._prototypes)} classes: LTAD cannot score a class that it never saw"
+            )
