@@ -78,7 +78,7 @@ def metric_table(board: Board, facts: Metric, means: Mapping[Place, Number], sta
         name=f"{board.name}--{facts.name}",
         title=facts.title,
         caption=f"{facts.title} (%), {_where(board)}. "
-        "Bold: the best group by a paired test; underlined: the next.",
+        "Bold: the best group by a paired test; underlined: the first method after it.",
         columns=columns,
         lines=_ordered(lines, groups.index(ALL)),
         footnotes=footnotes(lines),

@@ -15,7 +15,6 @@ from reports.boards import Board
 from reports.standing import Place, Standing, Standings
 
 Mark = Literal["", "best", "second"]
-_MARKS: dict[int, Mark] = {1: "best", 2: "second"}
 
 
 @dataclass(frozen=True)
@@ -52,9 +51,9 @@ def number(seeds: Sequence[int], values: Iterable[float], why: str) -> Number:
 
 
 def group_numbers(board: Board, standings: Standings) -> dict[Place, Number]:
-    """All means over groups, as `reports.aggregate` defines them; the best group and the next one are marked.
+    """All means over groups, as `reports.aggregate` defines them.
 
-    Nothing is marked in a column whose test cannot show a difference.
+    The best group is marked, and the first method after it; nothing in a column whose test shows no difference.
     """
     seeds: dict[Place, list[tuple[int, float | None]]] = {}
     for row in aggregate.seed_means(board.rows, board.wanted).itertuples(index=False):
@@ -74,11 +73,23 @@ def group_numbers(board: Board, standings: Standings) -> dict[Place, Number]:
             sd=None if np.isnan(row.sd) else float(row.sd),
             by_seed=tuple(seeds.get(place, ())),
             why=(_reason(board, place) or row.why) if is_hole else "",
-            mark=_MARKS.get(standing.tier, "") if standing is not None and can_tell else "",
+            mark="best" if standing is not None and standing.tier == 1 and can_tell else "",
             interval=None if is_hole else standings.intervals.get(place),
             standing=standing,
         )
+    for place in _seconds(standings):
+        found[place] = replace(found[place], mark="second")
     return found
+
+
+def _seconds(standings: Standings) -> Iterable[Place]:
+    """The best method of each column that is not in its best group."""
+    found: dict[tuple[str, str], Place] = {}
+    for place, one in standings.methods.items():
+        column = place[2:]
+        if one.tier > 1 and (column not in found or one.rank < standings.methods[found[column]].rank):
+            found[column] = place
+    return found.values()
 
 
 def _reason(board: Board, place: Place) -> str:

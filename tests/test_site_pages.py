@@ -55,7 +55,12 @@ def test_only_methods_with_every_seed_are_ranked_and_marked(sheets: list[Sheet])
                     assert line.entry.is_ranked or (number.standing is None and number.mark == "")
                     if number.mark:
                         assert number.standing is not None
-                        assert number.standing.tier == {"best": 1, "second": 2}[number.mark]
+                        assert (number.standing.tier == 1) == (number.mark == "best")
+            for position in range(len(table.columns)):
+                column = [line.numbers[position] for line in table.lines]
+                others = [n.standing.rank for n in column if n.standing and n.standing.tier > 1]
+                seconds = [n.standing.rank for n in column if n.standing and n.mark == "second"]
+                assert seconds == ([min(others)] if others else [])
 
 
 def test_a_column_without_a_winner_says_so_and_marks_nothing(tmp_path: Path) -> None:

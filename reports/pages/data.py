@@ -71,7 +71,13 @@ def _stands(number: Number) -> tuple[float | None, ...]:
     one = number.standing
     if one is None:
         return (None,) * 5
-    return one.rank, one.rank_low, one.rank_high, one.tier, None if math.isnan(one.p_adjusted) else one.p_adjusted
+    return (
+        one.rank,
+        one.rank_low,
+        one.rank_high,
+        one.tier,
+        None if math.isnan(one.p_adjusted) else one.p_adjusted,
+    )
 
 
 def _runs(cells: Iterable[StoredCell]) -> pd.DataFrame:
