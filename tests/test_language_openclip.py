@@ -6,9 +6,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from small_images import context, image_set, judged_images, train_images
 
+from methods import catalog
 from methods.errors import BadParameter, WeightsMissing
 from methods.language import encoder as encoders
 from methods.language import prompts
@@ -217,3 +220,25 @@ def test_align_with_damaged_or_lacking_weights_is_refused(align: tuple[Any, Path
     (tmp_path / "model.safetensors").write_bytes(b"\x10" * 64)
     with pytest.raises(WeightsMissing, match="half-downloaded"):
         encoders.load(f"align:{tmp_path}")
+
+
+@pytest.mark.parametrize(
+    ("name", "fields"),
+    [
+        ("winclip", {"shots": 1}),
+        ("anomalyclip", {"iterations": 1}),
+        ("anomalygpt", {"iterations": 1, "batch_size": 2}),
+    ],
+)
+def test_methods_run_on_open_clip(
+    models: dict[str, tuple[Any, Path]], name: str, fields: dict[str, Any]
+) -> None:
+    method = catalog.create(
+        name, backbone=f"openclip:small-transformer@{models['small-transformer'][1]}", **fields
+    )
+    method.fit(image_set(train_images({"checks": 2}), method.needs), context(needs=method.needs))
+    prediction = method.score(image_set(judged_images(1, ("checks",)), method.needs), context())
+    assert prediction.grids is not None
+    assert prediction.grids.shape == (2, 4, 4)
+    assert np.isfinite(prediction.grids).all()
+    assert prediction.grids.std() > 0

@@ -12,7 +12,7 @@ from methods.errors import BadParameter, MethodsError
 from methods.features.extract import Extractor, FeatureBatch
 from methods.language import encoder as encoders
 from methods.language.encoder import Encoder
-from splits.images import ImageSet
+from splits.images import ImageSet, Pixels
 
 
 class EncodedImages:
@@ -42,6 +42,14 @@ class EncodedImages:
         batch = self._extractor.few(images, indices)
         _require_finite(batch, images)
         return batch
+
+    @torch.no_grad()
+    def of_pixels(self, pixels: Pixels) -> tuple[torch.Tensor, ...]:
+        """Maps of uint8 (B, crop, crop, 3) that no image set holds, rounded as cached ones are."""
+        answers = self.encoder.images(torch.from_numpy(pixels).permute(0, 3, 1, 2), self._extractor.layers)
+        limit = torch.finfo(torch.float16).max
+        maps = (answers[layer].clamp(-limit, limit) for layer in self._extractor.layers)
+        return tuple(values.to(torch.float16).to(torch.float32) for values in maps)
 
 
 class EncoderBackbone:
