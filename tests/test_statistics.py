@@ -1,4 +1,4 @@
-"""Paired tests, ranks and standings: against scipy, scikit-posthocs and plain enumeration."""
+"""Ranks and standings: against scipy, scikit-posthocs and plain enumeration."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import pytest
 from scipy import stats
 
 from reports.aggregate import KEY, board
-from reports.statistics.paired import compare, contributions, holm, pairwise, sign_flip, signed_rank
 from reports.statistics.ranking import (
     cliques,
     critical_difference,
@@ -35,129 +34,6 @@ def groups(rng: np.random.Generator, seeds: int = 4, categories: int = 9) -> np.
     for row in members:
         row[rng.permutation(categories)[: categories // 3 + int(rng.integers(2))]] = True
     return members
-
-
-# --- paired tests ---------------------------------------------------------------------------------------
-
-
-def test_contributions_add_up_to_the_number_of_the_table(rng: np.random.Generator) -> None:
-    values, members = rng.random((3, 4, 9)), groups(rng)
-    number = [np.mean([line[seed, members[seed]].mean() for seed in range(4)]) for line in values]
-    for unit in ("category", "category x seed"):
-        assert np.allclose(contributions(values, members, unit).sum(axis=1), number, atol=1e-14)
-    assert contributions(values, members, "category x seed").shape[1] == members.sum()
-
-
-@pytest.mark.parametrize("count", [1, 2, 5, 10])
-def test_few_observations_are_tested_by_counting_every_pattern_of_signs(
-    rng: np.random.Generator, count: int
-) -> None:
-    differences = rng.normal(0.3, 1, size=(6, count)).round(1)
-    for row, p in zip(differences, sign_flip(differences), strict=True):
-        sums = [abs(np.dot(signs, row)) for signs in itertools.product((-1, 1), repeat=count)]
-        assert p == pytest.approx(np.mean([s >= abs(row.sum()) - 1e-9 for s in sums]))
-
-
-def test_the_sign_flip_test_is_the_permutation_test_of_scipy(rng: np.random.Generator) -> None:
-    differences = rng.normal(0.4, 1, size=(4, 11))
-    for row, p in zip(differences, sign_flip(differences), strict=True):
-        scipys = stats.permutation_test((row,), np.sum, permutation_type="samples", n_resamples=np.inf)
-        assert p == pytest.approx(scipys.pvalue)
-
-
-def test_drawn_patterns_come_close_to_all_patterns(rng: np.random.Generator) -> None:
-    differences = rng.normal(0.25, 1, size=(8, 16))
-    signs = np.array(list(itertools.product((-1, 1), repeat=16)))
-    whole = np.abs(signs @ differences.T) >= np.abs(differences.sum(axis=1)) - 1e-9
-    drawn = sign_flip(differences)
-    assert np.abs(drawn - whole.mean(axis=0)).max() < 0.02
-    assert np.array_equal(drawn, sign_flip(differences))
-    assert not np.array_equal(drawn, sign_flip(differences, seed=1))
-
-
-def test_without_a_difference_p_is_one() -> None:
-    nothing = np.zeros((2, 6))
-    assert (sign_flip(nothing) == 1).all()
-    assert (signed_rank(nothing) == 1).all()
-    assert (sign_flip(np.zeros((2, 40))) == 1).all()
-
-
-def test_the_signed_rank_test_is_scipys_without_zeros(rng: np.random.Generator) -> None:
-    differences = rng.normal(0.4, 1, size=(3, 12))
-    padded = np.concatenate([differences, np.zeros((3, 2))], axis=1)
-    assert np.allclose(signed_rank(padded), stats.wilcoxon(differences, axis=1).pvalue)
-
-
-def test_holm_is_the_correction_of_statsmodels(rng: np.random.Generator) -> None:
-    multitest = pytest.importorskip("statsmodels.stats.multitest", reason="statsmodels is the oracle")
-    for _ in range(20):
-        p = rng.random(int(rng.integers(1, 12))) ** 3
-        assert np.allclose(holm(p), multitest.multipletests(p, method="holm")[1])
-
-
-def test_the_best_group_holds_what_is_not_significantly_worse() -> None:
-    base = np.random.default_rng(0).normal(0.8, 0.05, size=(3, 12))
-    noise = np.random.default_rng(1).normal(0, 0.01, size=(3, 12))
-    values = np.stack([base, base + noise - noise.mean() - 0.001, base - 0.1, base - 0.1 + noise, base - 0.4])
-    found = compare(values, np.ones((3, 12), dtype=bool))
-    assert found.best == 0
-    assert list(found.tier) == [1, 1, 2, 2, 3]
-    assert np.isnan(found.p[0])
-    assert found.p_holm[1] > 0.05 > found.p_holm[2]
-    assert (found.units, found.why) == (12, "")
-
-
-def test_methods_with_a_hole_take_no_part(rng: np.random.Generator) -> None:
-    values, members = rng.random((4, 3, 8)), np.ones((3, 8), dtype=bool)
-    values[1] = 0.999
-    values[1, 2, 5] = np.nan
-    eligible = np.array([True, True, True, False])
-    found = compare(values, members, eligible)
-    assert found.tier[1] == found.tier[3] == 0
-    assert found.best in {0, 2}
-    moved = rank_intervals(values, members, eligible)
-    assert np.isnan(moved.rank[[1, 3]]).all()
-    assert sorted(moved.rank[[0, 2]]) == [1, 2]
-    # A hole outside the group does not matter.
-    members[2, 5] = False
-    assert compare(values, members, eligible).best == 1
-
-
-def test_few_categories_cannot_show_a_difference_and_say_so() -> None:
-    values = np.stack([np.full((5, 4), 0.9), np.full((5, 4), 0.1)])
-    members = np.ones((5, 4), dtype=bool)
-    found = compare(values, members)
-    assert found.why == "4 categories cannot show a difference at level 0.05: the smallest p is 0.12"
-    assert list(found.tier) == [1, 1]
-    assert list(compare(values, members, unit="category x seed").tier) == [1, 2]
-
-
-def test_pairs_are_corrected_together(rng: np.random.Generator) -> None:
-    values, members = rng.random((4, 2, 10)), np.ones((2, 10), dtype=bool)
-    values[3, 0, 0] = np.nan
-    matrix = pairwise(values, members)
-    parts = contributions(values, members)
-    raw = sign_flip(np.array([parts[0] - parts[1], parts[0] - parts[2], parts[1] - parts[2]]))
-    assert np.allclose([matrix[0, 1], matrix[0, 2], matrix[1, 2]], holm(raw))
-    assert np.array_equal(matrix[:3, :3], matrix[:3, :3].T)
-    assert np.isnan(matrix[3]).all()
-
-
-def test_seeds_of_one_category_are_not_independent_witnesses() -> None:
-    """Two methods that are equal over categories, each category favouring one of them with all its seeds."""
-    rng = np.random.default_rng(5)
-    members = np.ones((5, 12), dtype=bool)
-    differences = {"category": list[np.ndarray](), "category x seed": list[np.ndarray]()}
-    for _ in range(300):
-        drawn = rng.normal(0, np.sqrt(0.5), size=12) + rng.normal(0, np.sqrt(0.5), size=(5, 12))
-        for unit, found in differences.items():
-            found.append(contributions(drawn[None], members, unit)[0])
-    rejected = {unit: np.mean(sign_flip(np.array(found)) <= 0.05) for unit, found in differences.items()}
-    assert 0.02 < rejected["category"] < 0.08
-    assert rejected["category x seed"] > 0.15
-
-
-# --- ranks ----------------------------------------------------------------------------------------------
 
 
 def test_ranks_count_from_the_best_and_share_ties() -> None:
@@ -235,9 +111,6 @@ def test_equal_methods_share_their_rank(rng: np.random.Generator) -> None:
     assert list(found.low) == list(found.high)
 
 
-# --- whole tables ---------------------------------------------------------------------------------------
-
-
 def results(methods: int, seeds: int = 3, categories: int = 8, splits: int = 1) -> pd.DataFrame:
     rng = np.random.default_rng(2)
     rows = [
@@ -276,7 +149,7 @@ def test_an_unfinished_method_is_in_no_comparison() -> None:
     found = standings(without)
     assert (found[found["method"] == "m3"]["tier"] == 0).all()
     rest = given[given["method"] != "m3"]
-    columns = ["rank", "tier", "p_holm", "average_rank", "critical_difference"]
+    columns = ["rank", "tier", "p_adjusted", "average_rank", "critical_difference"]
     others = found[found["method"] != "m3"].reset_index(drop=True)
     pd.testing.assert_frame_equal(others[columns], standings(rest)[columns])
 

@@ -1,8 +1,7 @@
-"""Two methods on the same categories and seeds: paired tests, Holm's correction, tie groups."""
+"""Two methods on the same categories and seeds: paired tests and the correction for many of them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -11,33 +10,13 @@ from scipy import stats
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
-Test = Literal["sign flip", "signed rank"]
 Unit = Literal["category", "category x seed"]
 """What counts as one observation. Seeds of one category share its test images and are no independent
 witnesses: a test over "category x seed" finds differences that another set of categories would not show."""
 
-_MOST_ENUMERATED = 15
-"""Up to this many observations all sign patterns are counted (2^14 of them by symmetry); more are drawn."""
-_DRAWN_PATTERNS = 9999
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """All methods of a table against its best one."""
-
-    best: int | None
-    """Position of the highest mean; None if no method has one."""
-    p: Floats
-    """(method,) of the paired test against the best; NaN for itself and for methods without a mean."""
-    p_holm: Floats
-    """(method,) after Holm's correction over the rivals of the best."""
-    tier: npt.NDArray[np.int64]
-    """(method,) 1 = the best group: the best and all that are not significantly worse; 2 = the same among the
-    others, and so on. 0 for methods that take no part."""
-    units: int
-    """Observations per test."""
-    why: str
-    """Why no difference can be significant; "" if one can."""
+_MOST_ENUMERATED = 13
+"""Up to this many observations all sign patterns are counted (2^12 of them by symmetry); more are drawn."""
+_DRAWN_PATTERNS = 4999
 
 
 def contributions(values: Floats, members: Bools, unit: Unit = "category") -> Floats:
@@ -54,65 +33,69 @@ def contributions(values: Floats, members: Bools, unit: Unit = "category") -> Fl
     return np.asarray(parts[:, members])
 
 
-def compare(
-    values: Floats,
-    members: Bools,
-    eligible: Bools | None = None,
-    *,
-    test: Test = "sign flip",
-    unit: Unit = "category",
-    level: float = 0.95,
-    seed: int = 0,
-) -> Comparison:
-    """Test every method against the best and sort them into tie groups.
-
-    values: (method, seed, category); members: (seed, category). Methods that are not `eligible` (method,) or
-    have a hole among the members take no part.
-    """
-    parts = contributions(values, members, unit)
-    count, units = parts.shape
-    takes_part = ~np.isnan(parts).any(axis=1) & (members.any(axis=1).all() and units > 0)
-    if eligible is not None:
-        takes_part &= eligible
-    means = np.where(takes_part, parts.sum(axis=1), -np.inf)
-    p, p_holm, tier = np.full(count, np.nan), np.full(count, np.nan), np.zeros(count, dtype=np.int64)
-    rest = list(np.flatnonzero(takes_part))
-    first = int(np.argmax(means)) if rest else None
-    while rest:
-        best = max(rest, key=lambda method: (means[method], -method))
-        rivals = [method for method in rest if method != best]
-        differences = parts[best] - parts[rivals]
-        raw = sign_flip(differences, seed) if test == "sign flip" else signed_rank(differences)
-        corrected = holm(raw)
-        if best == first:
-            p[rivals], p_holm[rivals] = raw, corrected
-        tied = [method for method, value in zip(rivals, corrected, strict=True) if value > 1 - level]
-        tier[[best, *tied]] = tier.max() + 1
-        rest = [method for method in rivals if method not in tied]
-    return Comparison(first, p, p_holm, tier, units, _powerless(units, unit, level))
-
-
 def sign_flip(differences: Floats, seed: int = 0) -> Floats:
     """(T,) two-sided p-values of T tests of the sum of (T, n) differences under random signs.
 
     Under the hypothesis that two methods are exchangeable on each observation, every pattern of signs is
-    equally likely. All patterns are counted up to 15 observations; above, 9,999 are drawn and the data's own
-    is added, so that no p-value is below 1/10,000 (Phipson and Smyth 2010). Without a difference p is 1.
+    equally likely. All patterns are counted up to 13 observations; above, 4,999 are drawn and the data's own
+    is added, so that no p-value is below 1/5,000 (Phipson and Smyth 2010). Without a difference p is 1.
     """
-    tests, count = differences.shape
+    sums = np.abs(flipped_sums(differences, seed))
+    return share_as_large(np.abs(differences.sum(axis=1)), sums)
+
+
+def range_test(parts: Floats, seed: int = 0) -> Floats:
+    """(method,) p-values of "worse than the best" for (method, n) contributions, the family held as a whole.
+
+    The best is found in the same data, so a test against it must allow for its luck. Methods are taken in the
+    order of their sums; the distance of the j-th from the first is compared with the largest distance among
+    the first j when the signs of each observation's deviations are flipped for all methods together (patterns
+    as in `sign_flip`). A method counts as worse only if all that follow it do: p-values do not decrease
+    towards the best. It is Tukey's range test by resampling (Westfall and Young 1993), stepping down as
+    Ryan's does; nothing is assumed about how methods' deviations spread or go together. The best itself has 1.
+    """
+    return stepped_ranges(parts.sum(axis=1), flipped_sums(deviations(parts), seed))
+
+
+def stepped_ranges(sums: Floats, flipped: Floats) -> Floats:
+    """The same from the sums (method,) and, under flipped signs, (method, patterns) of `deviations`."""
+    order = np.argsort(-sums, kind="stable")
+    ordered = flipped[order]
+    largest = np.maximum.accumulate(ordered, axis=0)
+    largest -= np.minimum.accumulate(ordered, axis=0, out=ordered)
+    p = share_as_large(sums[order[0]] - sums[order], largest)
+    stepped = np.empty_like(p)
+    stepped[order] = np.maximum.accumulate(p[::-1])[::-1]
+    return stepped
+
+
+def deviations(parts: Floats) -> Floats:
+    """(method, n) contributions less each observation's mean: what all methods share has no distance."""
+    return np.asarray(parts - parts.mean(axis=0))
+
+
+def flipped_sums(rows: Floats, seed: int) -> Floats:
+    """(T, patterns) sums of (T, n) rows under patterns of signs, the same for all rows.
+
+    Up to 13 columns all patterns whose first sign stays: the others are their opposites.
+    """
+    tests, count = rows.shape
     if count == 0:
-        return np.ones(tests)
-    # Equal sums may differ in the last bits.
-    least = np.abs(differences.sum(axis=1)) - 1e-10 * np.abs(differences).sum(axis=1)
+        return np.zeros((tests, 1))
     if count <= _MOST_ENUMERATED:
-        # A pattern and its opposite have the same absolute sum: the first sign stays.
-        sums = differences[:, :1]
-        for column in differences[:, 1:].T:
+        sums = rows[:, :1]
+        for column in rows[:, 1:].T:
             sums = np.concatenate([sums + column[:, None], sums - column[:, None]], axis=1)
-        return np.asarray(np.mean(np.abs(sums) >= least[:, None], axis=1))
+        return sums
     signs = 1.0 - 2.0 * np.random.default_rng(seed).integers(0, 2, size=(count, _DRAWN_PATTERNS))
-    extreme = np.sum(np.abs(differences @ signs) >= least[:, None], axis=1)
-    return np.asarray((extreme + 1) / (_DRAWN_PATTERNS + 1))
+    return np.asarray(np.concatenate([rows.sum(axis=1, keepdims=True), rows @ signs], axis=1))
+
+
+def share_as_large(observed: Floats, drawn: Floats) -> Floats:
+    """(T,) share of the drawn (T, patterns) that are at least as large as the observed (T,)."""
+    # Equal sums may differ in the last bits.
+    slack = 1e-10 * np.abs(drawn).max(initial=0.0)
+    return np.asarray(np.count_nonzero(drawn >= (observed - slack)[:, None], axis=1) / drawn.shape[1])
 
 
 def signed_rank(differences: Floats) -> Floats:
@@ -148,11 +131,3 @@ def pairwise(values: Floats, members: Bools, *, unit: Unit = "category", seed: i
     p = holm(sign_flip(parts[first] - parts[second], seed))
     matrix[first, second] = matrix[second, first] = p
     return matrix
-
-
-def _powerless(units: int, unit: Unit, level: float) -> str:
-    least = 2.0 ** (1 - units)
-    if units and least <= 1 - level:
-        return ""
-    what = {"category": "categories", "category x seed": "pairs of category and seed"}[unit]
-    return f"{units} {what} cannot show a difference at level {1 - level:.2g}: the smallest p is {least:.2g}"

@@ -12,8 +12,9 @@ import pandas as pd
 from reports.aggregate import BASELINE, KEY
 from reports.cube import Asked, Cube, cubes
 from reports.statistics.intervals import LEVEL, seed_interval
-from reports.statistics.paired import Comparison, Test, Unit, compare
+from reports.statistics.paired import Unit
 from reports.statistics.ranking import Friedman, critical_difference, friedman, rank_intervals, ranks
+from reports.statistics.ties import Comparison, Test, compare
 
 STANDINGS = (
     *KEY,
@@ -25,7 +26,7 @@ STANDINGS = (
     "share_best",
     "tier",
     "p",
-    "p_holm",
+    "p_adjusted",
     "average_rank",
     "friedman_p",
     "critical_difference",
@@ -39,7 +40,7 @@ def standings(
     frame: pd.DataFrame,
     asked: Asked | None = None,
     *,
-    test: Test = "sign flip",
+    test: Test = "range",
     unit: Unit = "category",
     level: float = LEVEL,
     seed: int = 0,
@@ -49,9 +50,10 @@ def standings(
     ci_low, ci_high         Student's interval of the mean over seeds (`seed_interval`)
     rank, rank_low/_high    place in the table, and the interval when categories and seeds are drawn again
     share_best              share of these draws in which the method comes first
-    tier                    1 = the best group: not significantly worse than the best after Holm's correction;
+    tier                    1 = the best group: the best and all that are not significantly worse;
                             2 = the same among the others ...; 0 = not ranked
-    p, p_holm               paired test against the best; NaN for the best itself
+    p                       paired sign-flip test against the best alone; NaN for the best itself
+    p_adjusted              with all its rivals taken into account; the tiers are made from it (`ties.Test`)
     average_rank            mean rank over categories (1 = best), as in a critical-difference diagram
     friedman_p              Iman and Davenport's form of Friedman's test: do the methods differ at all?
     critical_difference     Nemenyi's, in average ranks
@@ -103,7 +105,7 @@ def _numbers(
         "share_best": moved.share_best,
         "tier": tested.tier,
         "p": tested.p,
-        "p_holm": tested.p_holm,
+        "p_adjusted": tested.p_adjusted,
         "average_rank": average,
         "friedman_p": every(differ.f_p),
         "critical_difference": every(distance),
