@@ -51,8 +51,8 @@ def range_test(parts: Floats, seed: int = 0) -> Floats:
     order of their sums; the distance of the j-th from the first is compared with the largest distance among
     the first j when the signs of each observation's deviations are flipped for all methods together (patterns
     as in `sign_flip`). A method counts as worse only if all that follow it do: p-values do not decrease
-    towards the best. It is Tukey's range test by resampling (Westfall and Young 1993), stepping down as
-    Ryan's does; nothing is assumed about how methods' deviations spread or go together. The best itself has 1.
+    towards the best, which itself has 1. It is Tukey's range test by resampling (Westfall and Young 1993),
+    stepping down as Ryan's does; how methods' deviations spread and go together does not matter.
     """
     return stepped_ranges(parts.sum(axis=1), flipped_sums(deviations(parts), seed))
 

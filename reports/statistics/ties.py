@@ -24,8 +24,8 @@ from reports.statistics.paired import (
 Test = Literal["range", "sign flip", "signed rank"]
 """How "significantly worse than the best" is decided: by `paired.range_test`, or by `sign_flip` or
 `signed_rank` against the best with Holm's correction over its rivals. The latter two take the best as if it
-had been named before the data were seen: of k equal methods they exclude one in 7 % (k = 3) to 15 % (k = 12) of
-tables where 5 % are allowed."""
+had been named before the data were seen: of k equal methods they exclude one in 7 % (k = 3) to 15 % (k = 12)
+of tables where 5 % are allowed."""
 
 
 @dataclass(frozen=True)
