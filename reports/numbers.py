@@ -53,7 +53,7 @@ def number(seeds: Sequence[int], values: Iterable[float], why: str) -> Number:
 def group_numbers(board: Board, standings: Standings) -> dict[Place, Number]:
     """All means over groups, as `reports.aggregate` defines them.
 
-    The best group is marked, and the first method after it; nothing in a column whose test shows no difference.
+    The best group is marked, and the first method after it; nothing where the test shows no difference.
     """
     seeds: dict[Place, list[tuple[int, float | None]]] = {}
     for row in aggregate.seed_means(board.rows, board.wanted).itertuples(index=False):

@@ -284,9 +284,11 @@ def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
 def test_axe_finds_nothing_to_complain_about(site: Path, browser: Any, axe: str, scheme: str) -> None:
     feature = {"name": "prefers-color-scheme", "value": scheme}
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
-    for page in sorted(site.glob("*.html")):
+    # In the dark only colours differ; of two boards one has every kind of page.
+    rules = "{preload: false}" if scheme == "light" else "{preload: false, runOnly: ['color-contrast']}"
+    for page in sorted(page for page in site.glob("*.html") if not page.name.startswith("synthetic")):
         browser.get(page.as_uri())
         browser.execute_script(axe)
-        found = browser.execute_async_script("axe.run({preload: false}).then(arguments[0])")
+        found = browser.execute_async_script(f"axe.run({rules}).then(arguments[0])")
         told = [f"{one['id']}: {one['nodes'][0]['html'][:200]}" for one in found["violations"]]
         assert told == [], page.name
