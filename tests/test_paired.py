@@ -74,7 +74,7 @@ def test_the_signed_rank_test_is_scipys_without_zeros(rng: np.random.Generator) 
 
 
 def rejected_by_holm(p: np.ndarray, level: float) -> set[int]:
-    """Holm's procedure as he wrote it: the smallest p against level / m, the next against level / (m - 1) ..."""
+    """Holm's procedure as he wrote it: the smallest p against level / m, the next against level / (m - 1)."""
     found: set[int] = set()
     for at in np.argsort(p):
         if p[at] > level / (len(p) - len(found)):
