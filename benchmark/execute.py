@@ -211,13 +211,19 @@ def store_failure(prepared: Prepared, status: Status, error: str, log_tail: str)
 
 
 def images_for(method: Method, stage: str, images: tuple[LabelledImage, ...], prepared: Prepared) -> ImageSet:
-    """The images as the method may see them: class ids and names only where it declared the need."""
+    """The images as the method may see them: class ids, names and cameras only where it asked."""
     categories = prepared.split.categories
     class_ids = None
     if f"class_ids_{stage}" in method.needs:
         class_ids = np.array([categories.index(image.category) for image in images], dtype=np.int64)
+    camera_ids = None
+    if f"camera_ids_{stage}" in method.needs:
+        camera = getattr(prepared.dataset, "camera", lambda _: 0)
+        camera_ids = np.array([camera(image) for image in images], dtype=np.int64)
     class_names = categories if "class_names" in method.needs else None
-    return ImageSet(images, prepared.dataset, class_ids=class_ids, class_names=class_names)
+    return ImageSet(
+        images, prepared.dataset, class_ids=class_ids, class_names=class_names, camera_ids=camera_ids
+    )
 
 
 def cell_lock(folder: Path, settings: Settings) -> FileLock:

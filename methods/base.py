@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 Need = Literal[
     "class_ids_fit",  # which product an image shows, while fitting
     "class_ids_score",  # which product an image shows, while scoring
+    "camera_ids_fit",  # which camera took an image, while fitting
     "class_names",  # what the products are called, in words
     "auxiliary_masks",  # another, labelled data set with pixel masks
     "support_set",  # a few known-good images per product

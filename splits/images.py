@@ -65,8 +65,8 @@ class ImageSet:
     """Images as methods see them: pixels in an order that tells nothing, and what was declared as needed.
 
     A narrow waist on purpose: no path, no label, no part, no defect type can be reached from here, so a
-    method cannot use what a factory does not know. `class_ids` and `class_names` are None unless the method
-    declared the need, and then the need stands on every result.
+    method cannot use what a factory does not know. Class ids, class names and camera ids are None unless the
+    method declared the need, and then the need stands on every result.
     """
 
     def __init__(
@@ -76,6 +76,7 @@ class ImageSet:
         *,
         class_ids: npt.NDArray[np.int64] | None = None,
         class_names: tuple[str, ...] | None = None,
+        camera_ids: npt.NDArray[np.int64] | None = None,
     ) -> None:
         # Name-mangled: a method that reaches in does so knowingly, and a review sees it.
         self.__images = sorted(images, key=lambda image: image.key)
@@ -83,6 +84,8 @@ class ImageSet:
         order = sorted(range(len(images)), key=lambda i: images[i].key)
         self.class_ids = None if class_ids is None else class_ids[order]
         """int64 (N,), or None where the method did not declare the need."""
+        self.camera_ids = None if camera_ids is None else camera_ids[order]
+        """int64 (N,), or None where the method did not declare the need; all 0 with a single camera."""
         self.class_names = class_names
         """Name of each class id, or None where the method did not declare the need."""
 

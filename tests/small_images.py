@@ -78,6 +78,7 @@ def image_set(
         source or Painter(),
         class_ids=ids if {"class_ids_fit", "class_ids_score"} & needs else None,
         class_names=tuple(products) if "class_names" in needs else None,
+        camera_ids=np.arange(len(images)) % 2 if "camera_ids_fit" in needs else None,
     )
 
 

@@ -16,7 +16,7 @@ import numpy.typing as npt
 import torch
 
 from methods.base import Progress, no_progress
-from methods.blocks.patch_to_image import SLAB_BYTES, Metric, slabs
+from methods.blocks.patch_to_image import SLAB_BYTES, Metric, distances_to, slabs
 from methods.errors import BadParameter
 
 Rows = npt.NDArray[np.float32]
@@ -140,3 +140,33 @@ def memory_scores(
                 found = sampled_nearest(own, memories)
             scores[image] = found.cpu().numpy()
     return scores
+
+
+class MemoryEnsemble:
+    """Partial memories of one class, to be asked about images that are not in them: phase 1 as a detector."""
+
+    def __init__(
+        self,
+        references: Rows,
+        bootstrap: Bootstrap,
+        rng: np.random.Generator,
+        *,
+        strata: Indices | None = None,
+        metric: Metric = "cosine",
+        device: str = "cpu",
+    ) -> None:
+        """references: (N, P, D) patches of the class' training images."""
+        self._references, self._bootstrap, self._metric, self._device = references, bootstrap, metric, device
+        self._strata = np.zeros(len(references), np.int64) if strata is None else strata
+        self._memories = drawn_images(self._strata, bootstrap, rng) if bootstrap.draws else None
+
+    def distance(self, queries: Rows) -> Rows:
+        """Mean over the memories of the distance of every patch of (B, P, D): (B, P)."""
+        found = []
+        for image in queries:
+            table = distances_to(image[None], self._references, metric=self._metric, device=self._device)[0]
+            if self._memories is None:
+                found.append(expected_nearest(table, self._strata, self._bootstrap))
+            else:
+                found.append(sampled_nearest(table, self._memories))
+        return torch.stack(found).cpu().numpy()

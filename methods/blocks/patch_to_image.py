@@ -124,3 +124,20 @@ def _distance(likeness: torch.Tensor, metric: Metric) -> torch.Tensor:
     if metric == "cosine":
         return (1 - likeness).clamp_min(0)
     return (-2 * likeness).clamp_min(0).sqrt()
+
+
+def distances_to(
+    queries: Rows, references: Rows, *, metric: Metric = "cosine", device: str = "cpu"
+) -> torch.Tensor:
+    """Distance of each patch of (B, P, D) to the nearest patch of each of (N, P, D): float32 (B, P, N)."""
+    both = np.concatenate([queries, references])
+    rows, half = _prepared(both, metric, device)
+    table = torch.empty(len(queries), queries.shape[1], len(references), device=device)
+    block = images_per_block(queries.shape[1], device)
+    for first in range(0, len(queries), block):
+        near = slice(first, min(first + block, len(queries)))
+        for start in range(0, len(references), block):
+            stop = min(start + block, len(references))
+            far = slice(len(queries) + start, len(queries) + stop)
+            table[near, :, start:stop] = _distance(_likeness(rows, half, near, far).amax(dim=3), metric)
+    return table

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Literal, Protocol, runtime_checkable
 
@@ -92,6 +92,20 @@ class Host:
         ids = None if self.class_ids is None else self.class_ids[indices].to(maps[0].device)
         return maps, ids
 
+    def memory_vectors(self, indices: torch.Tensor, *, title: str) -> Floats:
+        """Patches of training images that memories are made of, (B, h, w, D)."""
+        if self.memory is None:
+            maps = self.memory_map(self.targets[indices])
+        else:
+            batches = self.memory.batches(self.images, title=title, indices=indices.tolist())
+            maps = torch.cat([self.memory_map(found) for _, found in batches])
+        return maps.permute(0, 2, 3, 1).contiguous().cpu().numpy()
+
+    def scored_vectors(self, images: ImageSet, *, title: str) -> Iterator[tuple[tuple[int, ...], Floats]]:
+        """(which images, their patches (B, h, w, D)) of any images."""
+        for indices, maps in (self.memory or self.teacher).batches(images, title=title):
+            yield indices, self.memory_map(maps).permute(0, 2, 3, 1).contiguous().cpu().numpy()
+
     @property
     def digest(self) -> str:
         """What is trained on what, in short: names checkpoints."""
@@ -102,6 +116,8 @@ class Host:
 @runtime_checkable
 class Hosts(Protocol):
     """A method whose training can be taken over."""
+
+    backbone: str
 
     def host(self, train: ImageSet, context: Context) -> Host: ...
 

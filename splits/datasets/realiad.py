@@ -6,6 +6,7 @@ Nothing of its lists is part of this project: they are handed out with the data 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -104,7 +105,21 @@ def read_lists(folder: Path) -> list[tuple[Part, LabelledImage]]:
     return [entry for file in files for entry in read_list(file)]
 
 
-def open_dataset(data_root: Path, argument: str = "") -> FileDataset:
+class RealIadDataset(FileDataset):
+    """Files whose names say which of the five cameras took them."""
+
+    def camera(self, image: LabelledImage) -> int:
+        """1 to 5, from "..._C3_..." in the file's own name. Raises SplitsError for a name without it."""
+        match = re.search(r"_C(\d)[_.]", image.path.rpartition("/")[2])
+        if match is None:
+            raise SplitsError(
+                f"the name of image '{image.path}' does not say which camera took it: expected '_C1_' to "
+                "'_C5_' in it"
+            )
+        return int(match[1])
+
+
+def open_dataset(data_root: Path, argument: str = "") -> RealIadDataset:
     """Real-IAD, its lists and images in `data_root/realiad`; cut by "sv", "audiojack+switch", "sv+mint"."""
     words = [word for word in argument.split("+") if word]
     kind = "sv" if "sv" in words else ""
@@ -119,5 +134,5 @@ def open_dataset(data_root: Path, argument: str = "") -> FileDataset:
     facts, cut = only_classes(FACTS, listing, "+".join(word for word in words if word != "sv"))
     if kind:
         facts = replace(facts, name=":".join(["realiad", "+".join(["sv", *facts.name.split(":")[1:]])]))
-    dataset = FileDataset(facts, cut, root, advised, locate=_locate, has_images=_has_images)
+    dataset = RealIadDataset(facts, cut, root, advised, locate=_locate, has_images=_has_images)
     return dataset
