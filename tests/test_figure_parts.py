@@ -21,6 +21,7 @@ from reports.figures.pro import pro_points
 from reports.figures.rates import thinned
 from reports.figures.roc import roc_points
 from reports.figures.scale import Scale, log_ticks, padded, padded_log, plain, ticks
+from reports.figures.score_by_size import SizedScore, score_by_size
 from reports.figures.theme import shortened, text_width
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -103,11 +104,15 @@ def test_a_label_finds_a_free_place_or_none() -> None:
     assert beside((50, 20), (30, 10), [within], within) is None
 
 
-def test_long_names_are_cut_with_an_ellipsis() -> None:
+def test_long_names_keep_their_beginning_and_their_end() -> None:
     assert shortened("PatchCore", 200) == "PatchCore"
     cut = shortened("a rather long name of a method", 80)
-    assert cut.endswith("…")
-    assert text_width(cut) <= 81
+    assert cut.startswith("a rath")
+    assert "…" in cut
+    assert text_width(cut) <= 80
+    variants = [shortened(f"PatchCore (coreset_ratio={share})", 140) for share in (0.1, 0.01)]
+    assert len(set(variants)) == 2
+    assert shortened("long", 1) == "…"
     assert all(
         text_width(words, 14) <= 120 for words in broken("some words that need more than one line", 120, 14)
     )
@@ -150,6 +155,12 @@ def test_a_thinned_curve_stays_close_to_all_its_points() -> None:
     assert away.max() < 0.4
     steps = np.array([[0, 0], [0, 30], [10, 30], [10, 60], [90, 60]], dtype=float)
     assert thinned(steps) == [tuple(point) for point in steps]
+
+
+def test_a_trend_is_not_drawn_where_there_are_no_classes() -> None:
+    points = [SizedScore("m", f"c{n}", n, 0.8) for n in (4, 5, 6, 200, 220)]
+    told = [tip for tip in tips(score_by_size(points, title="t")) if tip == "trend of m"]
+    assert len(told) == 2
 
 
 def test_bars_join_methods_within_the_critical_difference() -> None:

@@ -61,13 +61,13 @@ def score_by_size(
     body += [
         _series(names.index(name), [p for p in points if p.method == name], across, upward) for name in shown
     ]
-    for name, trend in trends.items():
-        drawn = [(across(n), upward(score)) for n, score in trend]
+    for name, run in [(name, run) for name, runs in trends.items() for run in runs]:
+        drawn = [(across(n), upward(score)) for n, score in run]
         at = names.index(name)
         # A halo in the paper's colour keeps lines apart from the points they cross.
         body.append(path(drawn, "halo", stroke=theme.PAPER, stroke_width=4.5, fill="none", opacity=0.8))
         body.append(path(drawn, f"line{at % len(theme.LIGHT)}", tip(f"trend of {name}"), **stroke(at, 2.2)))
-    lasts = [(names.index(name), name, upward(trend[-1][1])) for name, trend in trends.items()]
+    lasts = [(names.index(name), name, upward(runs[-1][-1][1])) for name, runs in trends.items()]
     body.append(end_labels(lasts, area, room))
     return document(width, area.bottom + 42, title, _description(trends, metric), body)
 
@@ -89,16 +89,25 @@ def _series(at: int, points: Sequence[SizedScore], across: Scale, upward: Scale)
     return group(drawn, opacity=0.55)
 
 
-def _trend(points: Sequence[SizedScore]) -> list[tuple[float, float]]:
-    """(training images, score in percent) at 40 places of a Gaussian kernel average."""
+def _trend(points: Sequence[SizedScore]) -> list[list[tuple[float, float]]]:
+    """Runs of (training images, score in percent): a Gaussian kernel average where there are points
+    nearby."""
     sizes = np.log10([point.n_train for point in points])
     scores = 100 * np.array([point.score for point in points])
-    places = np.linspace(sizes.min(), sizes.max(), 40)
-    weights = np.exp(-0.5 * ((places[:, None] - sizes) / _BANDWIDTH) ** 2)
+    places = np.union1d(np.linspace(sizes.min(), sizes.max(), 40), [sizes.min(), sizes.max()])
+    away = np.abs(places[:, None] - sizes)
+    weights = np.exp(-0.5 * (away / _BANDWIDTH) ** 2)
     averages = weights @ scores / weights.sum(axis=1)
-    return [(float(10**place), float(average)) for place, average in zip(places, averages, strict=True)]
+    is_near = away.min(axis=1) <= _BANDWIDTH
+    runs: list[list[tuple[float, float]]] = [[]]
+    for place, average, near in zip(places, averages, is_near, strict=True):
+        if near:
+            runs[-1].append((float(10**place), float(average)))
+        elif runs[-1]:
+            runs.append([])
+    return [run for run in runs if run]
 
 
-def _description(trends: dict[str, list[tuple[float, float]]], metric: str) -> str:
-    told = [f"{name} from {trend[0][1]:.0f} % to {trend[-1][1]:.0f} %" for name, trend in trends.items()]
+def _description(trends: dict[str, list[list[tuple[float, float]]]], metric: str) -> str:
+    told = [f"{name} from {runs[0][0][1]:.0f} % to {runs[-1][-1][1]:.0f} %" for name, runs in trends.items()]
     return f"{metric} of each class, from the fewest to the most training images: " + "; ".join(told) + "."

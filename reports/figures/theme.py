@@ -94,10 +94,15 @@ def text_width(words: str, size: float = SIZE, *, is_bold: bool = False) -> floa
 
 
 def shortened(words: str, room: float, size: float = SIZE, *, is_bold: bool = False) -> str:
-    """The text, or as much of its beginning as fits into `room` pixels with an ellipsis."""
+    """The text, or what fits of its beginning and end into `room` pixels, with an ellipsis between them.
+
+    Variants of one method differ at their end: "PatchCore (…ratio=0.1)".
+    """
     if text_width(words, size, is_bold=is_bold) <= room + 0.5:
         return words
-    kept = words
-    while kept and text_width(kept + "…", size, is_bold=is_bold) > room:
-        kept = kept[:-1]
-    return kept.rstrip() + "…"
+    for kept in range(len(words) - 1, 0, -1):
+        head = (3 * kept + 4) // 5
+        cut = f"{words[:head].rstrip()}…{words[len(words) - (kept - head) :]}"
+        if text_width(cut, size, is_bold=is_bold) <= room:
+            return cut
+    return "…"
