@@ -9,6 +9,7 @@ import typer
 
 from benchmark.commands import options
 from benchmark.commands.cells import finish, plan_cells, run_cells
+from benchmark.console import console
 from benchmark.selection import parse_fields
 
 
@@ -73,9 +74,21 @@ def bench(
         force=force,
         retry=retry,
     )
-    if report:
+    if report and not (outcome.reused == len(planned) and is_current(settings.results, settings.site)):
         _report(settings.results, settings.site)
     finish(outcome, "bench", as_json)
+
+
+def is_current(results: Path, site: Path) -> bool:
+    """Whether the site is younger than every record; `ltbench report` builds it in any case."""
+    index = site / "index.html"
+    if not index.exists():
+        return False
+    records = [*results.glob("*/*/*/*/cell.json"), *results.glob("*/*/*/*/started.json")]
+    if any(record.stat().st_mtime > index.stat().st_mtime for record in records):
+        return False
+    console.print(f"site: {index.resolve()} (up to date)", soft_wrap=True)
+    return True
 
 
 def _report(results: Path, site: Path) -> None:
