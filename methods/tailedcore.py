@@ -44,9 +44,8 @@ class TailedCore:
         deviations=(
             "size_neighbours = 'reverse', tail_cap = 0.15 and quantise = true follow the released code; the"
             " paper's text has 'forward', none and false.",
-            "standardise_embeddings: neither paper nor code scale the global embeddings; a small "
-            "backbone's classes "
-            "are too close together without (false = as the authors).",
+            "standardise_embeddings: neither paper nor code scale the global embeddings; a small backbone's"
+            " classes are too close together without (false = as the authors).",
             "least_imbalance: no tail is declared where the largest estimated class is not twice the "
             "smallest; the released code would call everything a tail there.",
             "augment: the authors choose the rotations per data set and kind of tail (rot15flip, rot30flip,"
