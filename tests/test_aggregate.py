@@ -252,7 +252,7 @@ def test_a_hundred_thousand_rows_take_seconds_at_most() -> None:
     )
     many = pd.concat([many.assign(split=f"s{i}", group="") for i in range(5)], ignore_index=True)
     assert len(many) > 100_000
-    start = time.perf_counter()
+    start = time.process_time()
     found = board(many)
-    assert time.perf_counter() - start < 5.0
+    assert time.process_time() - start < 5.0
     assert len(found) == 5 * 35 * len(NAMES)

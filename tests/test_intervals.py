@@ -185,6 +185,6 @@ def test_the_order_of_rows_does_not_move_an_interval(rng: np.random.Generator) -
 
 def test_intervals_of_a_cell_take_a_second_at_most(rng: np.random.Generator) -> None:
     frame, draws = score_frame(rng), Draws()
-    start = time.perf_counter()
+    start = time.process_time()
     image_intervals(frame, draws)
-    assert time.perf_counter() - start < 3.0
+    assert time.process_time() - start < 3.0

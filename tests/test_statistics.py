@@ -160,7 +160,7 @@ def test_standings_of_nothing_are_empty() -> None:
 
 def test_standings_of_many_methods_take_a_second_at_most() -> None:
     given = results(20, seeds=5, categories=15, splits=2)
-    start = time.perf_counter()
+    start = time.process_time()
     found = standings(given)
-    assert time.perf_counter() - start < 5.0
+    assert time.process_time() - start < 5.0
     assert len(found) == 20 * 2 * 2 * 3
