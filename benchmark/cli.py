@@ -24,6 +24,7 @@ from benchmark.commands import (
     run,
     splits,
     status,
+    weights,
 )
 from benchmark.console import console
 from benchmark.errors import BenchmarkError
@@ -60,6 +61,7 @@ app.add_typer(metrics.app, name="metrics")
 app.add_typer(results.app, name="results")
 app.add_typer(rank.app, name="rank")
 app.add_typer(published.app, name="published")
+app.add_typer(weights.app, name="weights")
 app.add_typer(cache.app, name="cache")
 app.command("env")(env.env)
 app.command("cite")(cite.cite)

@@ -21,5 +21,11 @@ class CellsFailed(BenchmarkError):
     exit_code = 3
 
 
+class CellsImpossible(BenchmarkError):
+    """The run is over, and some cells could not start: weights or data are not on this machine."""
+
+    exit_code = 4
+
+
 class BrokenPrediction(BenchmarkError):
     """A method returned something else than one score (and grid) per image."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import resource
 import shutil
 import time
@@ -21,6 +22,7 @@ from benchmark.evaluate import check_prediction, evaluate, metric_facts
 from benchmark.settings import Settings
 from methods import catalog
 from methods.base import Context, Method, Prediction, Progress, no_progress
+from methods.errors import WeightsMissing
 from results.ranking import has_ranking
 from results.schema import METRICS, SCORES, table
 from results.status import Status
@@ -31,6 +33,10 @@ from splits.split import Split
 
 if TYPE_CHECKING:
     from methods.features.cache import FeatureCache
+
+
+WEIGHT_FIELDS = ("backbone", "encoder")
+"""Fields of a method that name pretrained weights."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +69,7 @@ class Resolver:
         self._settings = settings
         self._datasets: dict[str, Dataset] = {}
         self._splits: dict[tuple[object, ...], Split] = {}
-        self._weights: dict[str, str] = {}
+        self._weights: dict[str, str | WeightsMissing] = {}
 
     def prepare(self, cell: Cell) -> Prepared:
         """Raises for an unknown name, a bad field, missing data or weights, an auxiliary set that leaks."""
@@ -87,13 +93,29 @@ class Resolver:
         return self._splits[asked]
 
     def weights_digest(self, cell: Cell) -> str:
-        """Digest of the method's backbone weights, "" for a method without one; raises WeightsMissing."""
-        backbone = getattr(catalog.create(cell.method, **cell.fields), "backbone", "")
-        if backbone and backbone not in self._weights:
+        """Digest of the weights that the method's fields name, "" where there are none.
+
+        Raises WeightsMissing; what is missing is looked for once, since a hub without network takes its time.
+        """
+        method = catalog.create(cell.method, **cell.fields)
+        named = [str(getattr(method, name)) for name in WEIGHT_FIELDS if getattr(method, name, "")]
+        found = [self._weights_of(backbone) for backbone in named]
+        if len(found) < 2:
+            return "".join(found)
+        return hashlib.sha256(" ".join(found).encode()).hexdigest()
+
+    def _weights_of(self, backbone: str) -> str:
+        if backbone not in self._weights:
             from methods.features.backbone import load
 
-            self._weights[backbone] = load(backbone, "cpu", self._settings.weights_root).digest
-        return self._weights.get(backbone, "")
+            try:
+                self._weights[backbone] = load(backbone, "cpu", self._settings.weights_root).digest
+            except WeightsMissing as error:
+                self._weights[backbone] = error
+        found = self._weights[backbone]
+        if isinstance(found, WeightsMissing):
+            raise found
+        return found
 
 
 @dataclass

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Literal
@@ -11,11 +11,14 @@ from benchmark import engines
 from benchmark.cell import Cell
 from benchmark.embed import embed
 from benchmark.engines import Options, Watcher
+from benchmark.errors import CellsImpossible
 from benchmark.execute import Prepared, Resolver
 from benchmark.settings import Settings
+from methods.errors import WeightsMissing
 from results.ranking import has_ranking
 from results.status import Status
 from results.store import Store, StoredCell
+from splits.errors import DataMissing
 
 Retry = Literal["failed", "none"]
 
@@ -50,12 +53,45 @@ class Outcome:
         return [cell for cell in self.cells if cell.status is not Status.OK]
 
 
-def plan(cells: Sequence[Cell], settings: Settings) -> list[PlannedCell]:
-    """Look every cell up; raises for unknown names, bad fields and missing data before anything starts."""
+@dataclass(frozen=True)
+class Plan:
+    """Cells that can run or are done, and those that cannot."""
+
+    cells: list[PlannedCell]
+    impossible: Mapping[str, Sequence[Cell]]
+    """By reason: weights or auxiliary data that are not on this machine."""
+
+    def require_all(self) -> None:
+        """Raise CellsImpossible (exit code 4) if a cell cannot run."""
+        if self.impossible:
+            count = sum(map(len, self.impossible.values()))
+            raise CellsImpossible(
+                f"{count} of {count + len(self.cells)} cells could not start: {'; '.join(self.impossible)}"
+            )
+
+
+def plan(cells: Sequence[Cell], settings: Settings) -> Plan:
+    """Look every cell up, before anything starts.
+
+    Raises for unknown names and bad fields. What is missing on this machine makes a cell impossible; if that
+    holds for all of them, the first reason is raised as it is.
+    """
     store = Store(settings.results)
     resolver = Resolver(settings)
-    prepared = [resolver.prepare(cell) for cell in cells]
-    return [PlannedCell(cell, cell.finished(store)) for cell in prepared]
+    planned: list[PlannedCell] = []
+    impossible: dict[str, list[Cell]] = {}
+    first: Exception | None = None
+    for cell in cells:
+        try:
+            prepared = resolver.prepare(cell)
+        except (DataMissing, WeightsMissing) as error:
+            first = first or error
+            impossible.setdefault(str(error), []).append(cell)
+        else:
+            planned.append(PlannedCell(prepared, prepared.finished(store)))
+    if first is not None and not planned:
+        raise first
+    return Plan(planned, impossible)
 
 
 def run(

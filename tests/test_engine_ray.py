@@ -44,7 +44,7 @@ def cells(tmp_path: Path) -> list[Cell]:
 def test_ray_and_local_agree_bit_for_bit(cluster: object, cells: list[Cell], tmp_path: Path) -> None:
     for engine in ("ray", "local"):
         settings = Settings(home=tmp_path / "home", results=tmp_path / engine, jobs=1)
-        outcome = run(plan(cells, settings), settings, Options(), silent, engine=engine)
+        outcome = run(plan(cells, settings).cells, settings, Options(), silent, engine=engine)
         assert [cell.status for cell in outcome.cells] == [Status.OK] * 3
     difference(tmp_path / "ray", tmp_path / "local", 0.0).require_equal()
 
@@ -68,7 +68,11 @@ def test_a_node_that_dies_costs_time_only(cluster: object, cells: list[Cell], tm
     from contextlib import nullcontext
 
     outcome = run(
-        plan(cells, settings), settings, Options(), lambda titles, before: nullcontext(Killer()), engine="ray"
+        plan(cells, settings).cells,
+        settings,
+        Options(),
+        lambda titles, before: nullcontext(Killer()),
+        engine="ray",
     )
     assert [cell.status for cell in outcome.cells] == [Status.OK] * 3
 
@@ -85,4 +89,4 @@ def test_a_wrong_address_is_one_sentence(
 
     monkeypatch.setattr(ray, "init", refuse)
     with pytest.raises(UsageError, match="no Ray cluster answers at 'nowhere:1'"):
-        run(plan(cells, settings), settings, Options(), silent, engine="ray")
+        run(plan(cells, settings).cells, settings, Options(), silent, engine="ray")

@@ -14,11 +14,13 @@ from split_trees import mvtec_style_class
 
 from benchmark.cell import Cell
 from benchmark.engines import Options
+from benchmark.errors import CellsImpossible
 from benchmark.execute import Resolver
 from benchmark.recompute import recompute
 from benchmark.run import Outcome, plan, run
 from benchmark.settings import Settings
 from methods.base import View
+from methods.errors import WeightsMissing
 from results.status import Status
 from results.store import RECORD, Store
 from splits.errors import SplitsError
@@ -63,7 +65,7 @@ def chance(tree: Path, seed: int = 1, split: str = "clean", **fields: object) ->
 
 
 def run_all(cells: Sequence[Cell], settings: Settings, **options: bool) -> Outcome:
-    return run(plan(cells, settings), settings, Options(**options), silent)
+    return run(plan(cells, settings).cells, settings, Options(**options), silent)
 
 
 def test_a_cell_writes_rows_scores_and_provenance(tree: Path, settings: Settings) -> None:
@@ -154,7 +156,7 @@ def test_a_failed_cell_is_tried_again_unless_told_not_to(tree: Path, settings: S
     whole = broken.read_bytes()
     Image.new("L", (8, 8), 255).save(broken)
     run_all([chance(tree)], settings)
-    kept = run(plan([chance(tree)], settings), settings, Options(), silent, retry="none")
+    kept = run(plan([chance(tree)], settings).cells, settings, Options(), silent, retry="none")
     assert (kept.reused, kept.cells[0].status) == (1, Status.ERROR)
     broken.write_bytes(whole)
     assert run_all([chance(tree)], settings).cells[0].status is Status.OK
@@ -192,6 +194,16 @@ def test_limits_are_named_in_the_split(tree: Path, settings: Settings) -> None:
     assert cell.record["split"]["recipe"] == "clean-limit2"
     assert {row["n_train_good"] for row in cell.record["split"]["categories"]} == {2}
     assert "smoke test" in " ".join(cell.record["split"]["notes"])
+
+
+def test_a_cell_without_its_weights_does_not_stop_the_others(tree: Path, settings: Settings) -> None:
+    absent = Cell(f"folder:{tree}", "clean", 1, "patchcore", {"backbone": "timm:resnet18@absent.safetensors"})
+    planned = plan([chance(tree), absent], settings)
+    assert [entry.prepared.cell.method for entry in planned.cells] == ["chance"]
+    with pytest.raises(CellsImpossible, match=r"1 of 2 cells could not start: .*absent\.safetensors"):
+        planned.require_all()
+    with pytest.raises(WeightsMissing):
+        plan([absent], settings)
 
 
 def test_an_empty_class_is_named_before_anything_runs(tree: Path, settings: Settings) -> None:

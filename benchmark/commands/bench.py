@@ -62,11 +62,11 @@ def bench(
     if dry_run:
         from benchmark.commands.plan import show
 
-        show(planned, "bench", as_json, force=force, retry=retry)
+        show(planned.cells, "bench", as_json, force=force, retry=retry)
         return
-    store_facts(asked, settings.results, [entry.prepared.folder for entry in planned])
+    store_facts(asked, settings.results, [entry.prepared.folder for entry in planned.cells])
     outcome = run_cells(
-        planned,
+        planned.cells,
         settings,
         engine=engine,
         keep_maps=keep_maps,
@@ -74,9 +74,9 @@ def bench(
         force=force,
         retry=retry,
     )
-    if report and not (outcome.reused == len(planned) and is_current(settings.results, settings.site)):
+    if report and not (outcome.reused == len(planned.cells) and is_current(settings.results, settings.site)):
         _report(settings.results, settings.site)
-    finish(outcome, "bench", as_json)
+    finish(outcome, planned, "bench", as_json)
 
 
 def is_current(results: Path, site: Path) -> bool:

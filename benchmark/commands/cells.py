@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, get_args
 
 from benchmark.commands.output import percent, print_json, print_table
-from benchmark.console import console, print_failures, watching
+from benchmark.console import console, print_failures, warn, watching
 from benchmark.errors import CellsFailed, UsageError
 from benchmark.selection import parse_fields, parse_seeds, parse_view, select_names
 from benchmark.settings import Settings
 
 if TYPE_CHECKING:
     from benchmark.cell import Cell
-    from benchmark.run import Outcome, PlannedCell
+    from benchmark.run import Outcome, Plan, PlannedCell
     from results.store import StoredCell
 
 OVERLAPS = ("paper", "none")
@@ -48,14 +48,17 @@ def asked_cells(
     ]
 
 
-def plan_cells(cells: Sequence[Cell], settings: Settings, retry: str) -> list[PlannedCell]:
+def plan_cells(cells: Sequence[Cell], settings: Settings, retry: str) -> Plan:
     """Look every cell up, with a sign of life while data is hashed and weights are read."""
     from benchmark.run import Retry, plan
 
     if retry not in get_args(Retry):
         raise UsageError(f"retry is '{retry}': expected one of {', '.join(get_args(Retry))}")
     with console.status("looking up splits, data and weights ..."):
-        return plan(cells, settings)
+        found = plan(cells, settings)
+    for why, left_out in found.impossible.items():
+        warn(f"{len(left_out)} cells cannot run: {why}")
+    return found
 
 
 def run_cells(
@@ -75,7 +78,7 @@ def run_cells(
     return run(planned, settings, options, watching, engine=engine, retry=retry)
 
 
-def finish(outcome: Outcome, command: str, as_json: bool) -> None:
+def finish(outcome: Outcome, planned: Plan, command: str, as_json: bool) -> None:
     """Print what came out; raise CellsFailed (exit code 3) if a cell failed."""
     if as_json:
         print_json(command, {"reused": outcome.reused, "cells": [_as_json(cell) for cell in outcome.cells]})
@@ -88,6 +91,7 @@ def finish(outcome: Outcome, command: str, as_json: bool) -> None:
             f"{len(outcome.failed)} of {len(outcome.cells)} cells failed: their rows and logs say why, "
             "the same command tries them again"
         )
+    planned.require_all()
 
 
 def mean_values(cell: StoredCell) -> dict[str, float | None]:

@@ -43,7 +43,7 @@ def plan(
         return
     settings = options.settings(results=results, data=data, weights=weights)
     asked = suites.asked_suite(suite, dataset, seed, parse_fields(set_fields or []))
-    show(plan_cells(asked.cells(limit), settings, retry), "plan", as_json, force=False, retry=retry)
+    show(plan_cells(asked.cells(limit), settings, retry).cells, "plan", as_json, force=False, retry=retry)
 
 
 def show(planned: Sequence[PlannedCell], command: str, as_json: bool, *, force: bool, retry: Any) -> None:

@@ -55,10 +55,10 @@ def run(
     if dry_run:
         from benchmark.commands.plan import show
 
-        show(planned, "run", as_json, force=force, retry=retry)
+        show(planned.cells, "run", as_json, force=force, retry=retry)
         return
     outcome = run_cells(
-        planned,
+        planned.cells,
         settings,
         engine=engine,
         keep_maps=keep_maps,
@@ -66,4 +66,4 @@ def run(
         force=force,
         retry=retry,
     )
-    finish(outcome, "run", as_json)
+    finish(outcome, planned, "run", as_json)

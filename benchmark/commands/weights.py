@@ -1,0 +1,66 @@
+"""`ltbench weights`: which pretrained weights the suites need, and getting them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from benchmark.commands import options
+from benchmark.commands.output import print_json, print_table, print_text
+from benchmark.console import console
+
+app = typer.Typer(help="Pretrained weights: what is needed, what is here.", no_args_is_help=True)
+
+
+@app.command("ls")
+def show_all(
+    suite: Annotated[str, typer.Argument(help="Only this suite's.")] = "",
+    weights: options.WeightsOption = None,
+    as_json: options.JsonOption = False,
+) -> None:
+    """List the backbones that suites need, who needs them, and whether their weights can be had here."""
+    from benchmark import suites
+    from methods import catalog
+
+    needed: dict[str, list[str]] = {}
+    for name in [suite] if suite else suites.names():
+        for entry in suites.load(name).methods:
+            fields = catalog.config(catalog.create(entry.name, **entry.fields))
+            for field in ("backbone", "encoder"):
+                if fields.get(field):
+                    needed.setdefault(str(fields[field]), []).append(name)
+    root = options.settings(weights=weights).weights_root
+    columns = ["backbone", "here", "suites"]
+    with console.status("looking for weights ...") as spinner:
+        rows = []
+        for backbone in sorted(needed):
+            spinner.update(f"looking for {backbone}")
+            here, _ = _look(backbone, root)
+            rows.append([backbone, here, ", ".join(dict.fromkeys(needed[backbone]))])
+    if as_json:
+        print_json("weights ls", {"weights": [dict(zip(columns, row, strict=True)) for row in rows]})
+        return
+    print_table(columns, rows)
+
+
+@app.command()
+def fetch(
+    backbone: Annotated[str, typer.Argument(help="E.g. timm:wide_resnet50_2.tv_in1k.")],
+    weights: options.WeightsOption = None,
+) -> None:
+    """Load a backbone once, from the folder with weights or its hub, and print the weights' digest."""
+    here, digest = _look(backbone, options.settings(weights=weights).weights_root, must=True)
+    print_text(f"{backbone} {here} {digest}")
+
+
+def _look(backbone: str, root, *, must: bool = False) -> tuple[str, str]:  # type: ignore[no-untyped-def]
+    from methods.errors import MethodsError
+    from methods.features.backbone import load
+
+    try:
+        return "yes", load(backbone, "cpu", root).digest
+    except MethodsError:
+        if must:
+            raise
+        return "no", ""
