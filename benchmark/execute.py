@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from methods.features.cache import FeatureCache
 
 
-WEIGHT_FIELDS = ("backbone", "encoder")
+WEIGHT_FIELDS = ("backbone", "text_encoder")
 """Fields of a method that name pretrained weights."""
 
 

@@ -27,7 +27,7 @@ def show_all(
     for name in [suite] if suite else suites.names():
         for entry in suites.load(name).methods:
             fields = catalog.config(catalog.create(entry.name, **entry.fields))
-            for field in ("backbone", "encoder"):
+            for field in ("backbone", "text_encoder"):
                 if fields.get(field):
                     needed.setdefault(str(fields[field]), []).append(name)
     root = options.settings(weights=weights).weights_root
