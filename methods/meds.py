@@ -178,13 +178,13 @@ class Meds:
             grids = self._memory if self.criterion == "memory" else self._trained.training_grids()
             if self.init == "random":
                 self._trained = TrainedHost(host, host.build().to(context.device))
-            training = SelectiveTraining(
+            self._training = SelectiveTraining(
                 self._trained, Selection(self.k, self.median, self.min_keep), self._groups(train),
                 self._maximum(grids),
                 iterations=steps, percent=self.top_percent, rounding=self.rounding,
             )  # fmt: skip
-            training.run(host, context, title="select", identity=repr(dataclasses.asdict(self)))
-        for moment, share in (("first", training.shares[:1]), ("last", training.shares[-1:])):
+            self._training.run(host, context, title="select", identity=repr(dataclasses.asdict(self)))
+        for moment, share in (("first", self._training.shares[:1]), ("last", self._training.shares[-1:])):
             if share:
                 context.report(f"{moment}_selected_share", share[0])
 
