@@ -1,0 +1,178 @@
+"""`python -m perf.memory_gap`: how sparse memories separate defective from normal patches (MeDS, theorem 1).
+
+For memories of m images of a class, prints the mean distance of normal and of defective training patches,
+the gap between them, its first-order part, and how well the distance tells them apart: over the share m / N.
+The gap rises, then falls: a memory of few images sees what is common, one of all images sees the defects too.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from benchmark.metrics.curve import auroc
+from benchmark.metrics.image_curve import curve_of_scores
+from benchmark.settings import Settings
+from methods.base import Context, View
+from methods.blocks.bootstrap import survival
+from methods.blocks.patch_to_image import patch_to_image
+from methods.features.cache import FeatureCache
+from methods.features.embed import PatchEmbedder
+from splits import recipes
+from splits.datasets import Dataset, open_dataset
+from splits.images import ImageSet, LabelledImage
+from splits.view import resize_and_crop_mask
+
+Floats = npt.NDArray[np.float64]
+SHARES = (0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0)
+
+
+@dataclass(frozen=True)
+class Gap:
+    """What memories of one size make of a class' training patches."""
+
+    size: int
+    """m: images drawn, with replacement."""
+    normal: float
+    """Expected distance of a normal patch, mean over patches."""
+    defective: float
+    first_order: float
+    """Delta_0 of theorem 1; the gap minus this is never negative."""
+    auroc: float
+    """Probability that a defective patch is farther than a normal one."""
+
+    @property
+    def gap(self) -> float:
+        """Delta(m)."""
+        return self.defective - self.normal
+
+
+def expected_distances(table: Floats, size: int) -> Floats:
+    """(Q,) mean over all draws of `size` of N images, with replacement, of the distance to the nearest.
+
+    The integral over r of (1 - pi(q, r))^m, where pi is the share of images within r of the patch: a sum over
+    the patch's sorted distances (Q, N).
+    """
+    missed = survival(table.shape[1], size, replacement=True)
+    nearest: Floats = np.sort(table, axis=1) @ (missed[:-1] - missed[1:])
+    return nearest
+
+
+def first_order_gap(normal: Floats, defective: Floats, size: int, steps: int = 400) -> float:
+    """Delta_0(m): mean over pairs of patches of the integral of (pi_n - pi_d) m (1 - pi_n)^(m - 1)."""
+    radii = np.linspace(0, max(normal.max(), defective.max()), steps)
+    shares = [_share_within(defective, radius).mean() for radius in radii]
+    integrand = []
+    for radius, share in zip(radii, shares, strict=True):
+        near = _share_within(normal, radius)
+        integrand.append(((near - share) * size * (1 - near) ** (size - 1)).mean())
+    return float(np.trapezoid(integrand, radii))
+
+
+def gaps(table: Floats, defective: npt.NDArray[np.bool_], sizes: list[int]) -> list[Gap]:
+    """One row per memory size, for patches (Q,) and their distances (Q, N) to the images of their class."""
+    rows = []
+    for size in sizes:
+        expected = expected_distances(table, size)
+        rows.append(
+            Gap(
+                size,
+                float(expected[~defective].mean()),
+                float(expected[defective].mean()),
+                first_order_gap(table[~defective], table[defective], size),
+                auroc(curve_of_scores(expected, defective)),
+            )
+        )
+    return rows
+
+
+def _share_within(table: Floats, radius: float) -> Floats:
+    share: Floats = (table <= radius).mean(axis=1)
+    return share
+
+
+def defective_patches(image: LabelledImage, dataset: Dataset, view: View, side: int) -> npt.NDArray[np.bool_]:
+    """(side * side,) patches at least half of whose pixels are marked in the image's mask."""
+    mask = dataset.mask(image)
+    if mask is None:
+        return np.zeros(side * side, bool)
+    marked = resize_and_crop_mask(mask, view.resize, view.crop)
+    edges = np.linspace(0, view.crop, side + 1).astype(int)[:-1]
+    sums = np.add.reduceat(np.add.reduceat(marked.astype(int), edges, axis=0), edges, axis=1)
+    return (sums >= 0.5 * (view.crop / side) ** 2).ravel()
+
+
+def class_gaps(
+    dataset: Dataset, images: list[LabelledImage], *, backbone: str, grid: int, cache: Path, limit: int
+) -> list[Gap]:
+    """Rows of one class, over patches of its training images; at most `limit` of them. [] without masks."""
+    images = sorted(images, key=lambda image: image.key)
+    context = Context(rng=np.random.default_rng(0), cache=FeatureCache(cache, 50 * 10**9))
+    vectors = PatchEmbedder(backbone, context, grid=grid).fit(ImageSet(images, dataset), title="").vectors
+    count, side, _, dim = vectors.shape
+    table = patch_to_image(vectors.reshape(count, -1, dim), metric="cosine").double().flatten(0, 1).numpy()
+    masks = np.concatenate([defective_patches(image, dataset, context.view, side) for image in images])
+    # What surrounds a defect is neither.
+    clear = np.repeat([not image.is_defective for image in images], side * side)
+    kept = np.flatnonzero(masks | clear)
+    if not masks.any():
+        return []
+    chosen = np.random.default_rng(0).permutation(kept)[:limit]
+    chosen = np.union1d(chosen, np.flatnonzero(masks)[:limit])
+    sizes = sorted({max(1, round(share * count)) for share in SHARES})
+    return gaps(table[chosen], masks[chosen], sizes)
+
+
+def main() -> None:
+    """Measure every class of a contaminated split and print a table for each."""
+    parser = argparse.ArgumentParser(prog="python -m perf.memory_gap", description=__doc__.split("\n", 1)[0])
+    parser.add_argument("--dataset", default="synthetic:fabric+gear+washer", help="data set, with masks")
+    parser.add_argument("--split", default="meds_nr20", help="contaminated split")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--backbone", default="tiny")
+    parser.add_argument("--grid", type=int, default=14, help="side of the patch grid")
+    parser.add_argument("--patches", type=int, default=4000, help="normal patches per class")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    settings, console = Settings(), Console()
+    dataset = open_dataset(options.dataset, settings.data_root)
+    split = recipes.build(options.split, dataset, options.seed)
+    for category in split.categories:
+        members = [image for image in split.train if image.category == category]
+        found = class_gaps(
+            dataset, members, backbone=options.backbone, grid=options.grid, cache=settings.cache_root,
+            limit=options.patches,
+        )  # fmt: skip
+        if not found:
+            console.print(f"{category}: no injected defect with a mask")
+            continue
+        console.print(table_of(f"{category}: {len(members)} images", found, len(members)))
+
+
+def table_of(title: str, rows: list[Gap], images: int) -> Table:
+    """A row per memory size; the largest gap in bold."""
+    table = Table(title=title, title_justify="left")
+    for heading in ("m / N", "m", "normal", "defective", "gap", "first order", "patch AUROC"):
+        table.add_column(heading, justify="right")
+    best = max(rows, key=lambda row: row.gap)
+    for row in rows:
+        cells = (row.normal, row.defective, row.gap, row.first_order)
+        table.add_row(
+            f"{row.size / images:.2f}",
+            str(row.size),
+            *(f"{value:.4f}" for value in cells),
+            f"{row.auroc:.3f}",
+            style="bold" if row is best else None,
+        )
+    return table
+
+
+if __name__ == "__main__":
+    main()
