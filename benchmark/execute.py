@@ -82,8 +82,10 @@ class Resolver:
 
     def dataset(self, name: str) -> Dataset:
         if name not in self._datasets:
-            self._datasets[name] = open_dataset(name, self._settings.data_root)
-            self._datasets[name].require_pixels()
+            found = open_dataset(name, self._settings.data_root)
+            # Before it is kept: the second cell must fail like the first.
+            found.require_pixels()
+            self._datasets[name] = found
         return self._datasets[name]
 
     def split(self, cell: Cell) -> Split:

@@ -27,12 +27,12 @@ Need = Literal[
 
 @dataclass(frozen=True)
 class Card:
-    """What a reader of a table should know about a method; stored with every result and shown in the report."""
+    """What a reader of a table should know about a method; stored with every result."""
 
     title: str
     """As the field writes it: "PatchCore"."""
     family: str
-    """"memory bank", "statistics", "vision-language", "reconstruction", "distillation", "self-supervised" or "baseline"."""
+    """E.g. "memory bank", "statistics", "vision-language", "reconstruction", "distillation", "baseline"."""
     summary: str
     """One or two sentences."""
     paper: str = ""
@@ -47,7 +47,7 @@ class Card:
 
 @dataclass(frozen=True)
 class View:
-    """Which part of an image is judged and at what size: shorter side to `resize`, centre crop `crop` (card 0.1).
+    """Which part of an image is judged and at what size: shorter side to `resize`, centre crop `crop`.
 
     The same for every method of a cell, and for the masks.
     """
@@ -125,12 +125,12 @@ class Context:
     work: Path | None = None
     """The cell's private folder for checkpoints and the like."""
     progress: Progress = no_progress
-    report: Callable[[str, float], None] = lambda name, value: None  # noqa: E731
+    report: Callable[[str, float], None] = lambda _name, _value: None
     """Stores a named figure (e.g. "memory_bank_mb") with the result."""
 
 
 class Method(Protocol):
-    """A dataclass whose fields are its hyper-parameters: exactly what is recorded, nothing else configures it."""
+    """A dataclass whose fields are its hyper-parameters: what is recorded, and all that configures it."""
 
     card: ClassVar[Card]
     needs: ClassVar[frozenset[Need]]
