@@ -27,10 +27,10 @@ bench: $(READY)  ## Run the demo (or DATASET=..., SUITE=...) and build its site.
 	$(BIN)/ltbench bench $(SUITE) $(if $(DATASET),--dataset $(DATASET)) $(ARGS)
 
 test: $(READY)  ## Run the test suite.
-	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+	$(BIN)/python -m pytest -m "not slow" --numprocesses 2 $(ARGS)
 
 test-all: $(READY)  ## Run the test suite with its slow tests.
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses 2 $(ARGS)
 
 check: $(READY)  ## Lint, format check, types, splits' digests; changes nothing.
 	$(BIN)/ruff check .

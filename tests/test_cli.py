@@ -106,7 +106,8 @@ def test_an_interrupted_run_keeps_what_was_finished_and_the_same_command_does_th
     with subprocess.Popen(
         [sys.executable, "-m", "benchmark", *words],
         cwd=place, env=environment(place), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        start_new_session=True,
+        # A shell's background job ignores Ctrl-C, and so would its children: this one is to hear it.
+        start_new_session=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as running:  # fmt: skip
         wait_for_cells(place / "runs", 2)
         # As a terminal does: to the whole group.
