@@ -16,6 +16,11 @@ from split_trees import mvtec_style_class
 from results.store import Store
 
 ROOT = Path(__file__).parents[1]
+# A shell's background job ignores Ctrl-C, and so do its children unless they say otherwise.
+HEARS_CTRL_C = (
+    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    "from benchmark.cli import main; main()"
+)
 
 
 @pytest.fixture
@@ -104,10 +109,9 @@ def test_failed_cells_end_with_code_3_and_are_tried_again(place: Path) -> None:
 def test_an_interrupted_run_keeps_what_was_finished_and_the_same_command_does_the_rest(place: Path) -> None:
     words = run_words("--seed", "1-15")
     with subprocess.Popen(
-        [sys.executable, "-m", "benchmark", *words],
+        [sys.executable, "-c", HEARS_CTRL_C, *words],
         cwd=place, env=environment(place), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        # A shell's background job ignores Ctrl-C, and so would its children: this one is to hear it.
-        start_new_session=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        start_new_session=True,
     ) as running:  # fmt: skip
         wait_for_cells(place / "runs", 2)
         # As a terminal does: to the whole group.
