@@ -140,8 +140,8 @@ def test_missing_weights_say_where_to_get_and_where_to_put_them(tmp_path: Path) 
         "the weights 'wide_resnet50_2.tv_in1k' are not on this machine and could not be fetched: on a "
         "machine with network, download model.safetensors from "
         "https://huggingface.co/timm/wide_resnet50_2.tv_in1k and put it as "
-        f"'wide_resnet50_2.tv_in1k.safetensors' into '{tmp_path}', or choose the backbone 'tiny', which needs "
-        "no download"
+        f"'wide_resnet50_2.tv_in1k.safetensors' into '{tmp_path}', or choose the backbone 'tiny', which "
+        "needs no download"
     )
 
 
