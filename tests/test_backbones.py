@@ -175,12 +175,12 @@ def test_folding_the_normalisation_changes_nothing_but_rounding() -> None:
 def test_statistics_are_those_of_all_positions() -> None:
     network = export.folded(tiny.Network(export.normalised_unit))
     made = pictures.pictures(23, 64, seed=5)
-    mean, std = export.statistics(network, made, side=64)
+    found = export.statistics(network, made, side=64)
     with torch.inference_mode():
         images = desc.equalised(torch.from_numpy(made))
         maps = torch.cat([desc.describe(images), tiny.joint(network(images))], dim=1)
-    torch.testing.assert_close(mean, maps.mean(dim=(0, 2, 3)), rtol=1e-4, atol=1e-5)
-    torch.testing.assert_close(std, maps.std(dim=(0, 2, 3), correction=0), rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(found["mean"], maps.mean(dim=(0, 2, 3)), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(found["std"], maps.std(dim=(0, 2, 3), correction=0), rtol=1e-3, atol=1e-4)
 
 
 def test_a_training_picture_is_a_function_of_its_number() -> None:

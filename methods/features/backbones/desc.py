@@ -52,9 +52,13 @@ def load(
 
 def equalised(pixels: torch.Tensor) -> torch.Tensor:
     """float32 (B, 3, H, W) in [0, 2] of uint8: every image brought to the same mean brightness."""
-    scaled = pixels.to(torch.float32) / 255
-    brightness = scaled.mean(dim=(1, 2, 3), keepdim=True).clamp_min(0.05)
-    return (scaled * (_TARGET_BRIGHTNESS / brightness)).clamp_max(2)
+    return brightened(pixels.to(torch.float32) / 255)
+
+
+def brightened(images: torch.Tensor) -> torch.Tensor:
+    """float32 (B, 3, H, W) in [0, 2] of images in [0, 1]: every one brought to the same mean brightness."""
+    brightness = images.mean(dim=(1, 2, 3), keepdim=True).clamp_min(0.05)
+    return (images * (_TARGET_BRIGHTNESS / brightness)).clamp_max(2)
 
 
 def describe(images: torch.Tensor) -> torch.Tensor:

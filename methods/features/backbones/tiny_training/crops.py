@@ -46,10 +46,5 @@ def photographed(images: torch.Tensor, generator: torch.Generator) -> torch.Tens
     return (images + sigma * torch.randn(images.shape, generator=generator)).clamp(0, 1)
 
 
-def equalised(images: torch.Tensor) -> torch.Tensor:
-    """Brought to the mean brightness that the backbone sees."""
-    return (images * (0.45 / images.mean(dim=(1, 2, 3), keepdim=True).clamp_min(0.05))).clamp_max(2)
-
-
 def _between(generator: torch.Generator, shape: tuple[int, ...], low: float, high: float) -> torch.Tensor:
     return low + (high - low) * torch.rand(shape, generator=generator)

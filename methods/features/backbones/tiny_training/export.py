@@ -33,28 +33,24 @@ def folded(trained: tiny.Network) -> tiny.Network:
 
 
 @torch.inference_mode()
-def statistics(
-    network: tiny.Network, pictures: npt.NDArray[np.uint8], side: int
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Mean and standard deviation (225,) of the joint features over pictures enlarged to `side`."""
-    total = torch.zeros(tiny.CHANNELS, dtype=torch.float64)
-    square = torch.zeros(tiny.CHANNELS, dtype=torch.float64)
-    count = 0
-    for picture in torch.from_numpy(pictures).split(20):
-        enlarged = functional.interpolate(picture.float(), size=(side, side), mode="bilinear")
-        images = desc.equalised(enlarged.round().to(torch.uint8))
-        maps = torch.cat([desc.describe(images), tiny.joint(network(images))], dim=1).double()
-        total += maps.sum(dim=(0, 2, 3))
-        square += maps.square().sum(dim=(0, 2, 3))
-        count += maps.shape[0] * maps.shape[2] * maps.shape[3]
-    mean = total / count
-    spread = (square / count - mean.square()).clamp_min(1e-8).sqrt()
-    return mean.float(), spread.float()
+def statistics(network: tiny.Network, made: npt.NDArray[np.uint8], side: int) -> dict[str, torch.Tensor]:
+    """Of pictures enlarged to `side`: "mean" and "std" (225,) of the joint maps."""
+    total = torch.zeros(2, tiny.CHANNELS, dtype=torch.float64)
+    positions = 0
+    for part in torch.from_numpy(made).split(20):
+        enlarged = functional.interpolate(part.to(torch.float32), size=(side, side), mode="bilinear")
+        images = desc.brightened(enlarged / 255)
+        maps = torch.cat([desc.describe(images), tiny.joint(network(images))], dim=1).to(torch.float64)
+        total += torch.stack([maps.sum(dim=(0, 2, 3)), maps.square().sum(dim=(0, 2, 3))])
+        positions += maps[:, 0].numel()
+    mean, square = total / positions
+    spread = (square - mean.square()).clamp_min(1e-8).sqrt()
+    return {"mean": mean.float(), "std": spread.float()}
 
 
-def shipped(network: tiny.Network, mean: torch.Tensor, std: torch.Tensor) -> bytes:
+def shipped(network: tiny.Network, statistics: dict[str, torch.Tensor]) -> bytes:
     """Content of the weights file: float16 weights, float32 statistics."""
     from safetensors.torch import save
 
-    tensors = {name: values.half().contiguous() for name, values in network.state_dict().items()}
-    return save({**tensors, "mean": mean, "std": std}, metadata={"recipe": tiny.RECIPE})
+    weights = {name: values.half().contiguous() for name, values in network.state_dict().items()}
+    return save({**weights, **statistics}, metadata={"recipe": tiny.RECIPE})
