@@ -54,7 +54,8 @@ class PseudoNames(nn.Module):
         super().__init__()
         if not normal or not abnormal:
             raise BadParameter("normal_prompts and abnormal_prompts need at least one prompt each")
-        self._text, self._normalise = text, normalise
+        # The method, not the tower: as a submodule it would be trained, switched and saved with the names.
+        self._encode, self._normalise = text.encode, normalise
         lengths = [len(start) for start in starts]
         self.vectors = nn.Parameter(torch.cat(list(starts)).clone())
         self._alone = slots(text, "", word, lengths)
@@ -70,7 +71,7 @@ class PseudoNames(nn.Module):
         return self._encoded(self._normal), self._encoded(self._abnormal)
 
     def _encoded(self, prompts: Sequence[Prompts]) -> torch.Tensor:
-        vectors = [self._text.encode(prompt.filled(self.vectors), prompt.tokens) for prompt in prompts]
+        vectors = [self._encode(prompt.filled(self.vectors), prompt.tokens) for prompt in prompts]
         mean = torch.stack(vectors).mean(dim=0)
         return functional.normalize(mean, dim=-1) if self._normalise else mean
 
