@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
+import os
 import tempfile
 import weakref
 from collections.abc import Iterator
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -26,27 +26,52 @@ def merge_equal(values: npt.NDArray[Any], weights: Weights) -> tuple[npt.NDArray
     return values[first], np.add.reduceat(weights[order], first), np.diff(np.append(first, len(values)))
 
 
+@dataclass(frozen=True)
+class Stored:
+    """Where an array lies in an ArrayFile."""
+
+    dtype: np.dtype[Any]
+    offset: int
+    count: int
+
+
+class ArrayFile:
+    """Arrays (n,) in one nameless temporary file: the system removes it even if the process is killed."""
+
+    def __init__(self) -> None:
+        self._file = tempfile.TemporaryFile(prefix="ltbench-")  # noqa: SIM115 - lives as long as this object
+        self.close = weakref.finalize(self, self._file.close)
+
+    def write(self, array: npt.NDArray[Any]) -> Stored:
+        """Append an array."""
+        offset = self._file.seek(0, os.SEEK_END)
+        np.ascontiguousarray(array).tofile(self._file)
+        return Stored(array.dtype, offset, len(array))
+
+    def read(self, stored: Stored, start: int = 0, stop: int | None = None) -> npt.NDArray[Any]:
+        """A copy of the array or of a part of it."""
+        stop = stored.count if stop is None else stop
+        self._file.seek(stored.offset + start * stored.dtype.itemsize)
+        return np.fromfile(self._file, stored.dtype, stop - start)
+
+
 class SpilledCurve:
-    """A curve that is read back from disk piece by piece; the file goes when the curve goes."""
+    """A curve that is read back from disk piece by piece."""
 
     def __init__(self, positives: int, negatives: int) -> None:
         self.positives = positives
         self.negatives = negatives
-        folder = Path(tempfile.mkdtemp(prefix="ltbench-curve-"))
-        self._folder = folder
-        self._pieces = 0
-        self._gone = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        self._file = ArrayFile()
+        self._pieces: list[dict[str, Stored]] = []
 
     def append(self, piece: Piece) -> None:
         """Add the next stretch of lower scores."""
-        np.savez(self._folder / f"{self._pieces}.npz", **vars(piece))
-        self._pieces += 1
+        self._pieces.append({name: self._file.write(array) for name, array in vars(piece).items()})
 
     def pieces(self) -> Iterator[Piece]:
         """The stretches in the order in which they were added, cut as the functions of a curve like them."""
-        for number in range(self._pieces):
-            with np.load(self._folder / f"{number}.npz") as stored:
-                whole = Piece(**stored)
+        for stored in self._pieces:
+            whole = Piece(**{name: self._file.read(where) for name, where in stored.items()})
             yield from CurveInMemory(whole, self.positives, self.negatives).pieces()
 
 
@@ -62,8 +87,8 @@ class PositivesOnDisk:
         self._values: list[npt.NDArray[Any]] = []
         self._weights: list[Weights] = []
         self._held = 0
-        self._folder: Path | None = None
-        self._runs: list[Path] = []
+        self._file: ArrayFile | None = None
+        self._runs: list[tuple[Stored, Stored, Stored]] = []
 
     @property
     def spilled(self) -> bool:
@@ -91,55 +116,51 @@ class PositivesOnDisk:
         return values, weights
 
     def _spill(self) -> None:
-        """Write what is held as a run of distinct, rising scores."""
+        """Write what is held as runs of distinct, rising scores."""
         values, weights = self._take()
+        self._file = self._file or ArrayFile()
         for start in range(0, len(values), self.limit):
             part = slice(start, start + self.limit)
-            run = merge_equal(values[part], weights[part])
-            if self._folder is None:
-                self._folder = Path(tempfile.mkdtemp(prefix="ltbench-positives-"))
-            path = self._folder / str(len(self._runs))
-            path.mkdir()
-            for name, array in zip(("values", "weights", "counts"), run, strict=True):
-                np.save(path / f"{name}.npy", array)
-            self._runs.append(path)
+            scores, summed, counts = merge_equal(values[part], weights[part])
+            self._runs.append((self._file.write(scores), self._file.write(summed), self._file.write(counts)))
 
     def blocks(self) -> Iterator[tuple[Positives, float, float]]:
         """All pixels in blocks of at most `limit` falling scores, each with its range [low, high)."""
         if self._held:
             self._spill()
-        edges = self._edges()
+        if self._file is None:
+            return
+        edges = self._edges(self._file)
         hits, covered = 0, 0.0
         for low, high in zip(edges[-2::-1], edges[:0:-1], strict=True):
-            values, weights, counts = self._between(low, high)
+            values, weights, counts = self._between(self._file, low, high)
             if not len(values):
                 continue
             block = order_positives(values, weights, counts, hits_above=hits, covered_above=covered)
             hits, covered = int(block.hits[0]), float(block.covered[0])
             yield block, low, high
 
-    def _edges(self) -> list[float]:
+    def _edges(self, file: ArrayFile) -> list[float]:
         """Borders of the blocks, rising, from samples of the sorted runs: every step-th score of each."""
         step = max(self.limit // (4 * len(self._runs)), 1)
-        runs = [np.load(run / "values.npy", mmap_mode="r") for run in self._runs]
-        samples = np.sort(np.concatenate([np.asarray(run[::step], np.float64) for run in runs]))
+        taken = [file.read(values)[::step].astype(np.float64) for values, _, _ in self._runs]
+        samples = np.sort(np.concatenate(taken))
         # Between two samples of one run lie fewer than `step` of its scores: a block holds at most
         # limit/2 sampled ones and a quarter of the limit beyond.
         inner = np.unique(samples[:: max(self.limit // (2 * step), 1)])
         return [-np.inf, *inner[1:].tolist(), np.inf]
 
-    def _between(self, low: float, high: float) -> tuple[npt.NDArray[Any], Weights, Counts]:
+    def _between(self, file: ArrayFile, low: float, high: float) -> tuple[npt.NDArray[Any], Weights, Counts]:
         """Scores in [low, high) of all runs, runs in order, with their weights and counts."""
-        parts: list[list[npt.NDArray[Any]]] = [[], [], []]
+        parts = []
         for run in self._runs:
-            values = np.load(run / "values.npy", mmap_mode="r")
-            here = slice(*np.searchsorted(values, np.array([low, high], values.dtype), "left"))
-            for part, name in zip(parts, ("values", "weights", "counts"), strict=True):
-                part.append(np.array(np.load(run / f"{name}.npy", mmap_mode="r")[here]))
-        values, weights, counts = (np.concatenate(part) for part in parts)
+            scores = file.read(run[0])
+            start, stop = np.searchsorted(scores, np.array([low, high], scores.dtype), "left")
+            parts.append((scores[start:stop].copy(), *(file.read(each, start, stop) for each in run[1:])))
+        values, weights, counts = (np.concatenate(part) for part in zip(*parts, strict=True))
         return values, weights, counts
 
     def close(self) -> None:
-        """Delete the folder."""
-        if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
+        """Delete what is on disk."""
+        if self._file is not None:
+            self._file.close()
