@@ -107,7 +107,7 @@ class Hvq:
     def host(self, train: ImageSet, context: Context) -> Host:
         """What there is to train, on this training set."""
         settings = TeacherSettings(
-            self.backbone, self.layers, resized_side_by_side(self.grid), self.size, equal_layers=False
+            self.backbone, self.layers, resized_side_by_side(self.grid), self.size, for_cosines=False
         )
         teacher = Teacher(settings, context)
         targets = teacher.learn(train, context.rng, title="embed training images")

@@ -12,6 +12,7 @@ from methods.base import Card, Context, Need, Prediction
 from methods.reconstruction.hosting import Host, fit_host
 from methods.reconstruction.judging import top_of_map
 from methods.reconstruction.recipes import ranked_by_patches, token_host, token_teacher
+from methods.reconstruction.teacher import SHIFTED
 from methods.reconstruction.token_students import InpNetwork
 from splits.images import ImageSet
 
@@ -39,8 +40,9 @@ class InpFormer:
         deviations=(
             "backbone: 'tiny' ships with the package and gives one group of grid features; the paper's is "
             "'timm:vit_base_patch14_reg4_dinov2.lvd142m' at size = 392 with two groups of four blocks.",
-            "grid, width, depth and iterations: the defaults are a budget for a processor; the paper has "
-            "none, none, 8 and epochs = 200.",
+            "grid, width, depth, ratio, learning_rate and iterations: the defaults are a budget for a "
+            "processor; the paper has none, none, 8, 4, 1e-3 and epochs = 200.",
+            SHIFTED,
             "The image is seen through the benchmark's view, whose shorter side is resized; the paper "
             "squeezes it to a square first.",
             "The map's 5 x 5 kernel is a Gaussian of the same spread.",
@@ -65,8 +67,8 @@ class InpFormer:
     """Decoder blocks; 8 in the paper."""
     heads: int = 12
     """Attention heads at most: the largest number that divides the width is taken."""
-    ratio: float = 4.0
-    """Hidden units of bottleneck and blocks per channel."""
+    ratio: float = 2.0
+    """Hidden units of bottleneck and blocks per channel; 4 in the paper."""
     mining_power: float = 3.0
     """Gradients of a point grow with this power of its distance over the mean; 0 = the plain loss."""
     coherence: float = 0.2
@@ -77,8 +79,9 @@ class InpFormer:
     """Passes over the training images instead of iterations (paper: 200)."""
     batch_size: int = 16
     """Images per step."""
-    learning_rate: float = 1e-3
-    """Of StableAdamW, after 100 warm-up steps (a tenth of the iterations at most), falling on a cosine."""
+    learning_rate: float = 5e-3
+    """Of StableAdamW, after 100 warm-up steps (a tenth of the iterations at most), falling on a cosine;
+    1e-3 in the paper."""
     weight_decay: float = 1e-4
     """Decoupled."""
     clip: float = 0.1

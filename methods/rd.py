@@ -15,7 +15,7 @@ from methods.reconstruction.hosting import Host, fit_host
 from methods.reconstruction.judging import max_of_map
 from methods.reconstruction.rd_student import RdNetwork, middle_grid
 from methods.reconstruction.recipes import ranked_by_patches, seconds, steps_of
-from methods.reconstruction.teacher import Teacher, TeacherSettings
+from methods.reconstruction.teacher import SHIFTED, Teacher, TeacherSettings
 from methods.training.schedules import constant
 from splits.images import ImageSet
 
@@ -46,6 +46,7 @@ class Rd:
             "size = 256.",
             "grid, bottleneck_blocks, decoder_blocks and iterations: the defaults are a budget for a "
             "processor; the paper has none, 3, 3,4,6 and epochs = 200.",
+            SHIFTED,
             "The loss takes whole maps as vectors, as the authors' code does; the paper's formula has "
             "points.",
             "The three scales are averaged on the finest grid before the map is made; the authors add them "

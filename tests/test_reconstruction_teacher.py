@@ -45,15 +45,27 @@ def test_targets_of_training_images_are_those_of_the_same_images_scored() -> Non
 
 def test_channels_have_no_mean_and_layers_equal_weight() -> None:
     # Without the 3 x 3 mean of `side_by_side`.
-    _, targets = learned(arrange=tuple)
+    _, targets = learned(arrange=tuple, for_cosines=False)
     flat = targets[torch.arange(11)][0].double().transpose(0, 1).flatten(1)
     assert flat.mean(dim=1).abs().max() < 1e-3
     moving = flat.std(dim=1) > 1e-3
     assert moving.sum() > 20
-    np.testing.assert_allclose(flat.std(dim=1)[moving] * 33**0.5, 1.0, rtol=2e-2)
-    _, unweighted = learned(arrange=tuple, equal_layers=False)
-    torch.testing.assert_close(unweighted[torch.tensor([0])][0], targets[torch.tensor([0])][0] * 33**0.5,
-                               rtol=1e-2, atol=1e-2)  # fmt: skip
+    np.testing.assert_allclose(flat.std(dim=1)[moving], 1.0, rtol=2e-2)
+
+
+def test_cosines_see_a_shift_as_large_as_the_features_and_layers_of_equal_weight() -> None:
+    """Weak features are then compared by their difference: noise around the mean is not a direction."""
+    _, plain = learned(arrange=tuple, for_cosines=False)
+    teacher, shifted = learned(arrange=tuple)
+    everything = torch.arange(11)
+    scaled = plain[everything][0] / 33**0.5
+    torch.testing.assert_close(shifted[everything][0], scaled + teacher._shift, atol=5e-3, rtol=0)
+    assert teacher._shift == pytest.approx(scaled.square().mean().sqrt().item(), rel=1e-2)
+    weak = torch.tensor([0.01, -0.01]) / 33**0.5
+    noise, moved = weak[:1].expand(33), weak[1:].expand(33)
+    assert 1 - torch.nn.functional.cosine_similarity(noise, moved, dim=0) == 2
+    close = torch.nn.functional.cosine_similarity(noise + teacher._shift, moved + teacher._shift, dim=0)
+    assert 1 - close < 1e-3
 
 
 def test_projection_has_orthonormal_columns_and_follows_the_generator() -> None:

@@ -19,6 +19,13 @@ KEPT_BYTES = 8 << 30
 """Largest set of targets that stays in memory."""
 STATISTICS_IMAGES = 256
 """Channel statistics are those of this many training images."""
+SHIFT_IMAGES = 16
+"""The shift before cosines is the root mean square of so many training images."""
+SHIFTED = (
+    "Channels of a backbone that is no timm network are standardised, then shifted by the root mean square of "
+    "all: cosines of weak features compare their difference instead of noise."
+)
+"""Deviation of the hosts that compare cosines, for their cards."""
 
 
 @dataclass(frozen=True)
@@ -33,16 +40,16 @@ class TeacherSettings:
     """Side in pixels of what the backbone sees; None = the view's. It sees the same part of the image."""
     width: int | None = None
     """Channels after a random orthonormal projection; None = all."""
-    equal_layers: bool = True
-    """Where channels are standardised, give every layer the same weight; else every channel has it."""
+    for_cosines: bool = True
+    """Where channels are standardised, also give every layer the same weight, and shift all channels by the
+    root mean square: cosines then compare weak features by their difference instead of by noise."""
 
 
 class Teacher:
     """Targets of images, the same way in fit and in score.
 
-    Channels of a backbone that is no timm network are centred and scaled to unit spread (and layers to equal
-    weight) by the statistics of training images: a cosine asks for directions from a meaningful origin.
-    Values are rounded to float16 whether they are kept or not.
+    Channels of a backbone that is no timm network are centred and scaled to unit spread by the statistics of
+    training images. Values are rounded to float16 whether they are kept or not.
     """
 
     def __init__(self, settings: TeacherSettings, context: Context) -> None:
@@ -56,6 +63,7 @@ class Teacher:
         self._device = context.device
         self._statistics: list[tuple[torch.Tensor, torch.Tensor]] | None = None
         self._projection: torch.Tensor | None = None
+        self._shift = 0.0
 
     @property
     def identity(self) -> str:
@@ -70,11 +78,15 @@ class Teacher:
         """
         if not len(images):
             raise MethodsError("the training set is empty: expected at least one image")
-        if not self.settings.backbone.startswith("timm:"):
+        self._projection, self._shift = None, 0.0
+        standardised = not self.settings.backbone.startswith("timm:")
+        if standardised:
             self._learn_statistics(images)
-        self._projection = None
         if self.settings.width is not None:
             self._projection = self._drawn_projection(images, rng)
+        if standardised and self.settings.for_cosines:
+            values = [maps.flatten() for maps in self.quietly(images, _spread(images, SHIFT_IMAGES))]
+            self._shift = float(torch.cat(values).square().mean().sqrt())
         return Targets(self, images, title)
 
     def batches(
@@ -106,15 +118,15 @@ class Teacher:
             arranged = tuple(
                 torch.einsum("bc...,cd->bd...", features, self._projection) for features in arranged
             )
-        return tuple(features.half().float() for features in arranged)
+        return tuple((features + self._shift).half().float() for features in arranged)
 
     def _learn_statistics(self, images: ImageSet) -> None:
         """Mean and factor per channel of every layer, each (1, C, 1, 1)."""
-        chosen = np.linspace(0, len(images) - 1, min(len(images), STATISTICS_IMAGES)).astype(int)
+        chosen = _spread(images, STATISTICS_IMAGES)
         sums: list[torch.Tensor] = []
         squares: list[torch.Tensor] = []
         count = 0
-        for batch in self._extractor.batches(images, title="channel statistics", indices=chosen.tolist()):
+        for batch in self._extractor.batches(images, title="channel statistics", indices=chosen):
             _require_finite(batch, images)
             layers = [features.double().transpose(0, 1).flatten(1) for features in batch.maps]
             sums = _added(sums, [layer.mean(dim=1) * len(batch.indices) for layer in layers])
@@ -126,7 +138,7 @@ class Teacher:
             variance = (square / count - mean.square()).clamp_min(0)
             # A channel that hardly moves keeps its unit instead of becoming noise.
             spread = torch.where(variance > 1e-12, variance, 1.0).sqrt()
-            if self.settings.equal_layers:
+            if self.settings.for_cosines:
                 spread *= len(mean) ** 0.5
             self._statistics.append((_per_channel(mean), _per_channel(1 / spread)))
 
@@ -179,6 +191,12 @@ def seen(view: View, size: int | None) -> View:
     if size < 1:
         raise BadParameter(f"size is {size}: expected at least 1 pixel, or none for the view's own")
     return View(resize=round(view.resize * size / view.crop), crop=size)
+
+
+def _spread(images: ImageSet, count: int) -> list[int]:
+    """At most so many images, evenly over the set, whose order tells nothing."""
+    found: list[int] = np.linspace(0, len(images) - 1, min(len(images), count)).astype(int).tolist()
+    return found
 
 
 def _require_finite(batch: FeatureBatch, images: ImageSet) -> None:
