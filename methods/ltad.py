@@ -37,7 +37,7 @@ class LTAD:
     """Frozen image features; the paper's: align:kakaobrain/align-base."""
     text_encoder: str = "toy-vl"
     """Frozen text encoder T; the paper's: align:kakaobrain/align-base."""
-    layers: tuple[str, ...] = ("desc", "stride4", "stride8", "stride16")
+    layers: tuple[str, ...] = ("desc", "stride8")
     """f_1 to f_L-1 (paper: 3, 10, 17, 37); f_L is the backbone's embedding of the whole view."""
     grid: int = 14
     """Side of the grid of tokens."""
@@ -97,6 +97,8 @@ class LTAD:
     """Side of the square around a token that its attention cannot see."""
     dropout: float = 0.0
     """In the transformer (UniAD: 0.1)."""
+    query_scale: float = 0.02
+    """Deviation of the learned queries at first (UniAD: 1): small ones learn in fewer steps."""
     phase_1_iterations: int = 300
     """Steps of phase 1, unless epochs are given."""
     phase_1_epochs: float | None = None
@@ -243,6 +245,7 @@ class LTAD:
             layers=self.depth,
             neighbours=self.neighbours,
             dropout=self.dropout,
+            query_scale=self.query_scale,
         ).to(device)
         semantic = SemanticHead(training.channels, dim, self.projection, self.pooling).to(device)
         return Detection(

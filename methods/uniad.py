@@ -60,7 +60,7 @@ class UniAD:
 
     backbone: str = "tiny"
     """Frozen features; the paper's: timm:tf_efficientnet_b4.aa_in1k."""
-    layers: tuple[str, ...] = ("desc", "stride4", "stride8", "stride16")
+    layers: tuple[str, ...] = ("desc", "stride8")
     """Layers of the backbone, side by side; none = its default."""
     grid: int = 14
     """Side of the grid of tokens."""
@@ -78,6 +78,8 @@ class UniAD:
     """Side of the square around a token that its attention cannot see; 0 = it sees everything."""
     dropout: float = 0.0
     """In attentions and feed-forward parts (paper: 0.1)."""
+    query_scale: float = 0.02
+    """Deviation of the learned queries at first (UniAD: 1): small ones learn in fewer steps."""
     jitter: float = 20.0
     """Scale of the noise on the features while training."""
     jitter_probability: float = 1.0
@@ -144,6 +146,7 @@ class UniAD:
             layers=self.depth,
             neighbours=self.neighbours,
             dropout=self.dropout,
+            query_scale=self.query_scale,
         )
 
     def _plan(self, sampler: Sampler) -> Plan:

@@ -50,7 +50,7 @@ def test_a_query_sees_nothing_of_its_neighbourhood() -> None:
 
 
 def test_a_decoder_layer_asks_the_encoder_with_its_own_query_and_then_the_layer_before() -> None:
-    layer = QueryDecoderLayer(4, 8, 2, 8, dropout=0.0).eval()
+    layer = QueryDecoderLayer(torch.randn(4, 8), heads=2, hidden=8, dropout=0.0).eval()
     memory, before, position = torch.randn(1, 4, 8), torch.randn(1, 4, 8), torch.randn(4, 8)
     query = layer.query[None]
     asked, _ = layer.attend.attention(query + position, memory + position, memory)

@@ -78,17 +78,23 @@ def load(name: str) -> Suite:
 
 
 def read(path: Path) -> Suite:
-    """A suite from a TOML file, ours or a person's own."""
+    """A suite from a TOML file, ours or a person's own.
+
+    A table `[fields.NAME]` holds what all rows of a method have in common; a row's own fields win.
+    """
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
-        methods = [
-            SuiteMethod(entry.pop("name"), entry, entry.pop("only", ("*",)))
-            for entry in content.pop("methods")
-        ]
+        common = content.pop("fields", {})
+        methods = [_row(entry, common) for entry in content.pop("methods")]
         view = View(**content.pop("view", {}))
         return Suite(name=path.stem, methods=methods, view=view, **content)
     except (OSError, tomllib.TOMLDecodeError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(f"cannot read the suite '{path}': {error}") from error
+
+
+def _row(entry: dict[str, Any], common: Mapping[str, Mapping[str, Any]]) -> SuiteMethod:
+    name, only = entry.pop("name"), entry.pop("only", ("*",))
+    return SuiteMethod(name, {**common.get(name, {}), **entry}, only)
 
 
 def default_for(dataset: str) -> Suite:

@@ -18,9 +18,10 @@ from methods.layers.transformer import (
 class QueryDecoderLayer(DecoderLayer):
     """A decoder layer with a learned query of its own: it asks the encoder, then the layer before it."""
 
-    def __init__(self, tokens: int, width: int, heads: int, hidden: int, dropout: float = 0.1) -> None:
-        super().__init__(width, heads, hidden, dropout)
-        self.query = nn.Parameter(torch.randn(tokens, width))
+    def __init__(self, query: torch.Tensor, *, heads: int, hidden: int, dropout: float = 0.1) -> None:
+        """query: (T, width), at first."""
+        super().__init__(query.shape[1], heads, hidden, dropout)
+        self.query = nn.Parameter(query)
 
     def forward(
         self,
@@ -56,8 +57,12 @@ class ReconstructionTransformer(nn.Module):
         layers: int = 4,
         neighbours: int = 7,
         dropout: float = 0.1,
+        query_scale: float = 1.0,
     ) -> None:
-        """Raises BadParameter where the hidden square leaves a query nothing to look at."""
+        """query_scale: deviation of the learned queries at first.
+
+        Raises BadParameter where the hidden square leaves a query nothing to look at.
+        """
         super().__init__()
         if neighbours and side <= 2 * (neighbours // 2) + 1:
             raise BadParameter(
@@ -70,7 +75,10 @@ class ReconstructionTransformer(nn.Module):
         self.position = LearnedPosition(side, width)
         self.encoder = nn.ModuleList(EncoderLayer(width, heads, hidden, dropout) for _ in range(layers))
         self.decoder = nn.ModuleList(
-            QueryDecoderLayer(side * side, width, heads, hidden, dropout) for _ in range(layers)
+            QueryDecoderLayer(
+                query_scale * torch.randn(side * side, width), heads=heads, hidden=hidden, dropout=dropout
+            )
+            for _ in range(layers)
         )
         self.norm = nn.LayerNorm(width)
         self.back = nn.Linear(width, channels)
