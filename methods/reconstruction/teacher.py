@@ -22,8 +22,8 @@ STATISTICS_IMAGES = 256
 SHIFT_IMAGES = 16
 """The shift before cosines is the root mean square of so many training images."""
 SHIFTED = (
-    "Channels of a backbone that is no timm network are standardised, then shifted by the root mean square of "
-    "all: cosines of weak features compare their difference instead of noise."
+    "Where the backbone is no timm network, channels are standardised, then shifted by the root mean "
+    "square of all: cosines of weak features compare their difference instead of noise."
 )
 """Deviation of the hosts that compare cosines, for their cards."""
 
