@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from methods.blocks import neighbors
+from methods.blocks import neighbors, screening
 from methods.blocks.neighbors import ExactIndex, has_native_bfloat16, nearest
 from methods.errors import BadParameter, MethodsError
 
@@ -27,7 +27,8 @@ def clusters(count: int, dim: int, seed: int = 0) -> np.ndarray:
 @pytest.fixture
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(neighbors, "QUERIES", 32)
-    monkeypatch.setattr(neighbors, "BANK", 48)
+    monkeypatch.setattr(screening, "BANK", 48)
+    monkeypatch.setattr(screening, "ROWS", 20)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
