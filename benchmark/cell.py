@@ -31,6 +31,8 @@ class Cell:
     view: View = field(default_factory=View)
     limit: int | None = None
     """Images per category in training and test, for a smoke test; None = all."""
+    label: str = ""
+    """What the suite calls this row; changes nothing."""
 
     @property
     def title(self) -> str:

@@ -122,7 +122,8 @@ def _board(dataset: str, split: str, overlap: str, positions: Sequence[int], mat
     started = [
         cell for cell in material.unfinished if (cell.dataset, cell.split) == (slug(dataset), slug(split))
     ]
-    lines = entries(cells, frozenset(seed for suite in suites for seed in suite.seeds), started)
+    labels = {name: label for suite in reversed(suites) for name, label in suite.labels.items()}
+    lines = entries(cells, frozenset(seed for suite in suites for seed in suite.seeds), started, labels)
     known = {(slug(entry.method), entry.config_digest[:10]) for entry in lines}
     splits = {cell.record["identity"]["seed"]: cell.record["split"] for cell in cells}
     return Board(

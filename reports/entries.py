@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any
 
 from reports.material import Unfinished
@@ -14,6 +15,8 @@ from results.store import StoredCell, slug
 
 BASELINE = "chance"
 """Random scores: what a number has to be read against."""
+
+NO_LABELS: Mapping[str, str] = MappingProxyType({})
 
 Config = tuple[str, str]
 """(method, config digest)."""
@@ -32,7 +35,7 @@ class Entry:
     started: tuple[int, ...] = ()
     """Seeds that were started and not finished."""
     variant: str = ""
-    """Fields in which it differs from the other configurations of its method on the board."""
+    """What a suite calls it, or fields in which it differs from its method's other configurations."""
 
     @property
     def anchor(self) -> str:
@@ -102,9 +105,15 @@ class Entry:
 
 
 def entries(
-    cells: Sequence[StoredCell], asked_by_suites: frozenset[int], started: Sequence[Unfinished]
+    cells: Sequence[StoredCell],
+    asked_by_suites: frozenset[int],
+    started: Sequence[Unfinished],
+    labels: Mapping[str, str] = NO_LABELS,
 ) -> list[Entry]:
-    """Entries of a board by title, the baseline last."""
+    """Entries of a board by title, the baseline last.
+
+    labels: what suites call their rows, by the name of the folder; else the fields tell rows apart.
+    """
     by_config: dict[Config, dict[int, StoredCell]] = defaultdict(dict)
     for cell in cells:
         same = cell.record["identity"]
@@ -124,7 +133,7 @@ def entries(
             cells=config,
             asked=tuple(sorted(asked)),
             started=tuple(open_seeds[slug(method), digest[:10]]),
-            variant=variants[method, digest],
+            variant=labels.get(f"{slug(method)}-{digest[:10]}", "") or variants[method, digest],
         )
         for (method, digest), config in by_config.items()
     ]

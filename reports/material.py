@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,8 @@ class Suite:
     splits: tuple[str, ...]
     methods: tuple[str, ...]
     seeds: tuple[int, ...]
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """What it calls its rows, by the name of their folders ("method-config10")."""
 
 
 @dataclass(frozen=True)
@@ -132,6 +134,7 @@ def _suites(root: Path) -> Iterator[Suite]:
                 splits=tuple(stored["splits"]),
                 methods=tuple(stored["methods"]),
                 seeds=tuple(stored["seeds"]),
+                labels=stored.get("labels") or {},
             )
         except KeyError as error:
             raise ResultsError(

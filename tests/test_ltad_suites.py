@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 import pytest
+from generated_results import generate
 
 from benchmark import suites
 from methods import catalog
 from methods.ltad import LTAD
 from methods.uniad import UniAD
+from reports.boards import boards
+from reports.material import read
 
 NAMES = [name for name in suites.names() if name.startswith("ltad-") or name == "demo-ltad"]
 LAMBDA = {"ltad-mvtec": 500, "ltad-visa": 400, "ltad-dagm": 300, "ltad-ablations": 500}
@@ -142,3 +146,36 @@ def test_tables_7_and_9_vary_the_prompts() -> None:
     abnormal = ("a broken", "a damaged", "an abnormal", "a defective")
     single = [((this,), (that,)) for this, that in product(normal, abnormal)]
     assert sorted(prompts) == sorted([*single, (normal, abnormal)])
+
+
+def test_rows_are_called_as_in_the_paper() -> None:
+    labels = [row.label for row in suites.load("ltad-ablations").methods]
+    assert len(set(labels)) == len(labels)
+    told = " ".join(labels)
+    for row in (*(f"6.{n}" for n in range(1, 9)), *(f"7.{n}" for n in range(1, 5)), "8.1", "8.2", "8.3"):
+        assert row in told
+    assert told.count("Table 9: a") == 16
+    assert [told.count(f"length {length}") for length in (1, 2, 3, 4)] == [1, 1, 1, 1]
+
+
+def test_labels_of_rows_are_left_for_the_boards(tmp_path: Path) -> None:
+    suite = suites.load("demo-ltad")
+    labels = [cell.label for cell in suite.cells() if cell.method == "ltad"]
+    assert len(set(labels)) == 3
+    folders = {tmp_path / "s" / "seed1" / f"ltad-{number}": label for number, label in enumerate(labels)}
+    suites.store_facts(suite, tmp_path, {**folders, tmp_path / "s" / "seed1" / "chance-0": ""})
+    (stored,) = (tmp_path / "suites").glob("*.json")
+    assert json.loads(stored.read_text())["labels"] == {f.name: label for f, label in folders.items()}
+
+
+def test_a_board_calls_rows_as_their_suite_does(tmp_path: Path) -> None:
+    generate(tmp_path, boards=[("synthetic", "pareto")], seeds=(1,))
+    (before,) = boards(read(tmp_path))
+    named, *others = before.entries
+    file = tmp_path / "suites" / "demo.json"
+    labels = {f"{named.method}-{named.config_digest[:10]}": "6.3: autoencoder"}
+    file.write_text(json.dumps({**json.loads(file.read_text()), "labels": labels}))
+    (after,) = boards(read(tmp_path))
+    found = {entry.anchor: entry.variant for entry in after.entries}
+    assert found == {named.anchor: "6.3: autoencoder", **{entry.anchor: entry.variant for entry in others}}
+    assert f"{named.title} (6.3: autoencoder)" in [entry.label for entry in after.entries]

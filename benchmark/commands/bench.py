@@ -64,7 +64,8 @@ def bench(
 
         show(planned.cells, "bench", as_json, force=force, retry=retry)
         return
-    store_facts(asked, settings.results, [entry.prepared.folder for entry in planned.cells])
+    folders = {entry.prepared.folder: entry.prepared.cell.label for entry in planned.cells}
+    store_facts(asked, settings.results, folders)
     outcome = run_cells(
         planned.cells,
         settings,

@@ -59,7 +59,8 @@ def show(planned: Sequence[PlannedCell], command: str, as_json: bool, *, force: 
         if entry.to_run(force=force, retry=retry):
             to_run += 1
             state = "to run" if entry.stored is None else f"to run ({entry.stored.status})"
-        identity = [cell.dataset, split.recipe, cell.seed, cell.method, state]
+        method = f"{cell.method} ({cell.label})" if cell.label and not as_json else cell.method
+        identity = [cell.dataset, split.recipe, cell.seed, method, state]
         rows.append([*identity, len(split.train), split.overlap, len(split.test)])
     columns = ["dataset", "split", "seed", "method", "state", "train", "overlap", "test"]
     if as_json:

@@ -29,6 +29,8 @@ class SuiteMethod:
     fields: Mapping[str, Any] = field(default_factory=dict)
     only: Sequence[str] = ("*",)
     """Splits that it is run on, as globs: papers choose some settings per split."""
+    label: str = ""
+    """What boards call it beside the method's title ("Table 8, 8.1: ..."); "" = what its fields tell."""
 
     def runs_on(self, split: str) -> bool:
         return any(fnmatch.fnmatchcase(split, pattern) for pattern in self.only)
@@ -52,12 +54,15 @@ class Suite:
     def cells(self, limit: int | None = None) -> list[Cell]:
         """All cells, split by split and seed by seed, so that tables fill up row by row."""
         return [
-            Cell(self.dataset, split, seed, method.name, dict(method.fields), view=self.view, limit=limit)
+            Cell(
+                self.dataset, split, seed, method.name, dict(method.fields),
+                view=self.view, limit=limit, label=method.label,
+            )
             for split in self.splits
             for seed in self.seeds
             for method in self.methods
             if method.runs_on(split)
-        ]
+        ]  # fmt: skip
 
     def facts(self) -> dict[str, Any]:
         """JSON values: what was asked for."""
@@ -93,8 +98,8 @@ def read(path: Path) -> Suite:
 
 
 def _row(entry: dict[str, Any], common: Mapping[str, Mapping[str, Any]]) -> SuiteMethod:
-    name, only = entry.pop("name"), entry.pop("only", ("*",))
-    return SuiteMethod(name, {**common.get(name, {}), **entry}, only)
+    name, only, label = entry.pop("name"), entry.pop("only", ("*",)), entry.pop("label", "")
+    return SuiteMethod(name, {**common.get(name, {}), **entry}, only, label)
 
 
 def default_for(dataset: str) -> Suite:
@@ -130,7 +135,14 @@ def _with_fields(method: SuiteMethod, fields: Mapping[str, Any]) -> SuiteMethod:
     return replace(method, fields={**method.fields, **{k: v for k, v in fields.items() if k in known}})
 
 
-def store_facts(suite: Suite, results: Path, folders: Sequence[Path]) -> None:
-    """Leave in the results folder what was asked for: a report tells partial rows from whole ones by it."""
-    facts = {**suite.facts(), "cells": sorted(str(folder.relative_to(results)) for folder in folders)}
+def store_facts(suite: Suite, results: Path, folders: Mapping[Path, str]) -> None:
+    """Leave in the results folder what was asked for: a report tells partial rows from whole ones by it.
+
+    folders: of the suite's cells, each with the label of its row, which boards show.
+    """
+    facts = {
+        **suite.facts(),
+        "cells": sorted(str(folder.relative_to(results)) for folder in folders),
+        "labels": {folder.name: label for folder, label in sorted(folders.items()) if label},
+    }
     write_json(results / "suites" / f"{slug(suite.name)}-{slug(suite.dataset)}.json", facts)
