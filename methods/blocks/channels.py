@@ -1,0 +1,115 @@
+"""Channels of patches that recur across images: mutual nearest neighbours of the patches of seed images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from methods.base import Progress, no_progress
+
+Rows = npt.NDArray[np.float32]
+Indices = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
+
+NO_CHANNEL = -1
+_SEEDS_AT_ONCE = 16
+_ROWS_AT_ONCE = 65_536
+
+
+def associate(
+    vectors: Rows,
+    order: Sequence[int] | Indices,
+    seeds: int,
+    *,
+    device: str = "cpu",
+    progress: Progress = no_progress,
+) -> Indices:
+    """Which channel each patch of (N, P, D) joins, int64 (N, P); NO_CHANNEL = none (McIntosh & Albu 2023).
+
+    The first `seeds` images of `order` open one channel per patch: number k P + p for patch p of the k-th.
+    An image is compared with all seeds before it in the order. A patch asks for the nearest of all their
+    patches and joins its channel only if it is in turn the nearest patch of its image to that one.
+    """
+    order = np.asarray(order, np.int64)
+    opened = torch.from_numpy(vectors[order[:seeds]]).to(device)
+    halves = opened.square().sum(dim=2) / 2
+    patches = vectors.shape[1]
+    joined = np.full(vectors.shape[:2], NO_CHANNEL, np.int64)
+    places = range(1, len(order))
+    for place in progress(places, "match patches", len(places)):
+        image = torch.from_numpy(vectors[order[place]]).to(device)
+        half = image.square().sum(dim=1) / 2
+        best = torch.full((patches,), torch.inf, device=device)
+        channel = torch.full((patches,), NO_CHANNEL, dtype=torch.int64, device=device)
+        before = min(place, seeds)
+        for low in range(0, before, _SEEDS_AT_ONCE):
+            part = slice(low, min(low + _SEEDS_AT_ONCE, before))
+            # Half the squared distances, (seeds, patches of the seed, patches of the image).
+            distance = halves[part, :, None] + half - opened[part] @ image.T
+            nearest, asked = distance.min(dim=1)
+            answered = distance.argmin(dim=2)
+            is_mutual = answered.gather(1, asked) == torch.arange(patches, device=device)
+            closest, seed = nearest.min(dim=0)
+            own = torch.arange(patches, device=device)
+            found = (seed + low) * patches + asked[seed, own]
+            found = torch.where(is_mutual[seed, own], found, NO_CHANNEL)
+            channel = torch.where(closest < best, found, channel)
+            best = torch.minimum(closest, best)
+        joined[order[place]] = channel.cpu().numpy()
+    return joined
+
+
+def recurring(
+    vectors: Rows,
+    joined: Indices,
+    origins: Sequence[int] | Indices,
+    *,
+    longer_than: int = 3,
+    max_deviations: float = 5.0,
+) -> Flags:
+    """Which patches lie in a long and tight channel, bool (N, P).
+
+    joined: from `associate`; origins: the seed images, in order. A channel, its opening patch included, must
+    have more than `longer_than` patches; those farther from its mean than `max_deviations` standard
+    deviations (root mean square distance to the mean) leave it, and it must still be long enough.
+    """
+    images, patches, dim = vectors.shape
+    flat = vectors.reshape(-1, dim)
+    member = np.flatnonzero(joined.ravel() != NO_CHANNEL)
+    opening = (np.asarray(origins, np.int64)[:, None] * patches + np.arange(patches)).ravel()
+    row = np.concatenate([opening, member])
+    channel = np.concatenate([np.arange(len(opening)), joined.ravel()[member]])
+
+    def lengths() -> Indices:
+        return np.bincount(channel, minlength=len(opening))
+
+    is_long = lengths()[channel] > longer_than
+    row, channel = row[is_long], channel[is_long]
+    distance = _distances_to_mean(flat, row, channel, lengths())
+    squares = np.bincount(channel, distance**2, minlength=len(opening))
+    deviation = np.sqrt(squares / np.maximum(lengths(), 1))
+    # Equal patches have no spread and stay together.
+    is_near = distance <= max_deviations * deviation[channel]
+    row, channel = row[is_near], channel[is_near]
+    flags = np.zeros(images * patches, np.bool_)
+    flags[row[lengths()[channel] > longer_than]] = True
+    return flags.reshape(images, patches)
+
+
+def _distances_to_mean(
+    flat: Rows, row: Indices, channel: Indices, lengths: Indices
+) -> npt.NDArray[np.float64]:
+    """Distance of each member to the mean of its channel; members are read in parts."""
+    sums = torch.zeros(len(lengths), flat.shape[1], dtype=torch.float32)
+    parts = [slice(low, low + _ROWS_AT_ONCE) for low in range(0, len(row), _ROWS_AT_ONCE)]
+    for part in parts:
+        sums.index_add_(0, torch.from_numpy(channel[part]), torch.from_numpy(flat[row[part]]))
+    means = sums.numpy() / np.maximum(lengths, 1)[:, None].astype(np.float32)
+    distance = np.empty(len(row))
+    for part in parts:
+        difference = (flat[row[part]] - means[channel[part]]).astype(np.float64)
+        distance[part] = np.sqrt(np.einsum("ij,ij->i", difference, difference))
+    return distance
