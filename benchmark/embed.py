@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import resource
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from benchmark.processes import Child, Processes
 from benchmark.settings import Settings
 from methods import catalog
 from methods.base import Context, View
+from results.runs import sum_of
 from splits.datasets import open_dataset
 from splits.images import ImageSet, LabelledImage
 
@@ -58,21 +60,42 @@ def jobs(cells: Sequence[Prepared]) -> list[EmbeddingJob]:
     return list(found.values())
 
 
+@dataclass(frozen=True)
+class Embedded:
+    """What one backbone's pass over the images took."""
+
+    dataset: str
+    backbone: str
+    layers: tuple[str, ...]
+    view: str
+    images: int
+    seconds: float
+    """Added up over the processes that shared the work."""
+    threads: int
+    """Of each of them."""
+    peak_rss_mb: float
+    """Of the largest of them."""
+    cache: Mapping[str, int]
+    """Counts of `CacheStats`: what was there already is a hit."""
+
+
 def embed(
     cells: Sequence[Prepared],
     settings: Settings,
     watch: Callable[[Sequence[str], int], AbstractContextManager[Watcher]],
-) -> None:
+) -> list[Embedded]:
     """Fill the feature cache, one shard of the images per process.
 
     A shard that fails costs time only: the cells that need its images embed them again and say what is wrong.
     """
     asked = jobs(cells)
     if not asked:
-        return
+        return []
     parallel = settings.parallel
-    processes = Processes(threads_per_child=max(1, (os.cpu_count() or 1) // parallel))
-    log = settings.results / ".locks" / "embed.log"
+    threads = max(1, (os.cpu_count() or 1) // parallel)
+    processes = Processes(threads_per_child=threads)
+    done: list[Embedded] = []
+    log = settings.local(settings.results) / ".locks" / "embed.log"
     for job in asked:
         shards = [list(job.images.values())[start::parallel] for start in range(parallel)]
         shards = [shard for shard in shards if shard]
@@ -86,27 +109,51 @@ def embed(
             finally:
                 for child in children:
                     child.kill()
+        done.append(_embedded(job, [child.noted for child in children if child.noted], threads))
+    return done
+
+
+def _embedded(job: EmbeddingJob, notes: Sequence[Mapping[str, Any]], threads: int) -> Embedded:
+    return Embedded(
+        dataset=job.dataset,
+        backbone=job.backbone,
+        layers=tuple(job.layers or ()),
+        view=str(job.view),
+        images=len(job.images),
+        seconds=round(sum(note["seconds"] for note in notes), 3),
+        threads=threads,
+        peak_rss_mb=max((note["peak_rss_mb"] for note in notes), default=0.0),
+        cache=sum_of([note["cache"] for note in notes]),
+    )
 
 
 def embed_shard(
     job: EmbeddingJob, images: Sequence[LabelledImage], settings: Settings, progress: Any
 ) -> None:
     """Runs in its own process: read every feature once, so that all of them are in the cache."""
-    from methods.features.cache import FeatureCache
+    from benchmark.feature_cache import open_cache
     from methods.features.extract import Extractor
 
     context = Context(
         rng=np.random.default_rng(0),  # embedding draws nothing
         view=job.view,
         device=settings.device,
-        cache=FeatureCache(Path(settings.cache_root), int(settings.cache_gb * 1e9)),
+        cache=open_cache(settings),
         weights_root=settings.weights_root,
         progress=progress,
     )
     source = open_dataset(job.dataset, settings.data_root)
     extractor = Extractor(job.backbone, context, job.layers)
+    start = time.perf_counter()
     for _ in extractor.batches(ImageSet(images, source), title="embed"):
         pass
+    progress.note(
+        {
+            "seconds": time.perf_counter() - start,
+            "peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+            "cache": asdict(context.cache.stats()) if context.cache else {},
+        }
+    )
 
 
 def _await(children: Sequence[Child], watcher: Watcher) -> None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import io
 from collections import defaultdict
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from methods.base import View
-from results.files import write_atomically
+from results.files import write_bytes
+from results.places import Place
 from results.store import slug
 from splits.datasets import Dataset
 from splits.images import LabelledImage
@@ -45,7 +45,7 @@ def choose(split: Split) -> list[LabelledImage]:
 
 
 def store_pictures(
-    images: Sequence[LabelledImage], dataset: Dataset, view: View, results: Path
+    images: Sequence[LabelledImage], dataset: Dataset, view: View, results: Place
 ) -> list[dict[str, Any]]:
     """Write picture and mask of each image into `<results>/<dataset>/gallery/`; return their facts."""
     folder = results / slug(dataset.name) / "gallery"
@@ -64,7 +64,7 @@ def store_pictures(
     return facts
 
 
-def _write(path: Path, picture: Image.Image, **options: Any) -> None:
+def _write(path: Place, picture: Image.Image, **options: Any) -> None:
     buffer = io.BytesIO()
     picture.save(buffer, **options)
-    write_atomically(path, lambda file: file.write(buffer.getbuffer()))
+    write_bytes(path, buffer.getbuffer())

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.errors import UsageError
+from results.places import Place, local_side, place
 
 FILE = "ltbench.toml"
 
@@ -22,11 +23,12 @@ class Settings:
     """Root of everything that can be made again."""
     data: Path | None = None
     """Folder that holds one folder per data set; default <home>/data."""
-    cache: Path | None = None
-    """Folder of cached features; default <home>/features."""
+    cache: Place | None = None
+    """Folder or URL of cached features; default <home>/features."""
     weights: Path | None = None
     """Mirror folder of pretrained weights; default <home>/weights."""
-    results: Path = Path("runs")
+    results: Place = Path("runs")
+    """Folder or URL of results: "runs", "s3://bucket/runs"."""
     site: Path = Path("site")
     cache_gb: float = 50.0
     """The feature cache evicts its oldest entries beyond this size."""
@@ -47,7 +49,7 @@ class Settings:
         return self.data or self.home / "data"
 
     @property
-    def cache_root(self) -> Path:
+    def cache_root(self) -> Place:
         return self.cache or self.home / "features"
 
     @property
@@ -57,6 +59,10 @@ class Settings:
     @property
     def parallel(self) -> int:
         return self.jobs or os.cpu_count() or 1
+
+    def local(self, folder: Place) -> Path:
+        """`folder` itself, or what stands for a remote one on this machine: for locks, logs, checkpoints."""
+        return local_side(folder, self.home)
 
 
 def load_settings(
@@ -103,4 +109,7 @@ def _convert(name: str, value: Any, origin: str) -> Any:
         if number < 0:
             raise UsageError(f"{name} is '{value}' {origin}: expected a number, zero or more")
         return number
-    return str(value) if name in {"device", "ray_address"} else Path(value).expanduser()
+    if name in {"device", "ray_address"}:
+        return str(value)
+    # A URL written as a Path has lost a slash, so only text may be one.
+    return place(value) if name in {"results", "cache"} else Path(value).expanduser()

@@ -5,13 +5,14 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 from scipy import ndimage
+
+from results.places import Place
 
 Pixels = npt.NDArray[np.uint8]
 Maps = npt.NDArray[np.float32]
@@ -103,25 +104,25 @@ def plain(picture: Pixels, outline: Outline | None) -> bytes:
     return _jpeg(_outlined(picture, outline))
 
 
-def read_picture(path: Path) -> Pixels:
+def read_picture(path: Place) -> Pixels:
     """(SIDE, SIDE, 3) of the gallery's JPEG."""
-    with Image.open(path) as image:
+    with path.open("rb") as file, Image.open(file) as image:
         return np.asarray(image.convert("RGB").resize((SIDE, SIDE), Image.Resampling.LANCZOS))
 
 
-def read_outline(path: Path) -> Outline | None:
+def read_outline(path: Place) -> Outline | None:
     """Lines just outside the mask; None where there is no mask."""
     if not path.exists():
         return None
-    with Image.open(path) as image:
+    with path.open("rb") as file, Image.open(file) as image:
         inside = np.asarray(image.convert("L").resize((SIDE, SIDE), Image.Resampling.BILINEAR)) > 127
     near = ndimage.binary_dilation(inside, iterations=2)
     return Outline(light=near & ~inside, dark=ndimage.binary_dilation(near) & ~near)
 
 
-def picture_size(path: Path) -> int:
+def picture_size(path: Place) -> int:
     """Side of the stored picture, in which the smoothing is counted."""
-    with Image.open(path) as image:
+    with path.open("rb") as file, Image.open(file) as image:
         return max(image.size)
 
 

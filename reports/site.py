@@ -16,6 +16,7 @@ from reports.leaderboard import Sheet, sheet
 from reports.pages import File, Page, pages
 from reports.render import STATIC, Renderer
 from results.errors import ResultsError
+from results.places import Place
 
 DEFAULT_TITLE = "Long-tail anomaly detection benchmark"
 MARKER = ".ltbench-site"
@@ -76,7 +77,7 @@ class Site:
 
 
 def build_site(
-    results_root: Path, out: Path, *, title: str | None = None, progress: Progress | None = None
+    results_root: Place, out: Path, *, title: str | None = None, progress: Progress | None = None
 ) -> SiteReport:
     """Write the site of all results below `results_root` into `out`, whose earlier site is replaced.
 
@@ -127,7 +128,7 @@ def _writes(
     return step
 
 
-def _site(results_root: Path, title: str) -> Site:
+def _site(results_root: Place, title: str) -> Site:
     found = material_model.read(results_root)
     sheets = [sheet(board) for board in board_model.boards(found)]
     started = [str(cell.record.get("timing", {}).get("started_at") or "")[:10] for cell in found.cells]

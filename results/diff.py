@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ import pandas as pd
 
 from results.errors import ResultsDiffer
 from results.merge import compare
+from results.places import Place
 from results.store import Store
 
 
@@ -46,7 +46,7 @@ class Difference:
             raise ResultsDiffer(f"{len(self.rows)} of {self.compared} values differ")
 
 
-def difference(a: Path, b: Path, tolerance: float) -> Difference:
+def difference(a: Place, b: Place, tolerance: float) -> Difference:
     """Compare all cells of two folders, matched by data set, split, seed, method and configuration."""
     left, right = Store(a).metrics(), Store(b).metrics()
     for path, frame in ((a, left), (b, right)):

@@ -1,8 +1,9 @@
-"""Files that are whole or absent: written beside their place, then renamed into it."""
+"""Files that are whole or absent: renamed into their place here, put in one piece behind a URL."""
 
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import tempfile
@@ -11,23 +12,18 @@ from pathlib import Path
 from typing import IO, Any
 
 from results.errors import ResultsError
+from results.places import Place, RemotePath
 
 
-def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Call `write` with a temporary file beside `path`, flush it to disk, rename it to `path`."""
+def write_atomically(path: Place, write: Callable[[IO[bytes]], object]) -> None:
+    """Call `write` with a temporary file, whose content is then put into `path` as a whole."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-            try:
-                write(file)
-                file.flush()
-                os.fsync(file.fileno())
-                # NamedTemporaryFile is private to its owner; results are meant to be shared.
-                os.fchmod(file.fileno(), 0o644)
-                Path(file.name).replace(path)
-            except BaseException:
-                Path(file.name).unlink(missing_ok=True)
-                raise
+        if isinstance(path, RemotePath):
+            buffer = io.BytesIO()
+            write(buffer)
+            path.write_bytes(buffer.getbuffer())
+        else:
+            _rename_into(path, write)
     except OSError as error:
         raise ResultsError(
             f"cannot write '{path}' ({error.strerror or error}): choose a folder with free space and write "
@@ -35,13 +31,32 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
         ) from error
 
 
-def write_json(path: Path, value: Any) -> None:
+def _rename_into(path: Path, write: Callable[[IO[bytes]], object]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+        try:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+            # NamedTemporaryFile is private to its owner; results are meant to be shared.
+            os.fchmod(file.fileno(), 0o644)
+            Path(file.name).replace(path)
+        except BaseException:
+            Path(file.name).unlink(missing_ok=True)
+            raise
+
+
+def write_bytes(path: Place, content: bytes | memoryview) -> None:
+    write_atomically(path, lambda file: file.write(content))
+
+
+def write_json(path: Place, value: Any) -> None:
     """JSON, UTF-8, indented; NaN is refused, since readers of other languages cannot parse it."""
     text = json.dumps(value, indent=1, sort_keys=True, allow_nan=False, ensure_ascii=False) + "\n"
     write_atomically(path, lambda file: file.write(text.encode()))
 
 
-def read_json(path: Path) -> Any:
+def read_json(path: Place) -> Any:
     try:
         return json.loads(path.read_bytes())
     except (OSError, ValueError) as error:
@@ -50,7 +65,9 @@ def read_json(path: Path) -> Any:
         ) from error
 
 
-def file_digest(path: Path) -> str:
+def file_digest(path: Place) -> str:
     """sha256 of a file's bytes."""
+    if isinstance(path, RemotePath):
+        return hashlib.sha256(path.read_bytes()).hexdigest()
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

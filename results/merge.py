@@ -5,13 +5,14 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from results.errors import ResultsDiffer
-from results.store import Store, StoredCell
+from results.files import write_bytes
+from results.places import Place, RemotePath, below, matches
+from results.store import RECORD, Store, StoredCell
 
 VALUE_TOLERANCE = 1e-9
 """Two runs of one cell on one device class agree to the last bits; more is a conflict."""
@@ -28,17 +29,17 @@ class Merged:
     conflicts: list[str] = field(default_factory=list)
 
 
-def merge(sources: Sequence[Path], target: Path) -> Merged:
+def merge(sources: Sequence[Place], target: Place) -> Merged:
     """Copy every cell of `sources` into `target`; the target is left alone if any value conflicts.
 
     Two cells conflict when their identity is equal and a value is not. Raises ResultsDiffer naming them all.
     """
     store = Store(target)
     done = Merged()
-    planned: dict[Path, StoredCell] = {}
+    planned: dict[Place, StoredCell] = {}
     for source in sources:
         for cell in Store(source).cells():
-            place = target / cell.folder.relative_to(source)
+            place = target / below(cell.folder, source)
             present = planned.get(place) or store.find(place)
             if present is None:
                 planned[place] = cell
@@ -91,7 +92,10 @@ def compare(a: pd.DataFrame, b: pd.DataFrame) -> pd.DataFrame:
 KEYS = ("dataset", "split", "seed", "method", "config_digest", "category", "metric")
 
 
-def _copy(source: Path, target: Path) -> None:
+def _copy(source: Place, target: Place) -> None:
+    if isinstance(source, RemotePath) or isinstance(target, RemotePath):
+        _copy_files(source, target)
+        return
     # Into a neighbour first: a merge that is cut off leaves no half cell under a cell's name.
     target.parent.mkdir(parents=True, exist_ok=True)
     arriving = target.parent / f".{target.name}.arriving"
@@ -101,11 +105,16 @@ def _copy(source: Path, target: Path) -> None:
     arriving.rename(target)
 
 
-def _copy_shared(source: Path, target: Path) -> None:
-    pictures = [path for path in source.glob("*/gallery/*") if path.is_file()]
-    suites = list(source.glob("suites/*.json"))
-    for path in (*pictures, *suites):
-        place = target / path.relative_to(source)
-        if not place.exists():
-            place.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(path, place)
+def _copy_files(source: Place, target: Place) -> None:
+    """File by file, the record last: it says what the others must be, so a cut leaves no half cell."""
+    (target / RECORD).unlink(missing_ok=True)
+    for path in sorted(matches(source, "*"), key=lambda path: path.name == RECORD):
+        if not path.is_dir():
+            write_bytes(target / path.name, path.read_bytes())
+
+
+def _copy_shared(source: Place, target: Place) -> None:
+    for path in (*matches(source, "*/gallery/*"), *matches(source, "suites/*.json")):
+        place = target / below(path, source)
+        if not path.is_dir() and not place.exists():
+            write_bytes(place, path.read_bytes())

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from results.errors import ResultsError
 from results.files import write_atomically
+from results.places import readable
 from results.store import StoredCell
 
 RANKING_FILE = "ranking.parquet"
@@ -96,5 +97,5 @@ def _read(cell: StoredCell, name: str) -> pd.DataFrame:
         raise ResultsError(
             f"the cell '{cell.folder}' has no ranking of its training images: run it with --rank-training"
         )
-    frame: pd.DataFrame = pq.ParquetFile(cell.folder / name).read().to_pandas()
+    frame: pd.DataFrame = pq.ParquetFile(readable(cell.folder / name)).read().to_pandas()
     return frame

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import re
 import shutil
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from results.errors import ResultsError
-from results.files import file_digest, read_json, write_atomically, write_json
+from results.files import file_digest, read_json, write_bytes, write_json
+from results.places import Place, RemotePath, matches, place, readable
 from results.schema import METRICS, SCHEMA_VERSION, SCORES
 from results.status import Status
 
@@ -28,6 +30,10 @@ SCORES_FILE = "scores.parquet"
 MAPS_FILE = "maps.npy"
 GALLERY_FILE = "gallery.npz"
 LOG_FILE = "log.txt"
+_CONTENT = (METRICS_FILE, SCORES_FILE, MAPS_FILE, GALLERY_FILE)
+
+_COMMITS = 5
+_WAIT_SECONDS = 0.2
 
 
 def slug(name: str) -> str:
@@ -39,7 +45,7 @@ def slug(name: str) -> str:
 class StoredCell:
     """One cell's folder and its record."""
 
-    folder: Path
+    folder: Place
     record: Mapping[str, Any]
 
     @property
@@ -57,36 +63,52 @@ class StoredCell:
     def grids(self) -> npt.NDArray[np.float32] | None:
         """(N, h, w) patch scores in the order of `scores()`, memory-mapped; None where they were not kept."""
         path = self.folder / MAPS_FILE
-        return np.load(path, mmap_mode="r") if path.exists() else None
+        if not path.exists():
+            return None
+        if isinstance(path, RemotePath):
+            grids: npt.NDArray[np.float32] = np.load(path.open(), allow_pickle=False)
+            return grids
+        mapped: npt.NDArray[np.float32] = np.load(path, mmap_mode="r")
+        return mapped
 
     def gallery(self) -> dict[str, npt.NDArray[np.float32]]:
         """Patch score grids of the few images that the report shows, by key."""
         path = self.folder / GALLERY_FILE
         if not path.exists():
             return {}
-        with np.load(path) as stored:
+        with path.open("rb") as file, np.load(file) as stored:
             return {key: stored[key] for key in stored.files}
 
     def damage(self) -> str:
         """ "" if every file is what the record says, else a sentence."""
         for name, digest in self.record.get("files", {}).items():
             path = self.folder / name
-            if not path.exists():
+            try:
+                found = file_digest(path)
+            except FileNotFoundError:
                 return f"'{path}' is missing"
-            if file_digest(path) != digest:
+            if found != digest:
                 return f"'{path}' is not what its record says (truncated or changed)"
         return ""
 
 
 class CellWriter:
-    """Fills one cell's folder; `finish` writes the record last, so that its existence means "complete"."""
+    """Fills one cell's folder; `finish` writes the record last, so that its existence means "complete".
 
-    def __init__(self, folder: Path, started: Mapping[str, Any]) -> None:
+    On this machine a lock keeps two writers of one cell apart. Nothing does behind a URL: there everything is
+    put at the end, and put again until the record and its files are seen to be of one writer. What another
+    driver has finished stays valid meanwhile.
+    """
+
+    def __init__(self, folder: Place, started: Mapping[str, Any]) -> None:
         self.folder = folder
         self._files: dict[str, str] = {}
+        self._held: dict[str, memoryview] = {}
         write_json(folder / STARTED, dict(started))
+        if isinstance(folder, RemotePath):
+            return
         # The record goes first: without it the other files do not count.
-        for name in (RECORD, METRICS_FILE, SCORES_FILE, MAPS_FILE, GALLERY_FILE):
+        for name in (RECORD, *_CONTENT):
             (folder / name).unlink(missing_ok=True)
 
     def write_table(self, name: str, table: pa.Table) -> None:
@@ -100,27 +122,54 @@ class CellWriter:
 
     def finish(self, record: Mapping[str, Any]) -> StoredCell:
         """Write the record; from now on the cell is found."""
-        complete = {"schema_version": SCHEMA_VERSION, **record, "files": self._files}
-        write_json(self.folder / RECORD, complete)
+        cell = StoredCell(
+            self.folder, {"schema_version": SCHEMA_VERSION, **record, "files": dict(self._files)}
+        )
+        if isinstance(self.folder, RemotePath):
+            self._commit(self.folder, cell)
+        else:
+            write_json(self.folder / RECORD, cell.record)
         (self.folder / STARTED).unlink(missing_ok=True)
-        return StoredCell(self.folder, complete)
+        return cell
 
     def _write(self, name: str, write: Any) -> None:
         # Into memory first: pyarrow and numpy want to seek, and the files are small.
         buffer = io.BytesIO()
         write(buffer)
-        write_atomically(self.folder / name, lambda file: file.write(buffer.getbuffer()))
-        self._files[name] = file_digest(self.folder / name)
+        content = buffer.getbuffer()
+        self._files[name] = hashlib.sha256(content).hexdigest()
+        if isinstance(self.folder, RemotePath):
+            self._held[name] = content
+        else:
+            write_bytes(self.folder / name, content)
+
+    def _commit(self, folder: RemotePath, cell: StoredCell) -> None:
+        for number in range(_COMMITS):
+            for name, content in self._held.items():
+                write_bytes(folder / name, content)
+            for name in _CONTENT:
+                if name not in self._files:
+                    (folder / name).unlink(missing_ok=True)
+            write_json(folder / RECORD, cell.record)
+            stored = Store(folder).find(folder)
+            if stored is not None:
+                return
+            time.sleep(_WAIT_SECONDS * number)
+        why = cell.damage() or "its record is unreadable"
+        raise ResultsError(
+            f"'{folder}' does not keep what is written there ({why}): "
+            "end the other run that writes it, then run the same command again"
+        )
 
 
 def rewrite_metrics(cell: StoredCell, rows: pa.Table, record: Mapping[str, Any]) -> StoredCell:
     """Replace a finished cell's rows; the other files stay."""
     buffer = io.BytesIO()
     pq.write_table(rows, buffer, compression="zstd")
-    place = cell.folder / METRICS_FILE
+    content = buffer.getbuffer()
     # Between the two writes the record does not fit the file, so a crash there means "run again", not a lie.
-    write_atomically(place, lambda file: file.write(buffer.getbuffer()))
-    fresh = {**record, "files": {**record["files"], METRICS_FILE: file_digest(place)}}
+    write_bytes(cell.folder / METRICS_FILE, content)
+    fresh = {**record, "files": {**record["files"], METRICS_FILE: hashlib.sha256(content).hexdigest()}}
     write_json(cell.folder / RECORD, fresh)
     return StoredCell(cell.folder, fresh)
 
@@ -128,27 +177,31 @@ def rewrite_metrics(cell: StoredCell, rows: pa.Table, record: Mapping[str, Any])
 class Store:
     """All cells below one folder: `<root>/<dataset>/<split>/seed<seed>/<method>-<config digest>/`."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Place) -> None:
         self.root = root
 
-    def folder(self, dataset: str, split: str, seed: int, method: str, config_digest: str) -> Path:
+    def folder(self, dataset: str, split: str, seed: int, method: str, config_digest: str) -> Place:
         return (
             self.root / slug(dataset) / slug(split) / f"seed{seed}" / f"{slug(method)}-{config_digest[:10]}"
         )
 
-    def find(self, folder: Path) -> StoredCell | None:
+    def find(self, folder: Place) -> StoredCell | None:
         """The finished cell in this folder, or None; a damaged one counts as absent: it is run again."""
-        if not (folder / RECORD).exists():
-            return None
         try:
             cell = StoredCell(folder, read_json(folder / RECORD))
         except ResultsError:
             return None
         return None if cell.damage() else cell
 
+    def asked(self, folder: str) -> StoredCell | None:
+        """The finished cell in a folder as `results ls` prints it, or as a person types its path or URL."""
+        typed = place(folder)
+        whole = isinstance(typed, RemotePath) or typed.is_absolute()
+        return self.find(typed if whole else self.root / folder)
+
     def cells(self) -> Iterator[StoredCell]:
         """All finished cells, in the order of their folders; newer schema versions are refused."""
-        for path in sorted(self.root.glob(f"*/*/*/*/{RECORD}")):
+        for path in matches(self.root, f"*/*/*/*/{RECORD}"):
             record = read_json(path)
             version = record.get("schema_version")
             if not isinstance(version, int) or version > SCHEMA_VERSION:
@@ -158,9 +211,9 @@ class Store:
                 )
             yield StoredCell(path.parent, record)
 
-    def unfinished(self) -> list[Path]:
+    def unfinished(self) -> list[Place]:
         """Folders of cells that were started and whose process ended before they were finished."""
-        return sorted(path.parent for path in self.root.glob(f"*/*/*/*/{STARTED}"))
+        return [path.parent for path in matches(self.root, f"*/*/*/*/{STARTED}")]
 
     def metrics(self) -> pd.DataFrame:
         """The rows of all finished cells; columns of METRICS, possibly no row."""
@@ -169,12 +222,15 @@ class Store:
         return frame
 
     def remove(self, cell: StoredCell) -> None:
-        shutil.rmtree(cell.folder)
+        if isinstance(cell.folder, RemotePath):
+            cell.folder.remove_tree()
+        else:
+            shutil.rmtree(cell.folder)
 
 
-def _table(path: Path, schema: pa.Schema) -> pa.Table:
+def _table(path: Place, schema: pa.Schema) -> pa.Table:
     try:
-        table = pq.ParquetFile(path).read()
+        table = pq.ParquetFile(readable(path)).read()
     except (OSError, pa.ArrowInvalid) as error:
         raise ResultsError(
             f"cannot read '{path}': {error}; run the same command again to rebuild the cell"
@@ -189,6 +245,6 @@ def _table(path: Path, schema: pa.Schema) -> pa.Table:
     return pa.Table.from_arrays(columns, schema=schema)
 
 
-def _read(path: Path, schema: pa.Schema) -> pd.DataFrame:
+def _read(path: Place, schema: pa.Schema) -> pd.DataFrame:
     frame: pd.DataFrame = _table(path, schema).to_pandas()
     return frame

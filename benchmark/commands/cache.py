@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,6 +12,7 @@ from benchmark.console import console
 
 if TYPE_CHECKING:
     from methods.features.cache import FeatureCache
+    from results.places import Place
 
 app = typer.Typer(help="Look at and empty the feature cache.", no_args_is_help=True)
 
@@ -20,10 +20,10 @@ app = typer.Typer(help="Look at and empty the feature cache.", no_args_is_help=T
 @app.command("ls")
 def show(cache: options.CacheOption = None, as_json: options.JsonOption = False) -> None:
     """List what is cached: backbone, view, layers, images, size."""
-    store = _open(cache)
+    store, root = _open(cache)
     entries = list(store.entries())
     if as_json:
-        print_json("cache ls", {"root": str(store.root), "entries": [vars(entry) for entry in entries]})
+        print_json("cache ls", {"root": str(root), "entries": [vars(entry) for entry in entries]})
         return
     rows = [
         [
@@ -34,7 +34,7 @@ def show(cache: options.CacheOption = None, as_json: options.JsonOption = False)
         ]
         for entry in entries
     ]
-    print_table(["backbone", "view", "layers", "records", "MB"], rows, title=str(store.root))
+    print_table(["backbone", "view", "layers", "records", "MB"], rows, title=str(root))
 
 
 @app.command()
@@ -43,15 +43,15 @@ def clear(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
     """Delete all cached features; they are made again when needed."""
-    store = _open(cache)
+    store, root = _open(cache)
     if not yes:
-        typer.confirm(f"Delete all features in '{store.root}'?", abort=True, err=True)
+        typer.confirm(f"Delete all features in '{root}'?", abort=True, err=True)
     freed = store.clear()
     console.print(f"freed {freed / 1e6:.1f} MB")
 
 
-def _open(cache: Path | None) -> FeatureCache:
-    from methods.features.cache import FeatureCache
+def _open(cache: str | None) -> tuple[FeatureCache, Place]:
+    from benchmark.feature_cache import open_cache
 
     settings = options.settings(cache=cache)
-    return FeatureCache(settings.cache_root, int(settings.cache_gb * 1e9))
+    return open_cache(settings), settings.cache_root

@@ -13,14 +13,15 @@ PLACES = "Places"
 RUNNING = "Running"
 
 ResultsOption = Annotated[
-    Path | None, typer.Option("--results", help="Results folder [default: runs].", rich_help_panel=PLACES)
+    str | None,
+    typer.Option("--results", help="Results folder or URL [default: runs].", rich_help_panel=PLACES),
 ]
 DataOption = Annotated[
     Path | None,
     typer.Option("--data", help="Folder with one folder per data set.", rich_help_panel=PLACES),
 ]
 CacheOption = Annotated[
-    Path | None, typer.Option("--cache", help="Folder of cached features.", rich_help_panel=PLACES)
+    str | None, typer.Option("--cache", help="Folder or URL of cached features.", rich_help_panel=PLACES)
 ]
 WeightsOption = Annotated[
     Path | None,

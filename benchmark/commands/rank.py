@@ -16,7 +16,7 @@ app = typer.Typer(help="Active label correction: rankings of training images.", 
 
 @app.command()
 def export(
-    folder: Annotated[Path, typer.Argument(help="A cell's folder, as 'results ls' prints it.")],
+    folder: Annotated[str, typer.Argument(help="A cell's folder, as 'results ls' prints it.")],
     out: Annotated[Path, typer.Argument(help="CSV file to write.")],
     truth: Annotated[bool, typer.Option("--truth", help="Add what the benchmark knows.")] = False,
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="Images per category.")] = None,
@@ -27,7 +27,7 @@ def export(
     from results.store import Store
 
     store = Store(options.settings(results=results).results)
-    cell = store.find(folder if folder.is_absolute() else store.root / folder)
+    cell = store.asked(folder)
     if cell is None:
         raise UsageError(f"'{folder}' holds no finished cell below '{store.root}': see 'ltbench results ls'")
     rows = export_ranking(cell, out, truth=truth, limit=limit)

@@ -7,6 +7,7 @@ from pathlib import Path
 from benchmark.commands import options
 from benchmark.commands.output import print_json
 from benchmark.console import console, warn
+from results.places import Place
 
 
 def report(
@@ -21,7 +22,7 @@ def report(
         print_json("report", built)
 
 
-def build(results: Path, site: Path) -> dict[str, object]:
+def build(results: Place, site: Path) -> dict[str, object]:
     """Build the site, say where it is, return its facts."""
     from reports.site import build_site
 

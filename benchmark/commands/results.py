@@ -12,6 +12,7 @@ from benchmark.commands import options
 from benchmark.commands.output import percent, print_json, print_table, print_text
 from benchmark.console import console
 from benchmark.errors import UsageError
+from results.places import below, place
 
 app = typer.Typer(help="Look at, combine, compare and export results.", no_args_is_help=True)
 
@@ -27,7 +28,7 @@ def show_all(results: options.ResultsOption = None, as_json: options.JsonOption 
             **{name: cell.record["identity"][name] for name in ("dataset", "split", "seed", "method")},
             "status": str(cell.status),
             "fit_seconds": cell.record.get("timing", {}).get("fit_seconds"),
-            "folder": str(cell.folder.relative_to(store.root)),
+            "folder": below(cell.folder, store.root),
         }
         for cell in store.cells()
     ]
@@ -41,13 +42,13 @@ def show_all(results: options.ResultsOption = None, as_json: options.JsonOption 
 
 @app.command()
 def show(
-    folder: Annotated[Path, typer.Argument(help="A cell's folder, as 'results ls' prints it.")],
+    folder: Annotated[str, typer.Argument(help="A cell's folder, as 'results ls' prints it.")],
     results: options.ResultsOption = None,
     as_json: options.JsonOption = False,
 ) -> None:
     """Print one cell: its record, and its values per category."""
     store = _store(results)
-    cell = store.find(folder if folder.is_absolute() else store.root / folder)
+    cell = store.asked(folder)
     if cell is None:
         raise UsageError(f"'{folder}' holds no finished cell below '{store.root}': see 'ltbench results ls'")
     if as_json:
@@ -64,18 +65,19 @@ def show(
 
 @app.command("merge")
 def merge_folders(
-    sources: Annotated[list[Path], typer.Argument(help="Results folders of other machines.")],
+    sources: Annotated[list[str], typer.Argument(help="Results folders or URLs of other machines.")],
     results: options.ResultsOption = None,
     as_json: options.JsonOption = False,
 ) -> None:
     """Copy the cells of other folders into the results folder; refuse if values conflict."""
     from results.merge import merge
 
-    for source in sources:
+    found = [place(source) for source in sources]
+    for source in found:
         if not source.is_dir():
             raise UsageError(f"'{source}' is no folder: expected a results folder")
     root = _store(results).root
-    done = merge(sources, root)
+    done = merge(found, root)
     if as_json:
         print_json("results merge", {"root": str(root), **vars(done)})
         return
@@ -86,15 +88,15 @@ def merge_folders(
 
 @app.command()
 def diff(
-    a: Annotated[Path, typer.Argument(help="Results folder.")],
-    b: Annotated[Path, typer.Argument(help="Results folder.")],
+    a: Annotated[str, typer.Argument(help="Results folder or URL.")],
+    b: Annotated[str, typer.Argument(help="Results folder or URL.")],
     tolerance: Annotated[float, typer.Option(min=0, help="Points that a value may differ.")] = 1e-7,
     as_json: options.JsonOption = False,
 ) -> None:
     """Compare two results folders value by value; exit code 5 if they differ."""
     from results.diff import difference
 
-    found = difference(a, b, tolerance / 100)
+    found = difference(place(a), place(b), tolerance / 100)
     rows = found.rows
     if as_json:
         print_json("results diff", {"summary": found.summary(), "differences": rows.to_dict("records")})
@@ -134,7 +136,7 @@ def export(
     console.print(f"{len(frame)} rows: {out}")
 
 
-def _store(results: Path | None):  # type: ignore[no-untyped-def]
+def _store(results: str | None):  # type: ignore[no-untyped-def]
     from results.store import Store
 
     return Store(options.settings(results=results).results)

@@ -21,11 +21,10 @@ import numpy as np
 import numpy.typing as npt
 
 from methods.features import records
-from methods.features.records import FORMAT, Features
+from methods.features.eviction import Bound
+from methods.features.records import FORMAT, Features, Record
 
 _NAME_DIGITS = 16
-_KEEP_AFTER_EVICTION = 0.9
-_RESCAN_AFTER_WRITING = 0.02
 _TOUCH_AFTER_SECONDS = 60
 
 _log = logging.getLogger(__name__)
@@ -91,10 +90,12 @@ class FeatureCache:
     root: Path
     max_bytes: int
     _stats: CacheStats = field(default_factory=CacheStats, repr=False)
-    _known_bytes: int | None = field(default=None, repr=False)
-    _unscanned_bytes: int = field(default=0, repr=False)
+    _bound: Bound = field(init=False, repr=False)
     _described: set[str] = field(default_factory=set, repr=False)
     _writable: bool = field(default=True, repr=False)
+
+    def __post_init__(self) -> None:
+        self._bound = Bound(self.max_bytes, self._records, records.remove)
 
     def get(self, spec: FeatureSpec, key: str) -> Features | None:
         """The features stored under `key` (a content digest, and the pose of a copy), or None.
@@ -122,9 +123,12 @@ class FeatureCache:
 
     def put(self, spec: FeatureSpec, key: str, features: Mapping[str, npt.NDArray[np.float16]]) -> None:
         """Store the features of one image under `key`; replaces what was there."""
+        if self._writable:
+            self._keep(spec, key, records.encode(features))
+
+    def _keep(self, spec: FeatureSpec, key: str, content: bytes) -> None:
         if not self._writable:
             return
-        content = records.encode(features)
         if len(content) > self.max_bytes:
             return
         path = self._record(spec, key)
@@ -145,7 +149,7 @@ class FeatureCache:
             )
             return
         self._stats.bytes_written += len(content)
-        self._make_room(len(content))
+        self._stats.evicted += self._bound.wrote(len(content))
 
     def stats(self) -> CacheStats:
         """Hits, misses and bytes of this process so far."""
@@ -175,28 +179,13 @@ class FeatureCache:
             for inner in records.folders(folder, 2):
                 records.remove_folder(inner)
             records.remove_folder(folder)
-        self._known_bytes = None
+        self._bound.forget()
         self._described.clear()
         return freed
 
     def _record(self, spec: FeatureSpec, key: str) -> Path:
         return self.root / spec.name / key[:2] / f"{key}.npy"
 
-    def _make_room(self, written: int) -> None:
-        """Remove the oldest records if the store is over its bound; looks at the disk only now and then."""
-        self._unscanned_bytes += written
-        known = self._known_bytes
-        crowded = known is None or known + self._unscanned_bytes > self.max_bytes
-        if not crowded and self._unscanned_bytes < _RESCAN_AFTER_WRITING * self.max_bytes:
-            return
-        folders = records.folders(self.root, _NAME_DIGITS)
-        found = [record for folder in folders for record in records.stored(folder)]
-        total = sum(record.bytes for record in found)
-        if total > self.max_bytes:
-            for record in sorted(found, key=lambda record: record.modified):
-                if total <= _KEEP_AFTER_EVICTION * self.max_bytes:
-                    break
-                records.remove(record.path)
-                total -= record.bytes
-                self._stats.evicted += 1
-        self._known_bytes, self._unscanned_bytes = total, 0
+    def _records(self) -> Iterator[Record]:
+        for folder in records.folders(self.root, _NAME_DIGITS):
+            yield from records.stored(folder)

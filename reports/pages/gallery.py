@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from reports.entries import Entry
 from reports.leaderboard import Sheet
 from reports.pages import File, Page
 from reports.site import Site
+from results.places import Place
 from results.status import Status
 from results.store import slug
 
@@ -74,7 +74,7 @@ def build_board(site: Site, sheet: Sheet) -> Iterable[File]:
     )
 
 
-def _folder(site: Site, board: Board) -> Path:
+def _folder(site: Site, board: Board) -> Place:
     return site.material.root / slug(board.dataset) / "gallery"
 
 
@@ -95,7 +95,7 @@ def _maps(entry: Entry) -> Maps | None:
 
 
 def _files(
-    board: Board, folder: Path, pictures: Sequence[Picture], methods: Sequence[Maps]
+    board: Board, folder: Place, pictures: Sequence[Picture], methods: Sequence[Maps]
 ) -> Iterator[tuple[File, tuple[str, str]]]:
     """Each image, and each method's map over it; (method anchor or "", key) tells where it is shown."""
     images = {one.key: overlays.read_picture(folder / f"{one.key}.jpg") for one in pictures}
