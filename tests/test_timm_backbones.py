@@ -137,11 +137,11 @@ def test_missing_weights_say_where_to_get_and_where_to_put_them(tmp_path: Path) 
         backbone.load("timm:wide_resnet50_2", weights_root=tmp_path)
     assert raised.value.exit_code == 4
     assert str(raised.value) == (
-        "the weights 'wide_resnet50_2.tv_in1k' are not on this machine and could not be fetched: on a "
-        "machine with network, download model.safetensors from "
-        "https://huggingface.co/timm/wide_resnet50_2.tv_in1k and put it as "
-        f"'wide_resnet50_2.tv_in1k.safetensors' into '{tmp_path}', or choose the backbone 'tiny', which "
-        "needs no download"
+        "the weights 'wide_resnet50_2.tv_in1k' are not on this machine and could not be fetched: run "
+        "`ltbench weights fetch 'timm:wide_resnet50_2.tv_in1k'` on a machine with network, or download "
+        "model.safetensors from https://huggingface.co/timm/wide_resnet50_2.tv_in1k and put it as "
+        f"'wide_resnet50_2.tv_in1k.safetensors' into '{tmp_path}', or give a file "
+        "('timm:wide_resnet50_2.tv_in1k@FILE'), or choose the backbone 'tiny', which needs no download"
     )
 
 
@@ -154,6 +154,19 @@ def test_another_file_than_pinned_is_refused(checkpoint: Path, tmp_path: Path) -
     named.write_bytes(checkpoint.read_bytes())
     with pytest.raises(WeightsMissing, match="expected '00000000': it is damaged or another file"):
         backbone.load(f"timm:{SMALL}@{named}")
+
+
+def test_half_downloaded_files_are_refused(checkpoint: Path, tmp_path: Path) -> None:
+    half = tmp_path / "half.safetensors"
+    half.write_bytes(checkpoint.read_bytes()[: checkpoint.stat().st_size // 2])
+    with pytest.raises(WeightsMissing, match="half-downloaded; remove it and fetch it again"):
+        backbone.load(f"timm:{SMALL}@{half}")
+    whole, pickled = tmp_path / "whole.pth", tmp_path / "half.pth"
+    torch.save(reference(checkpoint).state_dict(), whole)
+    assert backbone.load(f"timm:{SMALL}@{whole}").layers
+    pickled.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    with pytest.raises(WeightsMissing, match="half-downloaded; remove it and fetch it again"):
+        backbone.load(f"timm:{SMALL}@{pickled}")
 
 
 @pytest.mark.parametrize(
@@ -174,7 +187,7 @@ def test_another_file_than_pinned_is_refused(checkpoint: Path, tmp_path: Path) -
             r"option 'mean' is '\[1, 2\]': expected one number, or three",
         ),
         (f"{SMALL}@FILE?layers=layer9", BadParameter, r"has no layer 'layer9': expected some of .*layer4"),
-        ("test_vit@FILE", BadParameter, r"does not fit timm's model 'test_vit'"),
+        ("test_vit@FILE", BadParameter, r"do not fit 'timm:test_vit'"),
     ],
 )
 def test_a_wrong_request_is_one_sentence(

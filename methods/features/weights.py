@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
+import pickle
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from methods.errors import WeightsMissing
+from methods.errors import BadParameter, WeightsMissing
 
 ENVIRONMENT = "LTBENCH_WEIGHTS"
 """Names a folder with weights, looked in before any hub."""
@@ -88,12 +91,39 @@ def verified_sha256(path: Path, expected: str = "") -> str:
     return found
 
 
+@contextmanager
+def reading(path: Path, model: str) -> Iterator[None]:
+    """Turns what goes wrong while a checkpoint is read into one sentence.
+
+    Raises WeightsMissing for a damaged or half-downloaded file, BadParameter for one of another model.
+    """
+    try:
+        yield
+    except (RuntimeError, OSError, EOFError, KeyError, ValueError, pickle.UnpicklingError) as error:
+        why = " ".join(str(error).split())[:300]
+        if "loading state_dict" in why or "size mismatch" in why:
+            raise BadParameter(f"the weights '{path}' do not fit '{model}': {why}") from error
+        raise WeightsMissing(
+            f"the weights '{path}' of '{model}' cannot be read ({why or type(error).__name__}): the file "
+            "is damaged or half-downloaded; remove it and fetch it again"
+        ) from error
+    except Exception as error:
+        # safetensors' own error derives from nothing more special.
+        if type(error).__name__ != "SafetensorError":
+            raise
+        raise WeightsMissing(
+            f"the weights '{path}' of '{model}' cannot be read ({error}): the file is damaged or "
+            "half-downloaded; remove it and fetch it again"
+        ) from error
+
+
 def _ways_out(name: str, repository: str, weights_root: Path | None) -> str:
     root = folder(weights_root)
     put = f"'{root}'" if root is not None else f"a folder that {ENVIRONMENT} names"
     source = f"https://huggingface.co/{repository}" if repository else "their authors"
     return (
-        f"the weights '{name}' are not on this machine and could not be fetched: on a machine with network, "
-        f"download model.safetensors from {source} and put it as '{name}.safetensors' into {put}, or choose "
-        "the backbone 'tiny', which needs no download"
+        f"the weights '{name}' are not on this machine and could not be fetched: run "
+        f"`ltbench weights fetch 'timm:{name}'` on a machine with network, or download model.safetensors "
+        f"from {source} and put it as '{name}.safetensors' into {put}, or give a file "
+        f"('timm:{name}@FILE'), or choose the backbone 'tiny', which needs no download"
     )

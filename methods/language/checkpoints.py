@@ -1,15 +1,13 @@
-"""Finds the checkpoints of vision-language encoders on this machine or a hub, and refuses damaged ones."""
+"""Finds the checkpoints of vision-language encoders on this machine or a hub, and verifies them."""
 
 from __future__ import annotations
 
 import os
-import pickle
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
-from methods.errors import BadParameter, WeightsMissing
+from methods.errors import WeightsMissing
 from methods.features import weights
 
 
@@ -54,29 +52,3 @@ def verified_sha256(path: Path, expected: str = "") -> str:
     blob = path.resolve().name
     named = blob if re.fullmatch(r"[0-9a-f]{64}", blob) else ""
     return weights.verified_sha256(path, expected or named)
-
-
-@contextmanager
-def reading(path: Path, encoder: str) -> Iterator[None]:
-    """Turns what goes wrong while a checkpoint is read into one sentence.
-
-    Raises WeightsMissing for a damaged or half-downloaded file, BadParameter for one of another model.
-    """
-    try:
-        yield
-    except (RuntimeError, OSError, EOFError, KeyError, ValueError, pickle.UnpicklingError) as error:
-        why = " ".join(str(error).split())[:300]
-        if "loading state_dict" in why or "size mismatch" in why:
-            raise BadParameter(f"the weights '{path}' do not fit '{encoder}': {why}") from error
-        raise WeightsMissing(
-            f"the weights '{path}' of '{encoder}' cannot be read ({why or type(error).__name__}): the file "
-            "is damaged or half-downloaded; remove it and fetch it again"
-        ) from error
-    except Exception as error:
-        # safetensors' own error derives from nothing more special.
-        if type(error).__name__ != "SafetensorError":
-            raise
-        raise WeightsMissing(
-            f"the weights '{path}' of '{encoder}' cannot be read ({error}): the file is damaged or "
-            "half-downloaded; remove it and fetch it again"
-        ) from error

@@ -194,16 +194,14 @@ def channels(value: float | Sequence[float], key: str) -> torch.Tensor:
 def built(timm: ModuleType, name: str, file: Path, options: Mapping[str, Any]) -> torch.nn.Module:
     """The full model with the weights of a file, every tensor of it matched; frozen."""
     try:
-        model = timm.create_model(
-            name, pretrained=True, pretrained_cfg_overlay={"file": str(file)}, **options
-        )
+        with weights.reading(file, f"timm:{name}"):
+            model = timm.create_model(
+                name, pretrained=True, pretrained_cfg_overlay={"file": str(file)}, **options
+            )
     except TypeError as error:
         raise BadParameter(
             f"timm's model '{name}' does not take the options {dict(options)}: {error}"
         ) from error
-    except RuntimeError as error:
-        why = str(error).replace("\n", " ")[:300]
-        raise BadParameter(f"the weights file '{file}' does not fit timm's model '{name}': {why}") from error
     model.eval().requires_grad_(False)
     return model
 

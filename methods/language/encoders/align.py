@@ -18,6 +18,7 @@ import torch
 from torch import nn
 
 from methods.errors import BadParameter, MethodsError
+from methods.features import weights
 from methods.language import checkpoints
 from methods.language.encoder import NOTHING, Encoder, Tokens
 from methods.language.pixels import normalised
@@ -107,7 +108,7 @@ def load(model: str, *, device: str, weights_root: Path | None) -> Encoder:
     if file is None:
         raise checkpoints.missing(encoder, f"https://huggingface.co/{model}", f"{model}/")
     digest = checkpoints.verified_sha256(file)
-    with checkpoints.reading(file, encoder):
+    with weights.reading(file, encoder):
         built, found = transformers.AlignModel.from_pretrained(
             folder, local_files_only=True, output_loading_info=True
         )

@@ -41,7 +41,7 @@ def load(model: str, *, device: str, weights_root: Path | None) -> Encoder:
     std = options.pop("std", facts.get("std", open_clip.OPENAI_DATASET_STD))
     if options:
         raise BadParameter(f"'{encoder}' has no option '{min(options)}': expected image_size, sha256, ...")
-    with checkpoints.reading(file, encoder):
+    with weights.reading(file, encoder):
         built = open_clip.create_model(
             name, pretrained=str(file), force_image_size=side, force_quick_gelu=quick
         )
