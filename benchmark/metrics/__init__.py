@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Iterable
+from functools import lru_cache
 
 from benchmark.metrics.base import Answer, Metric, Scratch, Truth, Undefined, Value
 from splits.errors import UnknownName
@@ -39,14 +40,21 @@ _SHARED = {
     "regions",
     "spill",
     "streaming",
+    "tensor_curve",
     "threshold",
 }
 
 
 def names() -> list[str]:
     """Names of all metrics: the standard ones in a table's order, then the extensions by name."""
+    return list(_names())
+
+
+@lru_cache(maxsize=1)
+def _names() -> tuple[str, ...]:
+    # Asked for once per category and metric.
     found = {module.name for module in pkgutil.iter_modules(__path__)} - _SHARED
-    return [*STANDARD, *sorted(found - set(STANDARD))]
+    return (*STANDARD, *sorted(found - set(STANDARD)))
 
 
 def load(name: str) -> Metric:

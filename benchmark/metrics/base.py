@@ -6,12 +6,15 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from threading import RLock
-from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeGuard, TypeVar, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
 from benchmark.metrics.regions import Regions, label_regions
+
+if TYPE_CHECKING:
+    import torch
 
 Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.floating[Any]]
@@ -143,7 +146,8 @@ class Answer:
     scores: Floats | None = None
     """(N,), higher = more anomalous."""
     maps: Floats | MapStream | None = None
-    """(N, H, W), higher = more anomalous; None if the method does not localise."""
+    """(N, H, W), higher = more anomalous; None if the method does not localise. A torch tensor on an
+    accelerator is sorted there."""
     scratch: Scratch | None = field(default=None, repr=False)
     """Buffers shared by the answers that one thread evaluates, or None."""
     memory_bytes: int = 1 << 30
@@ -183,9 +187,23 @@ class Answer:
     def require_arrays(self, truth: Truth, who: str) -> tuple[Floats, Bools]:
         """Maps and masks for `who` needs all of them in memory. Raises Undefined if either is a stream."""
         maps, masks = self.require_maps(truth), truth.require_masks()
+        if is_tensor(maps):
+            maps = as_array(maps)
         if not isinstance(maps, np.ndarray) or not isinstance(masks, np.ndarray):
             raise Undefined(f"{who} needs maps and masks in memory, these are streamed")
         return maps, masks
+
+
+def is_tensor(value: object) -> TypeGuard[torch.Tensor]:
+    """Whether `value` is a torch tensor, found out without importing torch."""
+    return any(f"{kind.__module__}.{kind.__qualname__}" == "torch.Tensor" for kind in type(value).__mro__)
+
+
+def as_array(maps: torch.Tensor) -> Floats:
+    """A tensor in the CPU's memory, 16 bits widened to float32: no value changes."""
+    values = maps.detach().cpu()
+    array: Floats = (values.float() if values.element_size() < 4 else values).numpy()
+    return array
 
 
 def not_finite(what: str, values: Floats, first_image: int = 0) -> str:

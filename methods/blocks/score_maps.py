@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
 from methods.base import MapPost
+
+if TYPE_CHECKING:
+    import torch
 
 Floats = npt.NDArray[np.float32]
 Upsampling = Literal["bilinear", "bilinear_corners", "nearest"]
@@ -29,6 +32,19 @@ def anomaly_maps(grids: Floats, size: int, sigma: float = 4.0, upsample: Upsampl
     rows = smoothing_upsampler(grids.shape[1], size, sigma, upsample)
     columns = smoothing_upsampler(grids.shape[2], size, sigma, upsample)
     return np.asarray(rows @ grids @ columns.T, dtype=np.float32)
+
+
+def anomaly_map_tensor(
+    grids: torch.Tensor, size: int, sigma: float = 4.0, upsample: Upsampling = "bilinear"
+) -> torch.Tensor:
+    """`anomaly_maps` of a float32 (N, h, w) tensor, made and left on its device."""
+    import torch
+
+    rows, columns = (
+        torch.from_numpy(smoothing_upsampler(cells, size, sigma, upsample).copy()).to(grids.device)
+        for cells in grids.shape[1:]
+    )
+    return rows @ grids.float() @ columns.T
 
 
 @lru_cache(maxsize=64)

@@ -16,8 +16,8 @@ QUERIES = 1024
 """Query rows per product."""
 BANK = 8192
 """Bank rows per product: with 1024 queries the product still fits the last-level cache."""
-ROWS = 256
-"""Rows rounded at a time: their float32 copies stay in the second-level cache."""
+ROWS = 128
+"""Rows rounded or subtracted at a time: their copies stay in the second-level cache."""
 EPS32 = 2.0**-24
 """Unit round-off of float32."""
 EPS16 = 2.0**-8
@@ -40,7 +40,8 @@ def _quantised(
 ) -> _Quantised:
     count, dim = rows.shape
     # bfloat16 units multiply pairs
-    matrix = torch.zeros(count, dim + 6 + dim % 2, dtype=dtype)
+    matrix = torch.empty(count, dim + 6 + dim % 2, dtype=dtype)
+    matrix[:, dim + 6 :] = 0
     lost, length = np.empty(count), np.empty(count)
     exact = torch.empty(min(ROWS, count), dim)
     back = torch.empty_like(exact)
@@ -162,8 +163,8 @@ class Screen:
 def squared_distances(queries: Rows, rows: Rows, query: Indices, row: Indices, dtype: type) -> npt.NDArray:
     """Squared distances of pairs (query, row), (M,), by direct differences in `dtype`."""
     out = np.empty(len(query), dtype)
-    for low in range(0, len(query), 256):
-        part = slice(low, low + 256)
+    for low in range(0, len(query), ROWS):
+        part = slice(low, low + ROWS)
         difference = queries[query[part]].astype(dtype, copy=False)
         difference -= rows[row[part]]
         out[part] = np.einsum("ij,ij->i", difference, difference)
