@@ -19,25 +19,22 @@ def show_all(
     weights: options.WeightsOption = None,
     as_json: options.JsonOption = False,
 ) -> None:
-    """List the backbones that suites need, who needs them, and whether their weights can be had here."""
-    from benchmark import suites
-    from methods import catalog
+    """List the backbones that suites need: size, licence, who needs them, whether they can be had here."""
+    from methods.features.published_weights import needs_download, published
 
-    needed: dict[str, list[str]] = {}
-    for name in [suite] if suite else suites.names():
-        for entry in suites.load(name).methods:
-            fields = catalog.config(catalog.create(entry.name, **entry.fields))
-            for field in ("backbone", "text_encoder"):
-                if fields.get(field):
-                    needed.setdefault(str(fields[field]), []).append(name)
+    needed = _needed(suite)
     root = options.settings(weights=weights).weights_root
-    columns = ["backbone", "here", "suites"]
+    columns = ["backbone", "here", "MB", "licence", "suites"]
     with console.status("looking for weights ...") as spinner:
         rows = []
         for backbone in sorted(needed):
             spinner.update(f"looking for {backbone}")
             here, _ = _look(backbone, root)
-            rows.append([backbone, here, ", ".join(dict.fromkeys(needed[backbone]))])
+            known = published(backbone)
+            megabytes, licence = (known.megabytes, known.licence) if known else (None, "unknown")
+            if not needs_download(backbone):
+                megabytes, licence = 0, "part of ltbench"
+            rows.append([backbone, here, megabytes, licence, ", ".join(needed[backbone])])
     if as_json:
         print_json("weights ls", {"weights": [dict(zip(columns, row, strict=True)) for row in rows]})
         return
@@ -52,6 +49,21 @@ def fetch(
     """Load a backbone once, from the folder with weights or its hub, and print the weights' digest."""
     here, digest = _look(backbone, options.settings(weights=weights).weights_root, must=True)
     print_text(f"{backbone} {here} {digest}")
+
+
+def _needed(suite: str) -> dict[str, list[str]]:
+    """Backbones and text encoders of one suite or of all, with the suites that name them."""
+    from benchmark import suites
+    from methods import catalog
+
+    needed: dict[str, dict[str, None]] = {}
+    for name in [suite] if suite else suites.names():
+        for entry in suites.load(name).methods:
+            fields = catalog.config(catalog.create(entry.name, **entry.fields))
+            for field in ("backbone", "text_encoder"):
+                if fields.get(field):
+                    needed.setdefault(str(fields[field]), {})[name] = None
+    return {backbone: list(names) for backbone, names in needed.items()}
 
 
 def _look(backbone: str, root, *, must: bool = False) -> tuple[str, str]:  # type: ignore[no-untyped-def]

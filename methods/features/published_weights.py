@@ -1,0 +1,43 @@
+"""Size and licence of pretrained weights that suites name, for a person who has to fetch them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class PublishedWeights:
+    """What is known of a download before it is made."""
+
+    megabytes: int
+    """Of all numbers in float32; a file in half precision is half of it."""
+    licence: str
+    """As its authors state it."""
+
+
+_KNOWN = {
+    "align:kakaobrain/align-base": PublishedWeights(
+        690, "not stated (its authors' first release, coyo-align-b7-base: Apache-2.0)"
+    ),
+    "openclip:ViT-B-16-plus-240@laion400m_e31": PublishedWeights(834, "MIT"),
+    "openclip:ViT-H-14@laion2b_s32b_b79k": PublishedWeights(3944, "MIT"),
+    "openclip:ViT-L-14-336-quickgelu@openai": PublishedWeights(1712, "MIT"),
+    "timm:tf_efficientnet_b4.aa_in1k": PublishedWeights(78, "Apache-2.0"),
+    "timm:tf_efficientnet_b7.aa_in1k": PublishedWeights(267, "Apache-2.0"),
+    "timm:vit_base_patch14_reg4_dinov2.lvd142m": PublishedWeights(346, "Apache-2.0"),
+    "timm:wide_resnet50_2.tv_in1k": PublishedWeights(276, "BSD-3-Clause"),
+}
+"""Licences as timm and the Hugging Face hub give them; sizes from the networks' numbers."""
+
+_OWN = ("tiny", "desc", "toy-vl")
+"""Kinds that the package brings along."""
+
+
+def published(name: str) -> PublishedWeights | None:
+    """Of a backbone or encoder as methods name it, options aside; None where nothing is known."""
+    return _KNOWN.get(name.partition("?")[0])
+
+
+def needs_download(name: str) -> bool:
+    """Whether a backbone's weights are not part of the package."""
+    return name.partition(":")[0] not in _OWN

@@ -1,0 +1,108 @@
+"""What suites need of pretrained weights is listed, and what is missing is said with the ways out."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from typer.testing import CliRunner, Result
+
+from benchmark import suites
+from benchmark.cli import main
+from benchmark.commands import weights as command
+from methods import catalog
+from methods.features import weights
+from methods.features.published_weights import needs_download, published
+
+
+@pytest.fixture(autouse=True)
+def _without_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.delenv(weights.ENVIRONMENT, raising=False)
+
+
+Ended = Callable[..., tuple[int, str]]
+
+
+def called(*words: str) -> Result:
+    return CliRunner().invoke(command.app, list(words))
+
+
+def named() -> set[str]:
+    """Backbones and text encoders of all rows of all suites."""
+    fields = [
+        catalog.config(catalog.create(row.name, **row.fields))
+        for name in suites.names()
+        for row in suites.load(name).methods
+    ]
+    return {
+        str(config[field]) for config in fields for field in ("backbone", "text_encoder") if config.get(field)
+    }
+
+
+def test_size_and_licence_of_all_that_suites_need_are_known() -> None:
+    assert [name for name in named() if needs_download(name) and published(name) is None] == []
+    assert {name for name in named() if not needs_download(name)} >= {"tiny", "toy-vl"}
+
+
+@pytest.mark.parametrize("name", ["timm:tf_efficientnet_b4.aa_in1k", "timm:wide_resnet50_2.tv_in1k"])
+def test_sizes_are_the_networks_and_licences_those_of_timm(name: str) -> None:
+    timm = pytest.importorskip("timm")
+    model = name.partition(":")[2]
+    with torch.device("meta"):
+        numbers = sum(tensor.numel() for tensor in timm.create_model(model).state_dict().values())
+    known = published(name)
+    assert known is not None
+    assert known.megabytes == round(4 * numbers / 1e6)
+    assert known.licence.lower() == timm.get_pretrained_cfg(model).license
+
+
+def test_the_list_tells_what_is_here_and_what_is_to_be_fetched(tmp_path: Path) -> None:
+    answer = called("ls", "ltad-mvtec", "--weights", str(tmp_path), "--json")
+    rows = {row["backbone"]: row for row in json.loads(answer.stdout)["weights"]}
+    align = rows["align:kakaobrain/align-base"]
+    assert (align["here"], align["MB"], align["suites"]) == ("no", 690, "ltad-mvtec")
+    assert "Apache-2.0" in align["licence"]
+    assert set(rows) == {"align:kakaobrain/align-base", "openclip:ViT-H-14@laion2b_s32b_b79k",
+                         "timm:tf_efficientnet_b7.aa_in1k", "timm:wide_resnet50_2.tv_in1k"}  # fmt: skip
+    own = {row["backbone"]: row for row in json.loads(called("ls", "demo-ltad", "--json").stdout)["weights"]}
+    assert {name: (row["here"], row["licence"]) for name, row in own.items()} == {
+        "tiny": ("yes", "part of ltbench"),
+        "toy-vl": ("yes", "part of ltbench"),
+    }
+
+
+@pytest.fixture
+def ended(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Ended:
+    """Runs `ltbench` with these words: its exit code, and what it says in one line."""
+
+    def run(*words: str) -> tuple[int, str]:
+        monkeypatch.setattr(sys, "argv", ["ltbench", *words])
+        with pytest.raises(SystemExit) as end:
+            main()
+        return int(str(end.value.code)), " ".join(capfd.readouterr().err.split())
+
+    return run
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["timm:tf_efficientnet_b7.aa_in1k", "openclip:ViT-H-14@laion2b_s32b_b79k", "align:kakaobrain/align-base"],
+)
+def test_what_is_missing_ends_with_4_and_every_way_out(name: str, ended: Ended, tmp_path: Path) -> None:
+    code, told = ended("weights", "fetch", name, "--weights", str(tmp_path))
+    assert code == 4
+    for way in (f"ltbench weights fetch '{name}'", "https://huggingface.co/", "put", "into"):
+        assert way in told
+
+
+def test_a_run_without_its_weights_ends_with_4(ended: Ended, tmp_path: Path) -> None:
+    words = ["run", "--method", "ltad", "--set", "text_encoder=align:kakaobrain/align-base", "--split"]
+    code, told = ended(*words, "ltad_exp20", "--results", str(tmp_path), "--weights", str(tmp_path))
+    assert code == 4
+    assert "ltbench weights fetch 'align:kakaobrain/align-base'" in told
