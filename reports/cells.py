@@ -43,32 +43,16 @@ class Footnotes:
         return Markup('<sup><a href="#{}{}">{}</a></sup>').format(self._prefix, letter, letter)
 
 
-def number_cell(
-    number: Number, column: Column, notes: Footnotes | None = None, *, with_seeds: bool = False
-) -> Markup:
-    """A `<td>`: the mean, and its spread in an `<i>`.
-
-    `with_seeds` adds what the page's script shows on demand: data-s, the seeds' distances from the shown
-    mean in hundredths, and data-t, the interval of the rank.
-    """
+def number_cell(number: Number, column: Column, notes: Footnotes | None = None) -> Markup:
+    """A `<td>`: the mean, and its spread in an `<i>`."""
     if number.mean is None:
         reference = notes.reference(number.why) if notes is not None else ""
         return Markup('<td class="x" title="{}">n/a{}').format(number.why, reference)
     shown = number_text(number, column)
     attributes = f' class="{_MARKS[number.mark]}"' if number.mark else ""
-    if with_seeds and not column.unit:
-        if len(number.by_seed) > 1:
-            attributes += f' data-s="{_distances(number)}"'
-        if (standing := number.standing) is not None:
-            attributes += f' data-t="{standing.rank_low:.0f} {standing.rank_high:.0f}"'
     spread = f"<i>{spread_text(number, column)}</i>" if number.sd is not None else ""
     # Every part is a number or a constant.
     return Markup(f"<td{attributes}>{shown}{spread}")
-
-
-def _distances(number: Number) -> str:
-    mean = round(10_000 * (number.mean or 0.0))
-    return " ".join("" if value is None else str(round(10_000 * value) - mean) for _, value in number.by_seed)
 
 
 def method_cell(entry: Entry, with_facts: bool = True) -> Markup:

@@ -130,18 +130,20 @@ def bibtex(board: Board) -> str:
     return "\n\n".join(dict.fromkeys(entry.strip() for entry in entries if entry.strip())) + "\n"
 
 
-def table_files(sheet: Sheet) -> Iterator[File]:
+def table_files(sheet: Sheet, is_compact: bool = False) -> Iterator[File]:
     """The tables of groups as files below data/, and all tables of the board in one archive.
 
-    Categories are in the archive alone: as plain files they are most of a large site.
+    Categories are in the archive alone: as plain files they are most of a large site, whose tables
+    (`is_compact`) are all in the archives alone.
     """
     files = {f"{table.name}.csv": to_csv(table) for table in (*sheet.metrics, sheet.cost)}
     files |= {f"{table.name}.tex": to_latex(table) for table in sheet.metrics}
     files[f"{sheet.board.name}.bib"] = bibtex(sheet.board)
-    for name, text in files.items():
+    for name, text in files.items() if not is_compact else ():
         yield File(f"data/{name}", text.encode())
     files |= {f"{table.name}.csv": to_csv(table) for table in sheet.classes}
-    files |= {f"{table.name}.tex": to_latex(table, with_spread=False) for table in sheet.classes}
+    if not is_compact:
+        files |= {f"{table.name}.tex": to_latex(table, with_spread=False) for table in sheet.classes}
     yield File(f"data/{sheet.board.name}.zip", _archive(files))
 
 

@@ -6,12 +6,15 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from reports.boards import Board, Metric
 from reports.cube import ALL
 from reports.entries import Entry
 from reports.numbers import Mark, Number, category_numbers, gap_number, group_numbers, number
 from reports.standing import Place, Standings, board_standings
 from reports.tables import Column, Line, Table, footnotes
+from reports.uncertainty import Ends, category_ends, group_ends, interval_arrays, of_cell
 
 GROUP_TITLES = {"tail": "C_t", "head": "C_h", "low": "Low", "high": "High", ALL: "All"}
 GROUP_HINTS = {
@@ -38,12 +41,17 @@ class Sheet:
     standings: Standings
 
 
-def sheet(board: Board) -> Sheet:
+def sheet(board: Board, ends: Ends | None = None) -> Sheet:
+    """The tables; with `ends` (`uncertainty.image_ends`) numbers know their intervals over test images."""
     standings = board_standings(board)
     means = group_numbers(board, standings)
+    over_images = _over_images(board, ends) if ends else None
+    if over_images:
+        means = {place: replace(one, images=over_images.get(place)) for place, one in means.items()}
     metrics = tuple(metric_table(board, metric, means, standings) for metric in board.metrics)
     classes = tuple(
-        class_table(board, metric, table) for metric, table in zip(board.metrics, metrics, strict=True)
+        class_table(board, metric, table, over_images)
+        for metric, table in zip(board.metrics, metrics, strict=True)
     )
     return Sheet(board, metrics, classes, cost_table(board), standings)
 
@@ -85,7 +93,32 @@ def metric_table(board: Board, facts: Metric, means: Mapping[Place, Number], sta
     )
 
 
-def class_table(board: Board, facts: Metric, like: Table) -> Table:
+def _over_images(board: Board, ends: Ends) -> Mapping[Place, tuple[float, float]]:
+    """Intervals over test images of all means; a single category stands as group "=<category>"."""
+    cells = {
+        ((entry.method, entry.config_digest), seed): of_cell(ends, entry.cells[seed])
+        for entry in board.entries
+        for seed in entry.finished
+    }
+    cube = board.cube
+    low, high = interval_arrays(cube, cells)
+    found: dict[Place, tuple[float, float]] = {}
+    for c, config in enumerate(cube.configs):
+        seeds = cube.finished[c]
+        for m, metric in enumerate(cube.metrics):
+            if not seeds.any() or np.isnan(low[c, m]).all():
+                continue
+            arrays = cube.values[c, m][seeds], low[c, m][seeds], high[c, m][seeds]
+            for group in board.group_names:
+                found[*config, metric, group] = group_ends(*arrays, cube.members(group)[seeds])
+            for name, *both in zip(cube.categories, *category_ends(*arrays), strict=True):
+                found[*config, metric, f"={name}"] = (float(both[0]), float(both[1]))
+    return {place: both for place, both in found.items() if not math.isnan(both[0])}
+
+
+def class_table(
+    board: Board, facts: Metric, like: Table, over_images: Mapping[Place, tuple[float, float]] | None = None
+) -> Table:
     """One column per category, large training sets first, methods in the order of the table `like`.
 
     A category may be rare in one seed and frequent in another.
@@ -93,6 +126,16 @@ def class_table(board: Board, facts: Metric, like: Table) -> Table:
     columns = [Column(f"{facts.name}.{name}", name, facts.title) for name in board.categories]
     found = category_numbers(board, facts.name)
     rows = [found[entry.method, entry.config_digest] for entry in board.entries]
+    if over_images:
+        rows = [
+            [
+                replace(
+                    one, images=over_images.get((entry.method, entry.config_digest, facts.name, f"={name}"))
+                )
+                for one, name in zip(row, board.categories, strict=True)
+            ]
+            for entry, row in zip(board.entries, rows, strict=True)
+        ]
     by_entry = {line.entry.anchor: line for line in _marked(board.entries, rows, columns)}
     lines = [by_entry[line.entry.anchor] for line in like.lines]
     return Table(

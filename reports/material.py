@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -13,6 +12,7 @@ import pyarrow.parquet as pq
 
 from results.errors import ResultsError
 from results.files import read_json
+from results.places import Place, below, matches, readable
 from results.schema import METRICS
 from results.store import METRICS_FILE, Store, StoredCell
 
@@ -60,7 +60,7 @@ class Unfinished:
 class Material:
     """Cells, their values, what was asked for, and what did not finish."""
 
-    root: Path
+    root: Place
     cells: Sequence[StoredCell]
     values: pd.DataFrame
     """One row per cell, category and metric: "cell" (position in `cells`) and VALUE_COLUMNS."""
@@ -87,7 +87,7 @@ class Material:
         return [suite for suite in self.suites if suite.dataset == dataset and split in suite.splits]
 
 
-def read(root: Path) -> Material:
+def read(root: Place) -> Material:
     """All finished cells below `root`; raises ResultsError where a file is damaged or too new."""
     store = Store(root)
     cells = list(store.cells())
@@ -108,7 +108,7 @@ def _values(cells: Sequence[StoredCell]) -> pd.DataFrame:
         path = cell.folder / METRICS_FILE
         try:
             # A reader per file: the dataset reader of pyarrow spends milliseconds on each small file.
-            with pq.ParquetFile(path) as file:
+            with pq.ParquetFile(readable(path)) as file:
                 columns = file.read(columns=list(VALUE_COLUMNS), use_threads=False)
         except (OSError, pa.ArrowInvalid) as error:
             raise ResultsError(
@@ -122,8 +122,8 @@ def _values(cells: Sequence[StoredCell]) -> pd.DataFrame:
     return frame
 
 
-def _suites(root: Path) -> Iterator[Suite]:
-    for path in sorted((root / "suites").glob("*.json")):
+def _suites(root: Place) -> Iterator[Suite]:
+    for path in matches(root, "suites/*.json"):
         stored: Mapping[str, Any] = read_json(path)
         try:
             yield Suite(
@@ -143,7 +143,7 @@ def _suites(root: Path) -> Iterator[Suite]:
             ) from error
 
 
-def _unfinished(folder: Path, root: Path) -> Unfinished:
-    dataset, split, seed, method = folder.relative_to(root).parts
+def _unfinished(folder: Place, root: Place) -> Unfinished:
+    dataset, split, seed, method = below(folder, root).split("/")
     name, _, digest = method.rpartition("-")
     return Unfinished(dataset, split, seed.removeprefix("seed"), name, digest)

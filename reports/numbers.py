@@ -30,6 +30,8 @@ class Number:
     mark: Mark = ""
     interval: tuple[float, float] | None = None
     """95 % interval of the mean over seeds."""
+    images: tuple[float, float] | None = None
+    """95 % interval over the test images, where their scores are stored."""
     standing: Standing | None = None
     """Where it stands in its column, if it is ranked."""
 

@@ -5,18 +5,23 @@ from __future__ import annotations
 from typing import Any
 
 import jinja2
+from markupsafe import Markup
 
 from reports.cells import method_cell, number_cell
+from reports.packing import packed, script_data
 from reports.writing import amount, number_text, plural, settings, short_digest, spread_text, subscript, ticks
 
-STATIC = ("site.css", "table.js", "page.js", "export.js", "board.js")
+STATIC = ("site.css", "unpack.js", "table.js", "page.js", "export.js", "board.js")
 """Files that pages link to."""
 
 
 class Renderer:
-    """Templates of `reports/templates`; every text is escaped unless it is Markup."""
+    """Templates of `reports/templates`; every text is escaped unless it is Markup.
 
-    def __init__(self) -> None:
+    What a template puts into `{% filter pack %}` is packed where `is_compact`, and else as it is.
+    """
+
+    def __init__(self, is_compact: bool = False) -> None:
         self._environment = jinja2.Environment(
             loader=jinja2.PackageLoader("reports"),
             autoescape=True,
@@ -31,9 +36,11 @@ class Renderer:
             plural=plural,
             settings=settings,
             ticks=ticks,
+            pack=packed if is_compact else Markup,
         )
         self._environment.globals.update(
-            text=number_text, spread=spread_text, method_cell=method_cell, number_cell=number_cell
+            text=number_text, spread=spread_text, method_cell=method_cell, number_cell=number_cell,
+            script_data=script_data, is_compact=is_compact,
         )
 
     def render(self, template: str, **values: Any) -> str:

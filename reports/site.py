@@ -13,8 +13,10 @@ from pathlib import Path
 from reports import boards as board_model
 from reports import material as material_model
 from reports.leaderboard import Sheet, sheet
+from reports.packing import COMPACT_ROWS
 from reports.pages import File, Page, pages
 from reports.render import STATIC, Renderer
+from reports.uncertainty import image_ends
 from results.errors import ResultsError
 from results.places import Place
 
@@ -51,6 +53,8 @@ class Site:
     """Day of the newest result: building twice gives the same bytes."""
     version: str
     warnings: list[str] = field(default_factory=list)
+    is_compact: bool = False
+    """True where secondary parts of pages are packed, see `reports.packing`."""
 
     @cached_property
     def site_pages(self) -> list[Page]:
@@ -77,13 +81,19 @@ class Site:
 
 
 def build_site(
-    results_root: Place, out: Path, *, title: str | None = None, progress: Progress | None = None
+    results_root: Place,
+    out: Path,
+    *,
+    title: str | None = None,
+    progress: Progress | None = None,
+    is_compact: bool | None = None,
 ) -> SiteReport:
     """Write the site of all results below `results_root` into `out`, whose earlier site is replaced.
 
+    `is_compact` packs secondary parts of pages; by default where there are more than COMPACT_ROWS values.
     Raises ResultsError where results are damaged, or where `out` holds files that are no site.
     """
-    site = _site(results_root, title or DEFAULT_TITLE)
+    site = _site(results_root, title or DEFAULT_TITLE, progress, is_compact)
     _empty(out)
     steps: list[tuple[str, Callable[[], object]]] = []
     written: dict[str, int] = {}
@@ -128,9 +138,13 @@ def _writes(
     return step
 
 
-def _site(results_root: Place, title: str) -> Site:
+def _site(results_root: Place, title: str, progress: Progress | None, is_compact: bool | None) -> Site:
     found = material_model.read(results_root)
-    sheets = [sheet(board) for board in board_model.boards(found)]
+    told = None if progress is None else lambda done, of: progress("resampling test images", done, of)
+    ends = image_ends(results_root, found.cells, told)
+    sheets = [sheet(board, ends) for board in board_model.boards(found)]
+    if is_compact is None:
+        is_compact = len(found.values) > COMPACT_ROWS
     started = [str(cell.record.get("timing", {}).get("started_at") or "")[:10] for cell in found.cells]
     try:
         program = version("ltbench")
@@ -140,10 +154,11 @@ def _site(results_root: Place, title: str) -> Site:
         title=title,
         material=found,
         sheets=sheets,
-        renderer=Renderer(),
+        renderer=Renderer(is_compact),
         pages=pages(),
         built=max(started, default=""),
         version=program,
+        is_compact=is_compact,
         warnings=[
             f"'{odd.cell.folder}' stands apart from the tables of {one.board.name}: {odd.why}"
             for one in sheets

@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from reports.boards import Board
 from reports.cells import Footnotes, backbone_cell, method_cell, number_cell, seeds_cell
+from reports.details import Facts, table_details
 from reports.drawing import FIGURE_STYLE, class_sizes, inline
 from reports.entries import BASELINE, Entry
 from reports.export import table_files
@@ -51,13 +52,22 @@ def build_board(site: Site, sheet: Sheet) -> Iterable[File]:
         first=sheet.metrics[0],
         rows=list(_rows(sheet, runs, notes)),
         notes=notes,
+        details={board.name: details(sheet)},
         notices=notices(board),
         which_sizes=which_sizes(board),
         sizes=inline(class_sizes(sheet, board.seeds[0])),
         figure_style=FIGURE_STYLE,
         protocol=list(protocol(board)),
     )
-    yield from table_files(sheet)
+    yield from table_files(sheet, is_compact=site.is_compact)
+
+
+def details(sheet: Sheet) -> Facts:
+    """What stands behind the scores of the leaderboard, see `table_details`."""
+    lines = sheet.metrics[0].lines
+    by_table = [{line.entry.anchor: line for line in table.lines} for table in sheet.metrics]
+    numbers = [[n for table in by_table for n in table[line.entry.anchor].numbers] for line in lines]
+    return table_details([c.key for table in sheet.metrics for c in table.columns], lines, numbers)
 
 
 def _rows(sheet: Sheet, runs: str, notes: Footnotes) -> Iterator[Row]:
@@ -67,7 +77,7 @@ def _rows(sheet: Sheet, runs: str, notes: Footnotes) -> Iterator[Row]:
         entry = line.entry
         href = f"{runs}#{entry.anchor}"
         cells = [
-            number_cell(number, column, notes, with_seeds=True)
+            number_cell(number, column, notes)
             for table, lines in zip(tables, by_entry, strict=True)
             for number, column in zip(lines[entry.anchor].numbers, table.columns, strict=True)
         ]

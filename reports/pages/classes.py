@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from reports.boards import Board
 from reports.cells import Footnotes, method_cell, number_cell
+from reports.details import table_details
 from reports.leaderboard import TINTS, Sheet
 from reports.pages import File, Page
 from reports.site import Site
@@ -46,6 +47,10 @@ def build_board(site: Site, sheet: Sheet) -> Iterable[File]:
         sheet,
         headings=[_heading(board, name) for name in board.categories],
         tables=[(table, _rows(table, notes, f"{board.name}.runs.html")) for table in sheet.classes],
+        details={
+            table.name: table_details(board.categories, table.lines, [line.numbers for line in table.lines])
+            for table in sheet.classes
+        },
         notes=notes,
         sizes=[_sizes(board, name) for name in board.categories],
     )
@@ -60,7 +65,8 @@ def _rows(table: Table, notes: Footnotes, runs: str) -> list[Markup]:
             runs, line.entry.anchor, len(line.entry.finished), len(line.entry.asked)
         )
         head = method_cell(line.entry, with_facts=False)
-        opening = Markup('<tr class="{}">').format(kind) if kind else Markup("<tr>")
+        mark = Markup(' class="{}"').format(kind) if kind else ""
+        opening = Markup('<tr{} data-row="{}">').format(mark, line.entry.anchor)
         rows.append(opening + head + count + Markup("").join(cells))
     return rows
 

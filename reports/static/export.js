@@ -1,7 +1,7 @@
 /* What is on screen as CSV or as a LaTeX (booktabs) table, for every table that has a name. */
 "use strict";
 
-{
+ltbench.ready.then(() => {
   const without = (cell, parts) => {
     const copy = cell.cloneNode(true);
     for (const part of copy.querySelectorAll(parts)) part.remove();
@@ -117,4 +117,4 @@
     act("Copy link", "Copies the address of this view", (button) => ltbench.copy(location.href, button));
     table.closest(".frame").before(actions);
   }
-}
+});

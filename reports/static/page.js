@@ -27,53 +27,6 @@
   document.querySelector("header.top").append(button);
 }
 
-/* Sections of a [data-tabs] become tabs; the address remembers the open one. */
-for (const group of document.querySelectorAll("[data-tabs]")) {
-  const panels = [...group.querySelectorAll("[data-tab]")];
-  if (panels.length < 2) continue;
-  const list = document.createElement("div");
-  list.setAttribute("role", "tablist");
-  list.className = "tablist";
-  list.ariaLabel = group.dataset.tabs || "Tables";
-  const tabs = panels.map((panel, i) => {
-    const tab = document.createElement("button");
-    tab.type = "button";
-    tab.id = `tab-${i}`;
-    tab.textContent = panel.dataset.tab;
-    tab.setAttribute("role", "tab");
-    tab.setAttribute("aria-controls", (panel.id ||= `panel-${i}`));
-    panel.setAttribute("role", "tabpanel");
-    panel.setAttribute("aria-labelledby", tab.id);
-    list.append(tab);
-    return tab;
-  });
-  const open = (chosen, focus) => {
-    tabs.forEach((tab, i) => {
-      tab.ariaSelected = String(i === chosen);
-      tab.tabIndex = i === chosen ? 0 : -1;
-      panels[i].hidden = i !== chosen;
-    });
-    if (focus) tabs[chosen].focus();
-  };
-  tabs.forEach((tab, i) => {
-    tab.addEventListener("click", () => {
-      open(i, false);
-      history.replaceState(null, "", `#${panels[i].id}`);
-    });
-    tab.addEventListener("keydown", (event) => {
-      const next = { ArrowRight: i + 1, ArrowLeft: i - 1, Home: 0, End: tabs.length - 1 }[event.key];
-      if (next === undefined) return;
-      event.preventDefault();
-      const chosen = (next + tabs.length) % tabs.length;
-      open(chosen, true);
-      history.replaceState(null, "", `#${panels[chosen].id}`);
-    });
-  });
-  group.prepend(list);
-  const named = panels.findIndex((panel) => `#${panel.id}` === location.hash);
-  open(Math.max(named, 0), false);
-}
-
 /* Copying works from a file too. */
 ltbench.copy = async function (text, button) {
   try {
@@ -95,31 +48,81 @@ ltbench.copy = async function (text, button) {
   }, 1500);
 };
 
-for (const place of document.querySelectorAll("[data-copy]")) {
-  const button = document.createElement("button");
-  button.type = "button";
-  button.className = "copy";
-  button.textContent = "Copy";
-  button.ariaLabel = `Copy ${place.dataset.copy || "text"}`;
-  const text = place.textContent;
-  button.addEventListener("click", () => ltbench.copy(text, button));
-  place.after(button);
-}
+ltbench.ready.then(() => {
+  /* Sections of a [data-tabs] become tabs; the address remembers the open one. */
+  for (const group of document.querySelectorAll("[data-tabs]")) {
+    const panels = [...group.querySelectorAll("[data-tab]")];
+    if (panels.length < 2) continue;
+    const list = document.createElement("div");
+    list.setAttribute("role", "tablist");
+    list.className = "tablist";
+    list.ariaLabel = group.dataset.tabs || "Tables";
+    const tabs = panels.map((panel, i) => {
+      const tab = document.createElement("button");
+      tab.type = "button";
+      tab.id = `tab-${i}`;
+      tab.textContent = panel.dataset.tab;
+      tab.setAttribute("role", "tab");
+      tab.setAttribute("aria-controls", (panel.id ||= `panel-${i}`));
+      panel.setAttribute("role", "tabpanel");
+      panel.setAttribute("aria-labelledby", tab.id);
+      list.append(tab);
+      return tab;
+    });
+    const open = (chosen, focus) => {
+      tabs.forEach((tab, i) => {
+        tab.ariaSelected = String(i === chosen);
+        tab.tabIndex = i === chosen ? 0 : -1;
+        panels[i].hidden = i !== chosen;
+      });
+      if (focus) tabs[chosen].focus();
+    };
+    tabs.forEach((tab, i) => {
+      tab.addEventListener("click", () => {
+        open(i, false);
+        history.replaceState(null, "", `#${panels[i].id}`);
+      });
+      tab.addEventListener("keydown", (event) => {
+        const next = { ArrowRight: i + 1, ArrowLeft: i - 1, Home: 0, End: tabs.length - 1 }[event.key];
+        if (next === undefined) return;
+        event.preventDefault();
+        const chosen = (next + tabs.length) % tabs.length;
+        open(chosen, true);
+        history.replaceState(null, "", `#${panels[chosen].id}`);
+      });
+    });
+    group.prepend(list);
+    const named = panels.findIndex((panel) => `#${panel.id}` === location.hash);
+    open(Math.max(named, 0), false);
+  }
 
-/* Numbers of the leaderboard lead to their runs; arrow keys move between the links of a table. */
-for (const table of document.querySelectorAll("table[data-runs]")) {
-  for (const row of ltbench.body(table)) {
-    for (const cell of row.cells) {
-      if (cell.matches("th, .rank, .n, .t, .x")) continue;
-      const link = document.createElement("a");
-      link.href = `${table.dataset.runs}#${row.id}`;
-      link.tabIndex = -1;
-      cell.firstChild.replaceWith(link, cell.firstChild);
-      link.append(link.nextSibling);
+  for (const place of document.querySelectorAll("[data-copy]")) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "copy";
+    button.textContent = "Copy";
+    button.ariaLabel = `Copy ${place.dataset.copy || "text"}`;
+    const text = place.textContent;
+    button.addEventListener("click", () => ltbench.copy(text, button));
+    place.after(button);
+  }
+
+  /* Numbers of the leaderboard lead to their runs. */
+  for (const table of document.querySelectorAll("table[data-runs]")) {
+    for (const row of ltbench.body(table)) {
+      for (const cell of row.cells) {
+        if (cell.matches("th, .rank, .n, .t, .x")) continue;
+        const link = document.createElement("a");
+        link.href = `${table.dataset.runs}#${row.id}`;
+        link.tabIndex = -1;
+        cell.firstChild.replaceWith(link, cell.firstChild);
+        link.append(link.nextSibling);
+      }
     }
   }
-}
+});
 
+/* Arrow keys move between the links of a table. */
 document.addEventListener("keydown", (event) => {
   const steps = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
   const cell = document.activeElement?.closest?.("table.grid > tbody > tr > *");
@@ -158,39 +161,51 @@ document.addEventListener("keydown", (event) => {
     document.querySelector("[aria-describedby=seeds]")?.removeAttribute("aria-describedby");
   };
 
-  /* The file has the mean with two decimals and the seeds' distances from it in hundredths. */
-  const seedsOf = (cell) => {
-    const text = (cell.querySelector("a") || cell).firstChild;
-    const mean = Number((text.exact ?? text.textContent).replace("−", "-"));
-    return cell.dataset.s.split(" ").map((step) => mean + Number(step) / 100);
-  };
-
-  const show = (cell) => {
-    const table = cell.closest("table");
-    const header = [...table.tHead.querySelectorAll("th[data-key]")].find(
+  /* By row and column: seeds, and in hundredths of a point their values and the ends of intervals. */
+  const factsOf = (cell) => {
+    const table = cell.closest("table[data-name]");
+    const header = table && [...table.tHead.querySelectorAll("th[data-key]")].find(
       (one) => ltbench.column(one) === cell.cellIndex,
     );
-    if (!header) return;
-    const seeds = (cell.parentElement.dataset.seeds ?? table.dataset.seeds ?? "").split(" ");
-    const values = seedsOf(cell);
-    const low = Math.min(...values);
-    const span = Math.max(...values) - low || 1;
+    if (!header) return null;
+    ltbench.details ??= ltbench.facts("details");
+    const row = ltbench.details[table.dataset.name]?.rows[cell.parentElement.dataset.row ?? cell.parentElement.id];
+    const [values, rank, overSeeds, overImages] =
+      row?.[ltbench.details[table.dataset.name].columns.indexOf(header.dataset.key)] ?? [];
+    if (!values) return null;
+    return { table, header, values, rank, overSeeds, overImages, seeds: row[row.length - 1] };
+  };
+
+  const show = (cell, { table, header, values, rank, overSeeds, overImages, seeds }) => {
+    const known = values.filter((value) => value !== null);
+    const ends = [...known, ...(overImages ?? [])];
+    const low = Math.min(...ends);
+    const span = Math.max(...ends) - low || 1;
+    const place = (value) => `${4 + (92 * (value - low)) / span}%`;
+    const percent = (value) => ltbench.write(value / 100, 2);
     const name = cell.parentElement.querySelector("th").textContent.trim();
     panel.replaceChildren();
-    const heading = add(panel, "p", `${name}: ${header.dataset.title ?? ""} `);
+    const heading = add(panel, "p", `${name}: ${header.dataset.title ?? table.dataset.title ?? ""} `);
     /* The header's own text, subscripts included. */
     heading.append(...(header.querySelector("button") ?? header).cloneNode(true).childNodes);
     const strip = add(panel, "div");
     strip.className = "strip";
-    for (const value of values) add(strip, "b").style.left = `${4 + (92 * (value - low)) / span}%`;
+    if (overImages) {
+      const bar = add(strip, "s");
+      bar.style.left = place(overImages[0]);
+      bar.style.width = `${(92 * (overImages[1] - overImages[0])) / span}%`;
+    }
+    for (const value of known) add(strip, "b").style.left = place(value);
     const list = add(panel, "ul");
     values.forEach((value, i) => {
       const line = add(list, "li");
       add(line, "span", `seed ${seeds[i]} `);
-      line.append(ltbench.write(value, 2));
+      line.append(value === null ? "n/a" : percent(value));
     });
-    const [first, last] = (cell.dataset.t ?? "").split(" ");
-    if (last) add(panel, "p", first === last ? `rank ${first}` : `rank ${first} to ${last}`).className = "rank";
+    const tell = (words) => (add(panel, "p", words).className = "rank");
+    if (overImages) tell(`95 % over test images: ${overImages.map(percent).join(" to ")}`);
+    if (overSeeds) tell(`95 % over seeds: ${overSeeds.map(percent).join(" to ")}`);
+    if (rank) tell(rank[0] === rank[1] ? `rank ${rank[0]}` : `rank ${rank[0]} to ${rank[1]}`);
     panel.hidden = false;
     const box = cell.getBoundingClientRect();
     const left = Math.min(box.left, document.documentElement.clientWidth - panel.offsetWidth - 8);
@@ -201,10 +216,11 @@ document.addEventListener("keydown", (event) => {
   };
 
   const follow = (event) => {
-    const cell = event.target.closest?.("td[data-s]");
-    if (cell) {
+    const cell = event.target.closest?.("table[data-name] > tbody > tr > td");
+    const facts = cell && factsOf(cell);
+    if (facts) {
       hide();
-      show(cell);
+      show(cell, facts);
     } else if (!event.target.closest?.("#seeds")) hide();
   };
   document.addEventListener("mouseover", follow);

@@ -1,7 +1,7 @@
 /* Tables: exact values, sorting by mouse and keyboard, shading. Every table reads without this script. */
 "use strict";
 
-const ltbench = {
+Object.assign(ltbench, {
   /* The number in a cell, or NaN: "−1.23", "12 345", "2/3", "9 + 1" (the first of the two). */
   value(cell) {
     const text = (cell.querySelector("a") || cell).firstChild?.textContent ?? "";
@@ -23,7 +23,7 @@ const ltbench = {
   write(value, decimals) {
     return value.toFixed(decimals).replace("-", "−");
   },
-};
+});
 
 /* Position of every header cell in the rows of the body, with spans taken into account. */
 function place(table) {
@@ -131,10 +131,12 @@ ltbench.round = function (table, decimals) {
   }
 };
 
-for (const table of document.querySelectorAll("table.grid")) {
-  if (!table.tHead || !table.tBodies.length) continue;
-  place(table);
-  makeSortable(table);
-  ltbench.shade(table);
-  ltbench.round(table, 1);
-}
+ltbench.ready.then(() => {
+  for (const table of document.querySelectorAll("table.grid")) {
+    if (!table.tHead || !table.tBodies.length) continue;
+    place(table);
+    makeSortable(table);
+    ltbench.shade(table);
+    ltbench.round(table, 1);
+  }
+});
