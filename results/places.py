@@ -67,7 +67,7 @@ class RemotePath:
         return self._kind() == "Directory"
 
     def modified(self) -> float:
-        """Seconds since the epoch, by the clock of the store. Raises FileNotFoundError."""
+        """Seconds since the epoch by the store's clock, 0 if it has none. Raises FileNotFoundError."""
         system, path = self._where()
         info = system.get_file_info(path)
         if info.type.name == "NotFound":
@@ -159,6 +159,8 @@ def place(text: str | Place) -> Place:
     url = urlsplit(text)
     if url.scheme == "file":
         return Path(unquote(url.path))
+    if not url.netloc:
+        raise ResultsError(f"'{text}' names no bucket: expected {url.scheme}://BUCKET/FOLDER")
     base = f"{url.scheme}://{url.netloc}" + (f"?{url.query}" if url.query else "")
     _filesystem(base)
     return RemotePath(base, PurePosixPath(unquote(url.path).strip("/")))
@@ -189,7 +191,7 @@ def readable(path: Place) -> Path | BufferReader:
 
 
 def modified(path: Place) -> float:
-    """Seconds since the epoch."""
+    """Seconds since the epoch; 0 where a store does not tell."""
     return path.modified() if isinstance(path, RemotePath) else path.stat().st_mtime
 
 

@@ -15,13 +15,14 @@ from results.diff import difference
 from results.errors import ResultsDiffer, ResultsError
 from results.files import write_json
 from results.merge import merge
+from results.places import Place
 from results.schema import METRICS, SCHEMA_VERSION, SCORES, table
 from results.store import METRICS_FILE, RECORD, SCORES_FILE, CellWriter, Store, StoredCell
 
 IDENTITY = {"dataset": "d", "split": "s", "seed": 1, "method": "m", "config_digest": "c" * 64}
 
 
-def write_cell(root: Path, value: float | None = 0.9, *, seed: int = 1, status: str = "ok") -> StoredCell:
+def write_cell(root: Place, value: float | None = 0.9, *, seed: int = 1, status: str = "ok") -> StoredCell:
     identity: dict[str, Any] = {**IDENTITY, "seed": seed}
     folder = Store(root).folder("d", "s", seed, "m", identity["config_digest"])
     writer = CellWriter(folder, {"identity": identity})
