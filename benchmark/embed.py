@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -40,6 +39,12 @@ class EmbeddingJob:
     def title(self) -> str:
         return f"embed {len(self.images)} images of {self.dataset} with {self.backbone}"
 
+    def serves(self, cell: Prepared) -> bool:
+        """Whether the cell reads this job's features of its data set."""
+        method = catalog.create(cell.cell.method, **cell.cell.fields)
+        asked = (cell.cell.dataset, getattr(method, "backbone", ""), _layers(method), cell.cell.view)
+        return asked == (self.dataset, self.backbone, self.layers, self.view)
+
 
 def jobs(cells: Sequence[Prepared]) -> list[EmbeddingJob]:
     """One job per data set, backbone, layers and view, over the union of the cells' images."""
@@ -49,7 +54,7 @@ def jobs(cells: Sequence[Prepared]) -> list[EmbeddingJob]:
         backbone = getattr(method, "backbone", "")
         if not backbone:
             continue
-        layers = getattr(method, "layers", None) or None
+        layers = _layers(method)
         sets = {entry.cell.dataset: (*entry.split.train, *entry.split.test)}
         if entry.auxiliary is not None:
             sets[entry.auxiliary.name] = entry.auxiliary.images
@@ -60,12 +65,17 @@ def jobs(cells: Sequence[Prepared]) -> list[EmbeddingJob]:
     return list(found.values())
 
 
+def _layers(method: Any) -> tuple[str, ...] | None:
+    return getattr(method, "layers", None) or None
+
+
 @dataclass(frozen=True)
 class Embedded:
     """What one backbone's pass over the images took."""
 
     dataset: str
     backbone: str
+    weights_digest: str
     layers: tuple[str, ...]
     view: str
     images: int
@@ -88,7 +98,15 @@ def embed(
 
     A shard that fails costs time only: the cells that need its images embed them again and say what is wrong.
     """
-    asked = jobs(cells)
+    return embed_jobs(jobs(cells), settings, watch)
+
+
+def embed_jobs(
+    asked: Sequence[EmbeddingJob],
+    settings: Settings,
+    watch: Callable[[Sequence[str], int], AbstractContextManager[Watcher]],
+) -> list[Embedded]:
+    """One pass after the other, each shared by `settings.parallel` processes."""
     if not asked:
         return []
     parallel = settings.parallel
@@ -117,6 +135,7 @@ def _embedded(job: EmbeddingJob, notes: Sequence[Mapping[str, Any]], threads: in
     return Embedded(
         dataset=job.dataset,
         backbone=job.backbone,
+        weights_digest=next((note["weights_digest"] for note in notes), ""),
         layers=tuple(job.layers or ()),
         view=str(job.view),
         images=len(job.images),
@@ -150,6 +169,7 @@ def embed_shard(
     progress.note(
         {
             "seconds": time.perf_counter() - start,
+            "weights_digest": extractor.spec.backbone_digest,
             "peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
             "cache": asdict(context.cache.stats()) if context.cache else {},
         }

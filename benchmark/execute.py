@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import resource
 import shutil
-import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
-from pathlib import Path
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,10 +15,13 @@ from benchmark import gallery, record
 from benchmark.auxiliary import Auxiliary, auxiliary_of
 from benchmark.cell import Cell, build_split
 from benchmark.evaluate import check_prediction, evaluate, metric_facts
+from benchmark.recompute import reevaluate
 from benchmark.settings import Settings
+from benchmark.stopwatch import Stopwatch
 from methods import catalog
 from methods.base import Context, Method, Prediction, Progress, no_progress
 from methods.errors import WeightsMissing
+from results.places import Place
 from results.ranking import has_ranking
 from results.schema import METRICS, SCORES, table
 from results.status import Status
@@ -47,19 +46,27 @@ class Prepared:
     dataset: Dataset
     split: Split
     facts: record.MethodFacts
-    folder: Path
+    folder: Place
     auxiliary: Auxiliary | None = None
     """The labelled data set that the method learns from, if it declared the need."""
 
     def finished(self, store: Store) -> StoredCell | None:
         """The stored answer to exactly this question, whatever its status; None if there is none."""
+        stored = self.answer(store)
+        return stored if stored is not None and self.is_measured_alike(stored) else None
+
+    def answer(self, store: Store) -> StoredCell | None:
+        """What is stored for this split, data, method and weights, by whatever recipes it was measured."""
         stored = store.find(self.folder)
         if stored is None:
             return None
         same = record.identity(self.cell, self.dataset, self.split, self.facts)
+        return stored if stored.record["identity"] == same else None
+
+    def is_measured_alike(self, stored: StoredCell) -> bool:
+        """Whether the recipes of the stored values are those of today."""
         recipes = {name: fact["recipe"] for name, fact in metric_facts(self.cell.view).items()}
-        stored_recipes = {name: fact["recipe"] for name, fact in stored.record["metrics"].items()}
-        return stored if stored.record["identity"] == same and stored_recipes == recipes else None
+        return recipes == {name: fact["recipe"] for name, fact in stored.record["metrics"].items()}
 
 
 class Resolver:
@@ -71,11 +78,16 @@ class Resolver:
         self._splits: dict[tuple[object, ...], Split] = {}
         self._weights: dict[str, str | WeightsMissing] = {}
 
-    def prepare(self, cell: Cell) -> Prepared:
-        """Raises for an unknown name, a bad field, missing data or weights, an auxiliary set that leaks."""
+    def prepare(self, cell: Cell, weights_digest: str | None = None) -> Prepared:
+        """Raises for an unknown name, a bad field, missing data or weights, an auxiliary set that leaks.
+
+        `weights_digest` spares reading the weights, where they were read a moment ago.
+        """
         dataset, split = self.dataset(cell.dataset), self.split(cell)
         auxiliary = auxiliary_of(catalog.create(cell.method, **cell.fields), dataset, self.dataset)
-        facts = record.method_facts(cell, self.weights_digest(cell), auxiliary)
+        if weights_digest is None:
+            weights_digest = self.weights_digest(cell)
+        facts = record.method_facts(cell, weights_digest, auxiliary)
         store = Store(self._settings.results)
         folder = store.folder(dataset.name, split.recipe, cell.seed, cell.method, facts.config_digest)
         return Prepared(cell, dataset, split, facts, folder, auxiliary)
@@ -120,42 +132,6 @@ class Resolver:
         return found
 
 
-@dataclass
-class Stopwatch:
-    """Seconds per stage, and what the cell took from the machine."""
-
-    device: str
-    started_at: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    def time(self, stage: str) -> _Lap:
-        return _Lap(self, stage)
-
-    def facts(self, tested: int) -> dict[str, Any]:
-        score = self.seconds.get("score")
-        return {
-            "device": self.device,
-            "started_at": self.started_at,
-            "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
-            **{f"{stage}_seconds": round(value, 4) for stage, value in self.seconds.items()},
-            "score_ms_per_image": None if score is None or not tested else round(score * 1000 / tested, 4),
-            # Of the whole process, which runs one cell.
-            "peak_rss_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
-            "peak_vram_mb": _peak_vram_mb(self.device),
-        }
-
-
-class _Lap:
-    def __init__(self, watch: Stopwatch, stage: str) -> None:
-        self._watch, self._stage = watch, stage
-
-    def __enter__(self) -> None:
-        self._start = time.perf_counter()
-
-    def __exit__(self, *_: object) -> None:
-        self._watch.seconds[self._stage] = time.perf_counter() - self._start
-
-
 def execute(
     prepared: Prepared,
     settings: Settings,
@@ -165,21 +141,29 @@ def execute(
     keep_maps: bool = False,
     rank: bool = False,
     force: bool = False,
+    machine: Mapping[str, Any] | None = None,
 ) -> StoredCell:
     """Fit, score, evaluate and store one cell; return the stored one if another process was faster.
 
-    Raises whatever the method raises: isolation and failure rows are the engine's business.
+    If only metric recipes have changed since and the maps were kept, the values alone are made anew.
+    `machine` is `environment()` if the caller has it. Raises whatever the method raises: isolation and
+    failure rows are the engine's business.
     """
     cell, split = prepared.cell, prepared.split
     store = Store(settings.results)
     with cell_lock(prepared.folder, settings):
-        stored = prepared.finished(store)
+        stored = prepared.answer(store)
         if stored is not None and stored.status is Status.OK and not force and _has_all(stored, rank):
-            return stored
-        base = record.base_record(cell, prepared.dataset, split, prepared.facts)
+            if prepared.is_measured_alike(stored):
+                return stored
+            again = reevaluate(stored, split, prepared.dataset, cell.view)
+            if not again.why_not:
+                return again.cell
+        base = record.base_record(cell, prepared.dataset, split, prepared.facts, machine)
         writer = CellWriter(prepared.folder, base)
-        watch = Stopwatch(settings.device)
+        watch = Stopwatch(settings.device, _threads())
         figures: dict[str, float] = {}
+        work = settings.local(prepared.folder) / "work"
         context = Context(
             rng=cell.generator(),
             view=cell.view,
@@ -187,7 +171,7 @@ def execute(
             cache=cache,
             weights_root=settings.weights_root,
             auxiliary=prepared.auxiliary.for_method() if prepared.auxiliary else None,
-            work=prepared.folder / "work",
+            work=work,
             progress=progress,
             report=figures.__setitem__,
         )
@@ -212,12 +196,20 @@ def execute(
 
             base["label_correction"] = rank_training(method, prepared, context, writer)
         base["gallery"] = _store_gallery(prepared, prediction, writer, settings)
+        if cache is not None:
+            base["cache"] = asdict(cache.stats())
         if keep_maps and prediction.grids is not None:
             writer.write_array(MAPS_FILE, np.asarray(prediction.grids, dtype=np.float32))
         finished = writer.finish({**base, "status": str(Status.OK), "error": ""})
         # Checkpoints served a cell that might be killed.
-        shutil.rmtree(prepared.folder / "work", ignore_errors=True)
+        shutil.rmtree(work, ignore_errors=True)
         return finished
+
+
+def _threads() -> int:
+    import torch
+
+    return int(torch.get_num_threads())
 
 
 def _has_all(stored: StoredCell, rank: bool) -> bool:
@@ -250,9 +242,9 @@ def images_for(method: Method, stage: str, images: tuple[LabelledImage, ...], pr
     )
 
 
-def cell_lock(folder: Path, settings: Settings) -> FileLock:
-    """Two runs of the same suite at once do each cell once."""
-    locks = settings.results / ".locks"
+def cell_lock(folder: Place, settings: Settings) -> FileLock:
+    """Two runs of the same suite at once do each cell once; behind a URL, those of one machine."""
+    locks = settings.local(settings.results) / ".locks"
     locks.mkdir(parents=True, exist_ok=True)
     return FileLock(
         locks
@@ -271,12 +263,3 @@ def _store_gallery(
         position = {image.key: index for index, image in enumerate(prepared.split.test)}
         writer.write_gallery({image.key: prediction.grids[position[image.key]] for image in chosen})
     return list(facts)
-
-
-def _peak_vram_mb(device: str) -> float | None:
-    if device == "cpu":
-        return None
-    import torch
-
-    peak: int = torch.cuda.max_memory_allocated()
-    return round(peak / 2**20, 1)

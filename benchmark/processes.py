@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import platform
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from benchmark.worker import Advanced, Ended, work
+from benchmark.journal import Journal
+from benchmark.worker import Advanced, Ended, Noted, work
 from results.status import Status
 
 LOG_HEAD_BYTES = 1 << 20
@@ -40,9 +42,12 @@ class Child:
     log: LogReader
     timeout: float
     memory_bytes: float
+    journal: Journal | None = None
     started: float = field(default_factory=time.monotonic)
     ended: Ended | None = None
     advanced: Advanced | None = None
+    noted: dict[str, Any] = field(default_factory=dict)
+    """Facts that the job left for its parent."""
 
     def poll(self) -> bool:
         """Take in what the child said, enforce the limits; True while it lives."""
@@ -51,10 +56,16 @@ class Child:
                 event = self.events.recv()
                 if isinstance(event, Ended):
                     self.ended = event
+                elif isinstance(event, Noted):
+                    self.noted |= event.facts
                 else:
                     self.advanced = event
+                    if self.journal is not None:
+                        self.journal.step(event.stage, event.done, event.total)
         except (EOFError, OSError):
             pass
+        if self.journal is not None:
+            self.journal.beat()
         if not self.process.is_alive():
             return False
         if self.ended is None:
@@ -67,6 +78,12 @@ class Child:
         # The last words may have arrived between the last look and the end.
         self.poll()
         self.log.close()
+        ended = self._end()
+        if self.journal is not None:
+            self.journal.close(str(ended.status), ended.error, time.monotonic() - self.started)
+        return ended
+
+    def _end(self) -> Ended:
         if self.ended is not None:
             return self.ended
         code = self.process.exitcode or 0
@@ -135,22 +152,26 @@ class LogReader:
 class Processes:
     """Starts children from a fork server that has the heavy imports done."""
 
-    def __init__(self, threads_per_child: int) -> None:
+    def __init__(self, threads_per_child: int, also: Iterable[str] = ()) -> None:
+        """`also` names further modules that every child will need."""
         self._threads = threads_per_child
         # Read when the libraries are loaded, so before the fork server starts.
         for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
             os.environ.setdefault(variable, str(threads_per_child))
         self._multiprocessing = multiprocessing.get_context("forkserver")
-        self._multiprocessing.set_forkserver_preload(PRELOAD)
+        self._multiprocessing.set_forkserver_preload([*PRELOAD, *also])
 
     def start(
         self,
         job: Callable[..., None],
         arguments: tuple[Any, ...],
         log: Path,
+        *,
         timeout: float = 0,
         memory_gb: float = 0,
+        journal: Journal | None = None,
     ) -> Child:
+        """Run `job(*arguments, progress)` in a new process; what it prints goes to `log`."""
         events, events_in = self._multiprocessing.Pipe(duplex=False)
         log_out, log_in = self._multiprocessing.Pipe(duplex=False)
         process = self._multiprocessing.Process(
@@ -160,7 +181,9 @@ class Processes:
         # Ours must be closed, or the end of the child would not end the pipes.
         events_in.close()
         log_in.close()
-        return Child(process, events, LogReader(log_out, log), timeout, memory_gb * 1e9)
+        if journal is not None:
+            journal.open(pid=process.pid, host=platform.node(), threads=self._threads)
+        return Child(process, events, LogReader(log_out, log), timeout, memory_gb * 1e9, journal)
 
 
 def _resident_bytes(pid: int) -> int:

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmark import record
+from benchmark.cell import Cell, build_split
 from benchmark.evaluate import evaluate, metric_facts
 from benchmark.settings import Settings
 from methods.base import MapPost, Prediction, View
 from results.errors import ResultsError
 from results.schema import METRICS, table
 from results.status import Status
-from results.store import RECORD, StoredCell, rewrite_metrics
-from splits import recipes
-from splits.datasets import open_dataset
+from results.store import MAPS_FILE, RECORD, StoredCell, rewrite_metrics
+from splits.datasets import Dataset, open_dataset
 from splits.split import Split
 
 
@@ -36,17 +36,32 @@ def recompute(cell: StoredCell, settings: Settings) -> Recomputed:
     A cell whose maps were not kept is left as it is, since its pixel metrics would be lost, and so is one
     whose images are not at hand. Raises ResultsError where split or data are not those of the cell.
     """
-    if cell.status is not Status.OK:
-        return Recomputed(cell, 0, f"it ended with '{cell.status}'")
-    grids = cell.grids()
-    if grids is None and cell.record.get("map_post") is not None and _has_pixel_values(cell):
-        return Recomputed(cell, 0, "its maps were not kept (--keep-maps)")
+    reason = why_not(cell)
+    if reason:
+        return Recomputed(cell, 0, reason)
     same = cell.record["identity"]
-    view = _view(same["view"])
     dataset = open_dataset(_typed_dataset(cell), settings.data_root)
     dataset.require_pixels()
-    split = recipes.build(same["split"], dataset, same["seed"], same["overlap_policy"])
+    split = _split(cell, dataset)
     _require_same(cell, split, dataset.data_digest())
+    return reevaluate(cell, split, dataset, _view(same["view"]))
+
+
+def why_not(cell: StoredCell) -> str:
+    """Why a cell's values cannot be computed anew from what it stored, "" if they can."""
+    if cell.status is not Status.OK:
+        return f"it ended with '{cell.status}'"
+    if not (cell.folder / MAPS_FILE).exists() and _has_pixel_values(cell):
+        return "its maps were not kept (--keep-maps)"
+    return ""
+
+
+def reevaluate(cell: StoredCell, split: Split, dataset: Dataset, view: View) -> Recomputed:
+    """Replace a cell's rows by what its stored prediction says now; `split`, `dataset` are the cell's own."""
+    reason = why_not(cell)
+    if reason:
+        return Recomputed(cell, 0, reason)
+    grids = cell.grids()
     scores = cell.scores()["score"].to_numpy(np.float32)
     post = MapPost(**cell.record["map_post"])
     prediction = Prediction(scores, None if grids is None else np.asarray(grids), post)
@@ -69,6 +84,16 @@ def _has_pixel_values(cell: StoredCell) -> bool:
 def _view(text: str) -> View:
     resize, crop = text.removeprefix("resize").split("-crop")
     return View(int(resize), int(crop))
+
+
+def _split(cell: StoredCell, dataset: Dataset) -> Split:
+    same = cell.record["identity"]
+    recipe, cut, limit = str(same["split"]).rpartition("-limit")
+    asked = Cell(
+        dataset.name, recipe if cut else limit, same["seed"], same["method"],
+        overlap=same["overlap_policy"], limit=int(limit) if cut else None,
+    )  # fmt: skip
+    return build_split(asked, dataset)
 
 
 def _typed_dataset(cell: StoredCell) -> str:

@@ -75,7 +75,13 @@ def category_counts(split: Split) -> list[dict[str, Any]]:
     ]
 
 
-def base_record(cell: Cell, dataset: Dataset, split: Split, facts: MethodFacts) -> dict[str, Any]:
+def base_record(
+    cell: Cell,
+    dataset: Dataset,
+    split: Split,
+    facts: MethodFacts,
+    machine: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
     """Everything that is known before the cell runs; see `results.schema` for what the rows hold."""
     return {
         "identity": identity(cell, dataset, split, facts),
@@ -113,7 +119,7 @@ def base_record(cell: Cell, dataset: Dataset, split: Split, facts: MethodFacts) 
         },
         "metrics": metric_facts(cell.view),
         "command": cell.command(),
-        "environment": environment(),
+        "environment": dict(machine or environment()),
     }
 
 

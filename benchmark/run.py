@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
+import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from typing import Literal
 
-from benchmark import engines
+from benchmark import engines, rates
+from benchmark.calibration import embedding_of
 from benchmark.cell import Cell
-from benchmark.embed import embed
+from benchmark.embed import Embedded, embed
 from benchmark.engines import Options, Watcher
 from benchmark.errors import CellsImpossible
 from benchmark.execute import Prepared, Resolver
+from benchmark.recompute import why_not
+from benchmark.retry import Retry
 from benchmark.settings import Settings
 from methods.errors import WeightsMissing
+from results.errors import ResultsError
+from results.places import below
 from results.ranking import has_ranking
+from results.runs import sum_of, write_run
 from results.status import Status
 from results.store import Store, StoredCell
 from splits.errors import DataMissing
 
-Retry = Literal["failed", "none"]
+State = Literal["done", "to run", "recompute"]
 
 
 @dataclass(frozen=True)
@@ -30,13 +41,24 @@ class PlannedCell:
     prepared: Prepared
     stored: StoredCell | None
     """The finished answer to the same question, whatever its status."""
+    outdated: StoredCell | None = None
+    """An answer measured by other recipes, which holds what is needed to measure anew."""
 
     def to_run(self, *, force: bool, retry: Retry, rank_training: bool = False) -> bool:
-        if self.stored is None or force:
-            return True
-        if rank_training and self.stored.status is Status.OK and not has_ranking(self.stored):
-            return True
-        return self.stored.status is not Status.OK and retry == "failed"
+        return self.state(force=force, retry=retry, rank_training=rank_training) != "done"
+
+    def state(self, *, force: bool, retry: Retry, rank_training: bool = False) -> State:
+        """What a run with these options will do with it."""
+        if force:
+            return "to run"
+        answer = self.stored or self.outdated
+        if answer is None:
+            return "to run"
+        if answer.status is not Status.OK:
+            return "to run" if retry.wants(answer.status) else "done"
+        if rank_training and not has_ranking(answer):
+            return "to run"
+        return "done" if self.stored is not None else "recompute"
 
 
 @dataclass
@@ -76,6 +98,14 @@ def plan(cells: Sequence[Cell], settings: Settings) -> Plan:
     Raises for unknown names and bad fields. What is missing on this machine makes a cell impossible; if that
     holds for all of them, the first reason is raised as it is.
     """
+    found, first = look_up(cells, settings)
+    if first is not None and not found.cells:
+        raise first
+    return found
+
+
+def look_up(cells: Sequence[Cell], settings: Settings) -> tuple[Plan, Exception | None]:
+    """As `plan`, but nothing that is missing is raised: (the plan, the first reason)."""
     store = Store(settings.results)
     resolver = Resolver(settings)
     planned: list[PlannedCell] = []
@@ -88,10 +118,15 @@ def plan(cells: Sequence[Cell], settings: Settings) -> Plan:
             first = first or error
             impossible.setdefault(str(error), []).append(cell)
         else:
-            planned.append(PlannedCell(prepared, prepared.finished(store)))
-    if first is not None and not planned:
-        raise first
-    return Plan(planned, impossible)
+            planned.append(_planned(prepared, store))
+    return Plan(planned, impossible), first
+
+
+def _planned(prepared: Prepared, store: Store) -> PlannedCell:
+    answer = prepared.answer(store)
+    if answer is None or prepared.is_measured_alike(answer):
+        return PlannedCell(prepared, answer)
+    return PlannedCell(prepared, None, None if why_not(answer) else answer)
 
 
 def run(
@@ -101,28 +136,101 @@ def run(
     watch: Callable[[Sequence[str], int], AbstractContextManager[Watcher]],
     *,
     engine: str = "local",
-    retry: Retry = "failed",
+    retry: Retry | None = None,
 ) -> Outcome:
     """Run what is not done; the outcome holds every asked cell, cached or new."""
-    waiting = [
-        entry
+    again = retry or Retry()
+    states = [
+        entry.state(force=options.force, retry=again, rank_training=options.rank_training)
         for entry in planned
-        if entry.to_run(force=options.force, retry=retry, rank_training=options.rank_training)
     ]
+    waiting = [entry for entry, state in zip(planned, states, strict=True) if state != "done"]
     fresh: dict[int, StoredCell] = {}
     if waiting:
-        if engine == "local":
-            # Engines on other machines embed in their cells: they share no process with us.
-            embed([entry.prepared for entry in waiting], settings, watch)
-        titles = [entry.prepared.cell.title for entry in waiting]
-        with watch(titles, len(planned) - len(waiting)) as watcher:
-            cells = engines.load(engine).run(
-                [entry.prepared for entry in waiting], settings, options, watcher
-            )
-        fresh = {id(entry): cell for entry, cell in zip(waiting, cells, strict=True)}
+        features = [entry.prepared for entry, state in zip(planned, states, strict=True) if state == "to run"]
+        call = _Call(settings, engine, len(planned))
+        with call:
+            if engine == "local":
+                # Engines on other machines embed in their cells: they share no process with us.
+                call.embedded = embed(features, settings, watch)
+            titles = [entry.prepared.cell.title for entry in waiting]
+            with watch(titles, len(planned) - len(waiting)) as watcher:
+                call.watcher = _Timed(watcher)
+                call.cells = engines.load(engine).run(
+                    [entry.prepared for entry in waiting], settings, options, call.watcher
+                )
+        fresh = {id(entry): cell for entry, cell in zip(waiting, call.cells, strict=True)}
     outcome = Outcome(reused=len(planned) - len(waiting))
     for entry in planned:
         cell = fresh.get(id(entry), entry.stored)
         if cell is not None:
             outcome.cells.append(cell)
     return outcome
+
+
+class _Timed:
+    """Hands on what happens, and keeps how long each cell took with its process."""
+
+    def __init__(self, watcher: Watcher) -> None:
+        self._watcher = watcher
+        self._started: dict[int, float] = {}
+        self.seconds: dict[int, float] = {}
+
+    def started(self, index: int) -> None:
+        self._started[index] = time.monotonic()
+        self._watcher.started(index)
+
+    def progressed(self, index: int, stage: str, done: int, total: int) -> None:
+        self._watcher.progressed(index, stage, done, total)
+
+    def finished(self, index: int, status: Status, error: str) -> None:
+        self.seconds[index] = time.monotonic() - self._started[index]
+        self._watcher.finished(index, status, error)
+
+
+class _Call:
+    """Notes, however it ends, what one call did: a run record, and rates for the next plan."""
+
+    def __init__(self, settings: Settings, engine: str, asked: int) -> None:
+        self._settings, self._engine, self._asked = settings, engine, asked
+        self.embedded: list[Embedded] = []
+        self.cells: list[StoredCell] = []
+        self.watcher: _Timed | None = None
+
+    def __enter__(self) -> None:
+        self._started = datetime.now(UTC).isoformat(timespec="seconds")
+        self._clock = time.monotonic()
+
+    def __exit__(self, *_: object) -> None:
+        settings = self._settings
+        if self._engine == "local":
+            # Cells of a cluster say nothing about this machine.
+            rates.note(settings.home, [*self._measured(), *self._passes()])
+        parts = [one.cache for one in self.embedded]
+        parts += [cell.record.get("cache", {}) for cell in self.cells]
+        facts = {
+            "command": sys.argv[1:],
+            "engine": self._engine,
+            "jobs": settings.parallel,
+            "device": settings.device,
+            "started_at": self._started,
+            "seconds": round(time.monotonic() - self._clock, 3),
+            "asked": self._asked,
+            "cells": [below(cell.folder, settings.results) for cell in self.cells],
+            "statuses": Counter(str(cell.status) for cell in self.cells),
+            "embedded": [asdict(one) for one in self.embedded],
+            "cache": sum_of(parts),
+        }
+        # The cells are what counts; they have said themselves if the disk is full.
+        with contextlib.suppress(ResultsError):
+            write_run(settings.results, facts)
+
+    def _measured(self) -> list[rates.CellRun]:
+        seconds = self.watcher.seconds if self.watcher else {}
+        runs = [rates.cell_run(cell, seconds.get(index)) for index, cell in enumerate(self.cells)]
+        return [one for one in runs if one is not None]
+
+    def _passes(self) -> list[rates.Embedding]:
+        # A pass that found its features in the cache tells nothing of the backbone.
+        cold = [one for one in self.embedded if one.cache.get("misses", 0) >= rates.LEAST_IMAGES]
+        return [embedding_of(one, self._settings) for one in cold]

@@ -8,7 +8,7 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Sized
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
@@ -30,11 +30,26 @@ class Advanced:
 
 
 @dataclass(frozen=True)
+class Noted:
+    """Facts for the parent."""
+
+    facts: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
 class Ended:
     """The process has done its work; nothing follows."""
 
     status: Status
     error: str = ""
+
+
+@dataclass(frozen=True)
+class Known:
+    """What the parent, on the same machine, has looked up: no cell needs to do it again."""
+
+    weights_digest: str
+    environment: Mapping[str, Any]
 
 
 def work(
@@ -65,20 +80,20 @@ def work(
         events.send(Ended(Status.OK))
 
 
-def run_cell(cell: Any, settings: Settings, options: Any, progress: Any) -> None:
+def run_cell(cell: Any, settings: Settings, options: Any, known: Known | None, progress: Any) -> None:
     """The job of a cell: look everything up again by name and execute."""
     from benchmark.execute import Resolver, execute
-    from methods.features.cache import FeatureCache
+    from benchmark.feature_cache import open_cache
 
-    cache = FeatureCache(settings.cache_root, int(settings.cache_gb * 1e9))
     execute(
-        Resolver(settings).prepare(cell),
+        Resolver(settings).prepare(cell, known.weights_digest if known else None),
         settings,
-        cache=cache,
+        cache=open_cache(settings),
         progress=progress,
         keep_maps=options.keep_maps,
         rank=options.rank_training,
         force=options.force,
+        machine=known.environment if known else None,
     )
 
 
@@ -107,6 +122,10 @@ class PipedProgress:
                 self._events.send(Advanced(title() if callable(title) else title, done, total))
                 reported = now
             yield item
+
+    def note(self, facts: Mapping[str, Any]) -> None:
+        """Leave facts for the parent."""
+        self._events.send(Noted(facts))
 
 
 def _limit_threads(threads: int) -> None:

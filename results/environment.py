@@ -18,13 +18,18 @@ PACKAGES = (
 
 def package_versions() -> dict[str, str]:
     """Installed versions of the packages that can move a number; absent ones are left out."""
-    found = {}
+    return dict(_versions())
+
+
+@lru_cache(maxsize=1)
+def _versions() -> tuple[tuple[str, str], ...]:
+    found = []
     for name in PACKAGES:
         try:
-            found[name] = version(name)
+            found.append((name, version(name)))
         except PackageNotFoundError:
             continue
-    return found
+    return tuple(found)
 
 
 @lru_cache(maxsize=1)

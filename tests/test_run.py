@@ -17,6 +17,7 @@ from benchmark.engines import Options
 from benchmark.errors import CellsImpossible
 from benchmark.execute import Resolver
 from benchmark.recompute import recompute
+from benchmark.retry import parse_retry
 from benchmark.run import Outcome, plan, run
 from benchmark.settings import Settings
 from methods.base import View
@@ -156,7 +157,7 @@ def test_a_failed_cell_is_tried_again_unless_told_not_to(tree: Path, settings: S
     whole = broken.read_bytes()
     Image.new("L", (8, 8), 255).save(broken)
     run_all([chance(tree)], settings)
-    kept = run(plan([chance(tree)], settings).cells, settings, Options(), silent, retry="none")
+    kept = run(plan([chance(tree)], settings).cells, settings, Options(), silent, retry=parse_retry("none"))
     assert (kept.reused, kept.cells[0].status) == (1, Status.ERROR)
     broken.write_bytes(whole)
     assert run_all([chance(tree)], settings).cells[0].status is Status.OK

@@ -8,9 +8,10 @@ from typing import Annotated
 import typer
 
 from benchmark.commands import options
-from benchmark.commands.cells import finish, plan_cells, run_cells
+from benchmark.commands.cells import asked_retry, finish, plan_cells, run_cells
 from benchmark.console import console
 from benchmark.selection import parse_fields
+from results.places import Place, matches, modified
 
 
 def bench(
@@ -44,6 +45,7 @@ def bench(
     rank_training: options.RankOption = False,
     force: options.ForceOption = False,
     retry: options.RetryOption = "failed",
+    only_missing: options.OnlyMissingOption = False,
     dry_run: options.DryRunOption = False,
     as_json: options.JsonOption = False,
 ) -> None:
@@ -58,11 +60,12 @@ def bench(
         timeout=timeout, memory_gb=memory_gb, site=out,
     )  # fmt: skip
     asked = asked_suite(suite, dataset, seed, parse_fields(set_fields or []))
-    planned = plan_cells(asked.cells(limit), settings, retry)
+    again = asked_retry(retry, only_missing, force)
+    planned = plan_cells(asked.cells(limit), settings)
     if dry_run:
         from benchmark.commands.plan import show
 
-        show(planned.cells, "bench", as_json, force=force, retry=retry)
+        show(planned, settings, "bench", as_json, force=force, retry=again)
         return
     folders = {entry.prepared.folder: entry.prepared.cell.label for entry in planned.cells}
     store_facts(asked, settings.results, folders)
@@ -73,26 +76,26 @@ def bench(
         keep_maps=keep_maps,
         rank_training=rank_training,
         force=force,
-        retry=retry,
+        retry=again,
     )
     if report and not (outcome.reused == len(planned.cells) and is_current(settings.results, settings.site)):
         _report(settings.results, settings.site)
     finish(outcome, planned, "bench", as_json)
 
 
-def is_current(results: Path, site: Path) -> bool:
+def is_current(results: Place, site: Path) -> bool:
     """Whether the site is younger than every record; `ltbench report` builds it in any case."""
     index = site / "index.html"
     if not index.exists():
         return False
-    records = [*results.glob("*/*/*/*/cell.json"), *results.glob("*/*/*/*/started.json")]
-    if any(record.stat().st_mtime > index.stat().st_mtime for record in records):
+    records = [*matches(results, "*/*/*/*/cell.json"), *matches(results, "*/*/*/*/started.json")]
+    if any(modified(record) > index.stat().st_mtime for record in records):
         return False
     console.print(f"site: {index.resolve()} (up to date)", soft_wrap=True)
     return True
 
 
-def _report(results: Path, site: Path) -> None:
+def _report(results: Place, site: Path) -> None:
     from benchmark.commands.report import build
 
     build(results, site)

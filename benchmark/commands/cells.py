@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 from benchmark.commands.output import percent, print_json, print_table
 from benchmark.console import console, print_failures, warn, watching
@@ -13,6 +13,7 @@ from benchmark.settings import Settings
 
 if TYPE_CHECKING:
     from benchmark.cell import Cell
+    from benchmark.retry import Retry
     from benchmark.run import Outcome, Plan, PlannedCell
     from results.store import StoredCell
 
@@ -48,12 +49,28 @@ def asked_cells(
     ]
 
 
-def plan_cells(cells: Sequence[Cell], settings: Settings, retry: str) -> Plan:
-    """Look every cell up, with a sign of life while data is hashed and weights are read."""
-    from benchmark.run import Retry, plan
+def asked_retry(retry: str, only_missing: bool, force: bool) -> Retry:
+    """What the options --retry, --only-missing and --force mean together; raises UsageError."""
+    from benchmark.retry import parse_retry
 
-    if retry not in get_args(Retry):
-        raise UsageError(f"retry is '{retry}': expected one of {', '.join(get_args(Retry))}")
+    asked = parse_retry(retry)
+    if not only_missing:
+        return asked
+    if force:
+        raise UsageError(
+            "--force runs every cell again and --only-missing none that has a row: give one of them"
+        )
+    if retry not in {"failed", "none"}:
+        raise UsageError(
+            f"--retry {retry} tries failed cells again and --only-missing does not: give one of them"
+        )
+    return parse_retry("none")
+
+
+def plan_cells(cells: Sequence[Cell], settings: Settings) -> Plan:
+    """Look every cell up, with a sign of life while data is hashed and weights are read."""
+    from benchmark.run import plan
+
     with console.status("looking up splits, data and weights ..."):
         found = plan(cells, settings)
     for why, left_out in found.impossible.items():
@@ -69,7 +86,7 @@ def run_cells(
     keep_maps: bool,
     rank_training: bool,
     force: bool,
-    retry: Any,
+    retry: Retry,
 ) -> Outcome:
     from benchmark.engines import Options
     from benchmark.run import run

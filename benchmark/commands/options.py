@@ -52,7 +52,18 @@ ForceOption = Annotated[
 ]
 RetryOption = Annotated[
     str,
-    typer.Option("--retry", help="Cells that failed before: 'failed' or 'none'.", rich_help_panel=RUNNING),
+    typer.Option(
+        "--retry",
+        help="Which failed cells are tried again: 'failed' (all), 'none', or some of error, killed, oom, "
+        "timeout.",
+        rich_help_panel=RUNNING,
+    ),
+]
+OnlyMissingOption = Annotated[
+    bool,
+    typer.Option(
+        "--only-missing", help="Only cells that have no row yet; failed ones stay.", rich_help_panel=RUNNING
+    ),
 ]
 EngineOption = Annotated[str, typer.Option("--engine", help="How cells are run.", rich_help_panel=RUNNING)]
 KeepMapsOption = Annotated[

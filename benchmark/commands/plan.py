@@ -1,20 +1,23 @@
-"""`ltbench plan`: cells and image counts before anything starts."""
+"""`ltbench plan`: cells with their state, images to embed, and what all of it will take on this machine."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from benchmark.commands import options
-from benchmark.commands.cells import plan_cells
+from benchmark.commands.cells import asked_retry
 from benchmark.commands.output import print_json, print_table
-from benchmark.console import console
+from benchmark.console import console, watching
 from benchmark.selection import parse_fields
 
 if TYPE_CHECKING:
-    from benchmark.run import PlannedCell
+    from benchmark.retry import Retry
+    from benchmark.run import Plan
+    from benchmark.settings import Settings
+
+COLUMNS = ("dataset", "split", "seed", "method", "state", "train", "overlap", "test", "estimate")
 
 
 def plan(
@@ -29,55 +32,75 @@ def plan(
     ] = None,
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="Images per category.")] = None,
     list_suites: Annotated[bool, typer.Option("--list", help="List the suites and stop.")] = False,
+    calibrate: Annotated[
+        bool,
+        typer.Option("--calibrate", help="First time each backbone on a few images, and remember it."),
+    ] = False,
     results: options.ResultsOption = None,
     data: options.DataOption = None,
+    cache: options.CacheOption = None,
     weights: options.WeightsOption = None,
+    jobs: options.JobsOption = None,
+    device: options.DeviceOption = None,
     retry: options.RetryOption = "failed",
+    only_missing: options.OnlyMissingOption = False,
+    force: options.ForceOption = False,
     as_json: options.JsonOption = False,
 ) -> None:
-    """List a suite's cells with their state, and the images that they read; runs nothing."""
+    """List a suite's cells with their state, and estimate time, memory and disk; runs nothing.
+
+    A cell is done, cached (its features are at hand), to run, to be recomputed (only metric recipes have
+    changed), or impossible here. Estimates come from cells and backbones that ran on this machine.
+    """
     from benchmark import suites
+    from benchmark.run import look_up
 
     if list_suites:
         _show_suites(as_json)
         return
-    settings = options.settings(results=results, data=data, weights=weights)
-    asked = suites.asked_suite(suite, dataset, seed, parse_fields(set_fields or []))
-    show(plan_cells(asked.cells(limit), settings, retry).cells, "plan", as_json, force=False, retry=retry)
-
-
-def show(planned: Sequence[PlannedCell], command: str, as_json: bool, *, force: bool, retry: Any) -> None:
-    """Print cells with state and counts, then the distinct images behind them."""
-    rows: list[list[object]] = []
-    images: set[tuple[str, str]] = set()
-    forwards = to_run = 0
-    for entry in planned:
-        cell, split = entry.prepared.cell, entry.prepared.split
-        images |= {(cell.dataset, image.path) for image in (*split.train, *split.test)}
-        forwards += len(split.train) + len(split.test)
-        state = "done"
-        if entry.to_run(force=force, retry=retry):
-            to_run += 1
-            state = "to run" if entry.stored is None else f"to run ({entry.stored.status})"
-        method = f"{cell.method} ({cell.label})" if cell.label and not as_json else cell.method
-        identity = [cell.dataset, split.recipe, cell.seed, method, state]
-        rows.append([*identity, len(split.train), split.overlap, len(split.test)])
-    columns = ["dataset", "split", "seed", "method", "state", "train", "overlap", "test"]
-    if as_json:
-        cells = [dict(zip(columns, row, strict=True)) for row in rows]
-        totals = {
-            "cells": len(rows),
-            "to_run": to_run,
-            "images_read": forwards,
-            "distinct_images": len(images),
-        }
-        print_json(command, {"cells": cells, "totals": totals})
-        return
-    print_table(columns, rows)
-    console.print(
-        f"{len(rows)} cells, {to_run} to run; {forwards} image reads of {len(images)} distinct images, "
-        "which the feature cache embeds once per backbone"
+    settings = options.settings(
+        results=results, data=data, cache=cache, weights=weights, jobs=jobs, device=device
     )
+    asked = suites.asked_suite(suite, dataset, seed, parse_fields(set_fields or []))
+    again = asked_retry(retry, only_missing, force)
+    with console.status("looking up splits, data and weights ..."):
+        found, missing = look_up(asked.cells(limit), settings)
+    if calibrate:
+        from benchmark.calibration import calibrate as measure
+
+        measure([entry.prepared for entry in found.cells], settings, watching)
+    show(found, settings, "plan", as_json, force=force, retry=again)
+    if missing is not None and not found.cells:
+        raise missing
+
+
+def show(plan: Plan, settings: Settings, command: str, as_json: bool, *, force: bool, retry: Retry) -> None:
+    """Print cells with state and estimate, then what all of them take together."""
+    from benchmark import rates
+    from benchmark.commands import forecasts
+    from benchmark.forecast import forecast
+    from results.store import Store
+
+    states = [entry.state(force=force, retry=retry) for entry in plan.cells]
+    will_run = {place: state == "recompute" for place, state in enumerate(states) if state != "done"}
+    with console.status("comparing with what has run here ..."):
+        known = rates.load(settings.home, Store(settings.results).cells())
+        expected = forecast(plan.cells, will_run, settings, known)
+    rows = forecasts.rows(plan, states, expected)
+    totals = forecasts.totals(plan, states, expected)
+    if as_json:
+        print_json(
+            command,
+            {
+                "cells": [dict(zip((*COLUMNS, "why"), row, strict=True)) for row in rows],
+                "totals": totals,
+                "forecast": expected.facts(),
+            },
+        )
+        return
+    print_table(COLUMNS, [row[:-1] for row in rows])
+    for sentence in forecasts.sentences(plan, totals, expected):
+        console.print(sentence, soft_wrap=True)
 
 
 def _show_suites(as_json: bool) -> None:

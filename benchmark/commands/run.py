@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from benchmark.commands import options
-from benchmark.commands.cells import asked_cells, finish, plan_cells, run_cells
+from benchmark.commands.cells import asked_cells, asked_retry, finish, plan_cells, run_cells
 
 
 def run(
@@ -36,6 +36,7 @@ def run(
     rank_training: options.RankOption = False,
     force: options.ForceOption = False,
     retry: options.RetryOption = "failed",
+    only_missing: options.OnlyMissingOption = False,
     dry_run: options.DryRunOption = False,
     as_json: options.JsonOption = False,
 ) -> None:
@@ -51,11 +52,12 @@ def run(
         method=method, split=split, dataset=dataset, seed=seed, set_fields=set_fields or [],
         overlap=overlap, view=view, limit=limit,
     )  # fmt: skip
-    planned = plan_cells(cells, settings, retry)
+    again = asked_retry(retry, only_missing, force)
+    planned = plan_cells(cells, settings)
     if dry_run:
         from benchmark.commands.plan import show
 
-        show(planned.cells, "run", as_json, force=force, retry=retry)
+        show(planned, settings, "run", as_json, force=force, retry=again)
         return
     outcome = run_cells(
         planned.cells,
@@ -64,6 +66,6 @@ def run(
         keep_maps=keep_maps,
         rank_training=rank_training,
         force=force,
-        retry=retry,
+        retry=again,
     )
     finish(outcome, planned, "run", as_json)

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from multiprocessing.connection import wait
+from typing import Any
 
 from benchmark.engines import Options, Watcher
 from benchmark.execute import Prepared, store_failure
+from benchmark.journal import JOURNAL_FILE, Journal
+from benchmark.metrics import STANDARD
 from benchmark.processes import Child, Processes
 from benchmark.settings import Settings
-from benchmark.worker import run_cell
+from benchmark.worker import Known, run_cell
+from results.environment import environment
+from results.files import write_bytes
+from results.places import RemotePath
 from results.status import Status
 from results.store import LOG_FILE, Store, StoredCell
 
@@ -29,7 +35,9 @@ def run(
 ) -> list[StoredCell]:
     """Run every cell, `settings.parallel` at a time; a cell that fails is a stored row, not an exception."""
     parallel = max(1, min(settings.parallel, len(cells)))
-    processes = Processes(threads_per_child=max(1, (os.cpu_count() or 1) // parallel))
+    threads = max(1, (os.cpu_count() or 1) // parallel)
+    processes = Processes(threads_per_child=threads, also=_modules(cells))
+    machine = environment()
     waiting = list(range(len(cells)))
     running: list[_Running] = []
     finished: dict[int, StoredCell] = {}
@@ -38,7 +46,7 @@ def run(
             while waiting and len(running) < parallel:
                 index = waiting.pop(0)
                 watcher.started(index)
-                running.append(_Running(index, start(cells[index], processes, settings, options)))
+                running.append(_Running(index, start(cells[index], processes, settings, options, machine)))
             for entry in [entry for entry in running if not entry.child.poll()]:
                 running.remove(entry)
                 stored = collect(cells[entry.index], entry.child, settings)
@@ -48,7 +56,7 @@ def run(
                 step = entry.child.advanced
                 if step is not None:
                     watcher.progressed(entry.index, step.stage, step.done, step.total)
-            time.sleep(LOOK_EVERY_SECONDS)
+            wait([entry.child.process.sentinel for entry in running], timeout=LOOK_EVERY_SECONDS)
     finally:
         # On Ctrl-C or a full disk: nobody stays behind. Their cells stay "started, not finished".
         for entry in running:
@@ -56,23 +64,51 @@ def run(
     return [finished[index] for index in range(len(cells))]
 
 
-def start(cell: Prepared, processes: Processes, settings: Settings, options: Options) -> Child:
-    """Start the cell in a process of its own."""
+def start(
+    cell: Prepared,
+    processes: Processes,
+    settings: Settings,
+    options: Options,
+    machine: Mapping[str, Any] | None = None,
+) -> Child:
+    """Start the cell in a process of its own; `machine` is `environment()` if the caller has it."""
+    known = Known(cell.facts.weights_digest, machine or environment())
+    place = settings.local(cell.folder)
     return processes.start(
         run_cell,
-        (cell.cell, settings, options),
-        log=cell.folder / LOG_FILE,
+        (cell.cell, settings, options, known),
+        log=place / LOG_FILE,
+        journal=Journal(place / JOURNAL_FILE),
         timeout=settings.timeout,
         memory_gb=settings.memory_gb,
     )
 
 
+def _modules(cells: Sequence[Prepared]) -> list[str]:
+    """What the cells' processes would otherwise import one by one."""
+    datasets = {f"splits.datasets.{entry.cell.dataset.partition(':')[0]}" for entry in cells}
+    methods = {f"methods.{entry.cell.method}" for entry in cells}
+    return sorted(datasets | methods | {f"benchmark.metrics.{name}" for name in STANDARD})
+
+
 def collect(cell: Prepared, child: Child, settings: Settings) -> StoredCell:
     """What the ended process has left: its result, or a row that says how it failed."""
     ended = child.result()
+    _put_log(cell, settings)
     if ended.status is Status.OK:
         stored = Store(settings.results).find(cell.folder)
         if stored is not None:
             return stored
         return store_failure(cell, Status.ERROR, "the finished cell's files are damaged", child.log.tail())
     return store_failure(cell, ended.status, ended.error, child.log.tail())
+
+
+def _put_log(cell: Prepared, settings: Settings) -> None:
+    """Beside the other files of a cell behind a URL; it was written on this machine."""
+    if not isinstance(cell.folder, RemotePath):
+        return
+    for name in (LOG_FILE, JOURNAL_FILE):
+        log = settings.local(cell.folder) / name
+        if log.exists():
+            write_bytes(cell.folder / name, log.read_bytes())
+            log.unlink()

@@ -1,0 +1,210 @@
+"""How fast cells and backbones were on this machine: what was measured, and nothing else.
+
+`<home>/rates/<machine>.jsonl` gets a line for every finished cell, every pass of a backbone over
+images and every calibration. A new processor, name or number of cores makes it another machine.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+from results.environment import environment
+from results.status import Status
+from results.store import StoredCell
+
+KEPT_LINES = 4000
+LEAST_IMAGES = 8
+"""A pass over fewer images says more about the start than about the backbone."""
+MOST_BYTES = 4 << 20
+
+
+@dataclass(frozen=True)
+class CellRun:
+    """One finished cell: what it was, what it took."""
+
+    method: str
+    backbone: str
+    config_digest: str
+    device: str
+    threads: int
+    """0 = not recorded."""
+    train_images: int
+    test_images: int
+    fit_seconds: float
+    score_seconds: float
+    evaluate_seconds: float
+    wall_seconds: float | None
+    """With the start of its process; None where only the record is left."""
+    peak_rss_mb: float | None
+    peak_vram_mb: float | None
+    stored_bytes: int
+    """Of the cell's folder; 0 = not recorded."""
+    split: str
+    started_at: str
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """The same for one run of one cell, wherever it is read from."""
+        return self.config_digest, self.split, self.started_at
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """One pass of a backbone over images that were not in the cache."""
+
+    backbone: str
+    weights_digest: str
+    layers: tuple[str, ...]
+    view: str
+    device: str
+    torch: str
+    threads: int
+    images: int
+    seconds: float
+    """Of one process."""
+    record_bytes: float
+    """On disk, per image."""
+    peak_rss_mb: float
+    at: str = ""
+    """ISO 8601, UTC."""
+
+
+@dataclass(frozen=True)
+class Rates:
+    """All that is known of this machine."""
+
+    cells: Sequence[CellRun] = ()
+    embeddings: Sequence[Embedding] = field(default_factory=tuple)
+
+
+def machine() -> str:
+    """Names this machine: host, processor, cores."""
+    facts = environment()
+    text = f"{facts['host']}/{facts['cpu']}/{facts['cores']}/{platform.machine()}"
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def load(home: Path, stored: Iterable[StoredCell] = ()) -> Rates:
+    """What was noted on this machine, and what the records of `stored` cells add that were run here."""
+    cells: dict[tuple[str, str, str], CellRun] = {}
+    embeddings: list[Embedding] = []
+    here = environment()
+    for cell in stored:
+        run = cell_run(cell)
+        if run is not None and _same_machine(cell.record.get("environment", {}), here):
+            cells[run.key] = run
+    for line in _lines(_file(home)):
+        kind = line.pop("kind", "")
+        if kind == "cell" and (noted := _as(CellRun, line)):
+            cells[noted.key] = noted
+        if kind == "embedding" and (found := _as(Embedding, line)):
+            embeddings.append(found)
+    return Rates(tuple(cells.values()), tuple(embeddings))
+
+
+def note(home: Path, measured: Sequence[CellRun | Embedding]) -> None:
+    """Add measurements; a folder that cannot be written only leaves the next plan without them."""
+    path = _file(home)
+    lines = [
+        json.dumps({"kind": "cell" if isinstance(one, CellRun) else "embedding", **asdict(one)}) + "\n"
+        for one in measured
+    ]
+    if not lines:
+        return
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # One write in append mode: several drivers may note at once.
+        with path.open("ab", buffering=0) as file:
+            file.write("".join(lines).encode())
+        if path.stat().st_size > MOST_BYTES:
+            kept = path.read_text(encoding="utf-8").splitlines(keepends=True)[-KEPT_LINES:]
+            shorter = path.with_suffix(f".{os.getpid()}.tmp")
+            shorter.write_text("".join(kept), encoding="utf-8")
+            shorter.replace(path)
+    except OSError:
+        return
+
+
+def cell_run(cell: StoredCell, wall_seconds: float | None = None) -> CellRun | None:
+    """What a finished cell's record says it took; None for one that failed or says nothing."""
+    record = cell.record
+    timing: Mapping[str, Any] = record.get("timing") or {}
+    seconds = [timing.get(f"{stage}_seconds") for stage in ("fit", "score", "evaluate")]
+    if cell.status is not Status.OK or not all(isinstance(value, int | float) for value in seconds):
+        return None
+    counts = record["split"]["categories"]
+    same = record["identity"]
+    return CellRun(
+        method=same["method"],
+        backbone=record["method"].get("backbone", ""),
+        config_digest=same["config_digest"],
+        device=timing.get("device") or "cpu",
+        threads=timing.get("threads") or 0,
+        train_images=sum(row["n_train_good"] + row["n_train_defects"] for row in counts),
+        test_images=sum(row["n_test_good"] + row["n_test_defects"] for row in counts),
+        fit_seconds=float(seconds[0] or 0),
+        score_seconds=float(seconds[1] or 0),
+        evaluate_seconds=float(seconds[2] or 0),
+        wall_seconds=wall_seconds,
+        peak_rss_mb=timing.get("peak_rss_mb"),
+        peak_vram_mb=timing.get("peak_vram_mb"),
+        stored_bytes=_bytes(cell) if wall_seconds is not None else 0,
+        split=f"{same['dataset']}/{same['split']}/{same['seed']}",
+        started_at=timing.get("started_at") or "",
+    )
+
+
+def _bytes(cell: StoredCell) -> int:
+    """Of the files that a record names, where they lie on this machine."""
+    if not isinstance(cell.folder, Path):
+        return 0
+    try:
+        return sum(entry.stat().st_size for entry in cell.folder.iterdir() if entry.is_file())
+    except OSError:
+        return 0
+
+
+def _same_machine(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    return all(one.get(name) == other.get(name) for name in ("host", "cpu", "cores"))
+
+
+def _file(home: Path) -> Path:
+    return home / "rates" / f"{machine()}.jsonl"
+
+
+def _lines(path: Path) -> Iterator[dict[str, Any]]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return
+    for line in text.splitlines():
+        try:
+            found = json.loads(line)
+        except ValueError:  # a line that a killed process left half
+            continue
+        if isinstance(found, dict):
+            yield found
+
+
+Noted = TypeVar("Noted", CellRun, Embedding)
+
+
+def _as(kind: type[Noted], line: Mapping[str, Any]) -> Noted | None:
+    """The line as a measurement; None for one of another version."""
+    names = {one.name for one in fields(kind)}
+    known: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in line.items()
+        if name in names
+    }
+    try:
+        return kind(**known)
+    except TypeError:
+        return None

@@ -1,0 +1,57 @@
+"""What a cell took from its machine: seconds per stage, memory at the peak."""
+
+from __future__ import annotations
+
+import resource
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+
+@dataclass
+class Stopwatch:
+    """Seconds per stage, and what the cell took from the machine."""
+
+    device: str
+    threads: int = 0
+    """Of the process; 0 = unknown."""
+    started_at: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def time(self, stage: str) -> _Lap:
+        return _Lap(self, stage)
+
+    def facts(self, tested: int) -> dict[str, Any]:
+        score = self.seconds.get("score")
+        return {
+            "device": self.device,
+            "threads": self.threads or None,
+            "started_at": self.started_at,
+            "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
+            **{f"{stage}_seconds": round(value, 4) for stage, value in self.seconds.items()},
+            "score_ms_per_image": None if score is None or not tested else round(score * 1000 / tested, 4),
+            # Of the whole process, which runs one cell.
+            "peak_rss_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
+            "peak_vram_mb": _peak_vram_mb(self.device),
+        }
+
+
+class _Lap:
+    def __init__(self, watch: Stopwatch, stage: str) -> None:
+        self._watch, self._stage = watch, stage
+
+    def __enter__(self) -> None:
+        self._start = time.perf_counter()
+
+    def __exit__(self, *_: object) -> None:
+        self._watch.seconds[self._stage] = time.perf_counter() - self._start
+
+
+def _peak_vram_mb(device: str) -> float | None:
+    if device == "cpu":
+        return None
+    import torch
+
+    peak: int = torch.cuda.max_memory_allocated()
+    return round(peak / 2**20, 1)
