@@ -1,0 +1,211 @@
+"""How far a results folder is: cells asked for, finished, failed, running, and when the rest will be done."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from results.errors import ResultsError
+from results.files import read_json
+from results.places import Place, below, matches, modified
+from results.status import Status
+from results.store import LOG_FILE, RECORD, STARTED
+
+JOURNAL = "log.jsonl"
+SILENT_SECONDS = 60.0
+"""A started cell whose journal has been still for longer is not running any more."""
+WINDOW = 20
+"""The rate is that of this many finished cells."""
+TAIL_LINES = 6
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What is kept of one record."""
+
+    name: str
+    """Of the folder, from the root."""
+    dataset: str
+    split: str
+    seed: int
+    method: str
+    status: Status
+    error: str
+    ended: float
+    """Seconds since the epoch; 0 = unknown."""
+    seconds: float | None
+    """From its start to its end; None where the clock jumped or nothing is recorded."""
+    images: int
+
+
+@dataclass(frozen=True)
+class Running:
+    """A cell that was started and has no record yet."""
+
+    name: str
+    stage: str
+    """ "fit 31/90", "" before the first step."""
+    silent: float
+    """Seconds since its last sign of life."""
+
+    @property
+    def alive(self) -> bool:
+        return self.silent < SILENT_SECONDS
+
+
+@dataclass(frozen=True)
+class Survey:
+    """One look at a results folder."""
+
+    finished: Sequence[Finished]
+    running: Sequence[Running]
+    asked: Mapping[str, Sequence[str]]
+    """Names of the cells that each suite asks for."""
+    at: float
+
+    @property
+    def failed(self) -> list[Finished]:
+        return [cell for cell in self.finished if cell.status is not Status.OK]
+
+    @property
+    def missing(self) -> int:
+        """Cells that suites ask for and that have no row, running ones included."""
+        known = {cell.name for cell in self.finished}
+        return len({name for names in self.asked.values() for name in names} - known)
+
+    def counts(self) -> dict[tuple[str, str, str], Counter[str]]:
+        """Cells by data set, split and method, then by status; "missing" and "running" are statuses here."""
+        table: dict[tuple[str, str, str], Counter[str]] = defaultdict(Counter)
+        for cell in self.finished:
+            table[cell.dataset, cell.split, cell.method][str(cell.status)] += 1
+        known = {cell.name for cell in self.finished}
+        running = {cell.name for cell in self.running if cell.alive}
+        for name in {name for names in self.asked.values() for name in names} | running:
+            if name not in known:
+                dataset, split, _, folder = name.split("/")
+                state = "running" if name in running else "missing"
+                table[dataset, split, folder.rpartition("-")[0]][state] += 1
+        return dict(sorted(table.items()))
+
+    def cells_per_hour(self) -> float | None:
+        """Of the last cells, while something runs; None where nothing does or too little is known."""
+        ends = sorted(cell.ended for cell in self.finished if 0 < cell.ended <= self.at)[-WINDOW:]
+        if not any(cell.alive for cell in self.running) or len(ends) < 2:
+            return None
+        return 3600 * (len(ends) - 1) / max(1.0, self.at - ends[0])
+
+    def seconds_left(self) -> float | None:
+        """Until the missing cells are done if as many run at a time as now; None where nothing tells."""
+        names = [cell.name for cell in self.finished]
+        left = {name for asked in self.asked.values() for name in asked} - set(names)
+        known: dict[str, list[float]] = defaultdict(list)
+        for cell in self.finished:
+            if cell.seconds is not None and cell.status is Status.OK:
+                known[cell.method].append(cell.seconds)
+        every = [seconds for found in known.values() for seconds in found]
+        if not left or not every:
+            return 0.0 if not left else None
+        work = 0.0
+        for name in left:
+            method = name.rsplit("/", 1)[-1].rpartition("-")[0]
+            work += statistics.median(known.get(method) or every)
+        return work / max(1, sum(cell.alive for cell in self.running))
+
+
+@dataclass
+class Surveyor:
+    """Looks at one results folder again and again; reads each record once."""
+
+    root: Place
+    clock: Callable[[], float] = time.time
+    journals: Place | None = None
+    """Where running cells keep their journals, if not in the folder itself."""
+    _read: dict[str, tuple[float, Finished]] = field(default_factory=dict, repr=False)
+
+    def look(self) -> Survey:
+        """What is there now; damaged records are left out, as a run leaves them out."""
+        finished = []
+        for path in matches(self.root, f"*/*/*/*/{RECORD}"):
+            name = below(path.parent, self.root)
+            try:
+                changed = modified(path)
+                if name not in self._read or self._read[name][0] != changed:
+                    self._read[name] = (changed, _finished(name, read_json(path)))
+            except (ResultsError, FileNotFoundError, KeyError):
+                continue
+            finished.append(self._read[name][1])
+        return Survey(finished, self._running(), self._asked(), self.clock())
+
+    def _running(self) -> list[Running]:
+        found = []
+        for path in matches(self.root, f"*/*/*/*/{STARTED}"):
+            name = below(path.parent, self.root)
+            journal = (self.journals or self.root) / name / JOURNAL
+            try:
+                silent = self.clock() - max(modified(journal) if journal.exists() else 0.0, modified(path))
+                stage = _stage(journal)
+            except FileNotFoundError:  # finished meanwhile
+                continue
+            # A clock that was set back must not make a dead cell live for ever, nor a live one dead.
+            found.append(Running(name, stage, abs(silent)))
+        return found
+
+    def _asked(self) -> dict[str, list[str]]:
+        suites: dict[str, list[str]] = {}
+        for path in matches(self.root, "suites/*.json"):
+            facts = read_json(path)
+            suites[str(facts.get("name", path.name))] = [str(name) for name in facts.get("cells", ())]
+        return suites
+
+
+def log_tail(root: Place, cell: Finished, lines: int = TAIL_LINES) -> str:
+    """The last lines that a cell printed, "" where it printed nothing."""
+    try:
+        text = (root / cell.name / LOG_FILE).read_bytes().decode(errors="replace")
+    except (FileNotFoundError, OSError):
+        return ""
+    return "\n".join(line for line in text.splitlines()[-lines:] if line.strip())
+
+
+def _finished(name: str, record: Mapping[str, Any]) -> Finished:
+    same, timing = record["identity"], record.get("timing") or {}
+    start, end = _seconds(timing.get("started_at")), _seconds(timing.get("finished_at"))
+    counts = (record.get("split") or {}).get("categories") or ()
+    return Finished(
+        name=name,
+        dataset=same["dataset"],
+        split=same["split"],
+        seed=same["seed"],
+        method=same["method"],
+        status=Status(record["status"]),
+        error=record.get("error") or "",
+        ended=end,
+        seconds=end - start if start and end >= start else None,
+        images=sum(sum(value for key, value in row.items() if key.startswith("n_")) for row in counts),
+    )
+
+
+def _seconds(text: Any) -> float:
+    try:
+        return datetime.fromisoformat(str(text)).timestamp()
+    except ValueError:
+        return 0.0
+
+
+def _stage(journal: Place) -> str:
+    """What the last event of a journal says."""
+    try:
+        last = journal.read_bytes().decode(errors="replace").splitlines()[-1]
+        event = json.loads(last)
+    except (OSError, IndexError, ValueError):
+        return ""
+    if event.get("event") != "step":
+        return ""
+    total = f"/{event['total']}" if event.get("total") else ""
+    return f"{event.get('stage', '')} {event.get('done', 0)}{total}"
