@@ -64,6 +64,8 @@ class ConsoleWatcher:
 
     def started(self, index: int) -> None:
         self._started[index] = time.monotonic()
+        if not console.is_terminal:
+            self._say("start", "dim", self._titles[index])
         self._tasks[index] = self._progress.add_task(f"  {self._titles[index]}", total=None)
 
     def progressed(self, index: int, stage: str, done: int, total: int) -> None:
@@ -77,17 +79,27 @@ class ConsoleWatcher:
         self._progress.remove_task(self._tasks.pop(index))
         self._progress.advance(self._overall)
         seconds = time.monotonic() - self._started.pop(index)
-        style = _STYLE.get(status, "red")
-        line = f"[{style}]{status:>7}[/{style}] {self._titles[index]} [dim]{seconds:.1f} s[/dim]"
+        line = f"{self._titles[index]} [dim]{seconds:.1f} s[/dim]"
         if error:
-            line += f"\n        {escape(error)}"
+            # One line an event where a program may read it.
+            line += f"\n        {escape(error)}" if console.is_terminal else f": {escape(error)}"
+        self._say(str(status), _STYLE.get(status, "red"), line)
+
+    def _say(self, event: str, style: str, line: str) -> None:
+        clock = "" if console.is_terminal else time.strftime("%H:%M:%S ")
         self._progress.console.print(
-            f"[dim]{self._finished:>3}/{len(self._titles)}[/dim] {line}", soft_wrap=True
+            f"[dim]{clock}{self._finished:>3}/{len(self._titles)}[/dim] [{style}]{event:>7}[/{style}] {line}",
+            soft_wrap=True,
         )
 
 
 def warn(sentence: str) -> None:
     console.print(f"[yellow]warning:[/yellow] {sentence}", soft_wrap=True)
+
+
+def would(sentence: str) -> None:
+    """What a command with --dry-run says instead of doing it."""
+    console.print(f"[bold]would[/bold] {escape(sentence)}", soft_wrap=True)
 
 
 def print_failures(failed: Sequence[StoredCell]) -> None:

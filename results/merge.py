@@ -12,6 +12,8 @@ import pandas as pd
 from results.errors import ResultsDiffer
 from results.files import write_bytes
 from results.places import Place, RemotePath, below, matches
+from results.runs import FOLDER as RUNS
+from results.runs import write_run
 from results.store import RECORD, Store, StoredCell
 
 VALUE_TOLERANCE = 1e-9
@@ -26,26 +28,34 @@ class Merged:
     already_there: int = 0
     upgraded: int = 0
     """Failed or unfinished cells of the target that a finished one replaced."""
+    damaged: list[str] = field(default_factory=list)
+    """Cells of the sources that are not what their record says; they are left out."""
     conflicts: list[str] = field(default_factory=list)
 
 
-def merge(sources: Sequence[Place], target: Place) -> Merged:
+def merge(sources: Sequence[Place], target: Place, *, dry_run: bool = False) -> Merged:
     """Copy every cell of `sources` into `target`; the target is left alone if any value conflicts.
 
     Two cells conflict when their identity is equal and a value is not. Raises ResultsDiffer naming them all.
+    Records keep machine, commit and times of the run that made them; which cells came from where is written
+    into the target's `runs` folder. With `dry_run` nothing is written.
     """
     store = Store(target)
     done = Merged()
     planned: dict[Place, StoredCell] = {}
+    origin: dict[Place, Place] = {}
     for source in sources:
         for cell in Store(source).cells():
+            if why := cell.damage():
+                done.damaged.append(why)
+                continue
             place = target / below(cell.folder, source)
             present = planned.get(place) or store.find(place)
             if present is None:
-                planned[place] = cell
+                planned[place], origin[place] = cell, source
                 done.copied += 1
             elif present.status != "ok" and cell.status == "ok":
-                planned[place] = cell
+                planned[place], origin[place] = cell, source
                 done.upgraded += 1
             elif cell.status == "ok" and (why := conflict(present, cell)):
                 done.conflicts.append(f"{cell.folder} and {present.folder}: {why}")
@@ -56,10 +66,15 @@ def merge(sources: Sequence[Place], target: Place) -> Merged:
             f"{len(done.conflicts)} cells have one identity and other values, nothing was merged: "
             + "; ".join(done.conflicts)
         )
+    if dry_run:
+        return done
     for place, cell in planned.items():
         _copy(cell.folder, place)
     for source in sources:
         _copy_shared(source, target)
+    if planned:
+        came = {below(place, target): str(source) for place, source in sorted(origin.items(), key=str)}
+        write_run(target, {"merged": came})
     return done
 
 
@@ -114,7 +129,11 @@ def _copy_files(source: Place, target: Place) -> None:
 
 
 def _copy_shared(source: Place, target: Place) -> None:
-    for path in (*matches(source, "*/gallery/*"), *matches(source, "suites/*.json")):
+    for path in (
+        *matches(source, "*/gallery/*"),
+        *matches(source, "suites/*.json"),
+        *matches(source, f"{RUNS}/*.json"),
+    ):
         place = target / below(path, source)
         if not path.is_dir() and not place.exists():
             write_bytes(place, path.read_bytes())

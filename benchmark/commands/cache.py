@@ -8,7 +8,7 @@ import typer
 
 from benchmark.commands import options
 from benchmark.commands.output import print_json, print_table
-from benchmark.console import console
+from benchmark.console import console, would
 
 if TYPE_CHECKING:
     from methods.features.cache import FeatureCache
@@ -41,9 +41,15 @@ def show(cache: options.CacheOption = None, as_json: options.JsonOption = False)
 def clear(
     cache: options.CacheOption = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    dry_run: options.DryRunOption = False,
 ) -> None:
     """Delete all cached features; they are made again when needed."""
     store, root = _open(cache)
+    if dry_run:
+        entries = list(store.entries())
+        records, size = sum(one.records for one in entries), sum(one.bytes for one in entries)
+        would(f"delete {records} records ({size / 1e6:.1f} MB) in '{root}'")
+        return
     if not yes:
         typer.confirm(f"Delete all features in '{root}'?", abort=True, err=True)
     freed = store.clear()

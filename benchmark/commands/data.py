@@ -10,7 +10,7 @@ import typer
 
 from benchmark.commands import options
 from benchmark.commands.output import print_json, print_table, print_text
-from benchmark.console import console
+from benchmark.console import console, would
 from benchmark.errors import UsageError
 from splits.errors import SplitsError, VerificationFailed
 
@@ -101,6 +101,7 @@ def fetch(
         list[str] | None, typer.Option("--mirror", help="Address of a folder with the archives; repeatable.")
     ] = None,
     data: options.DataOption = None,
+    dry_run: options.DryRunOption = False,
 ) -> None:
     """Download a data set whose licence allows it; continues where a connection broke."""
     from splits.datasets import fetch as fetching
@@ -111,6 +112,15 @@ def fetch(
         raise SplitsError("'synthetic' needs no download: its images are drawn when they are needed")
     facts = fetching.facts_of(name)
     console.print(f"{facts.title}: {facts.licence}, {facts.size}, {facts.address}", soft_wrap=True)
+    if dry_run:
+        found, root = _open(name, data), options.settings(data=data).data_root
+        if _state(found) == "yes":
+            would(f"do nothing: '{name}' is here")
+        elif name in fetching.ARCHIVES:
+            would(f"download {facts.size} into '{root}' once its licence is accepted")
+        else:
+            would(f"not get '{name}', which is handed out to persons only: {facts.address}")
+        return
     if accept_licence:
         record(facts, home_folder())
     with _bar(f"fetching {name}", transfer=True) as advance:

@@ -12,7 +12,7 @@ import typer
 
 from benchmark.commands import options
 from benchmark.commands.output import print_json, print_table, print_text
-from benchmark.console import console
+from benchmark.console import console, would
 from benchmark.errors import UsageError
 
 app = typer.Typer(help="Methods: list, show, check, scaffold.", no_args_is_help=True)
@@ -90,7 +90,10 @@ def check(name: NameArgument, as_json: options.JsonOption = False) -> None:
 
 
 @app.command()
-def new(name: Annotated[str, typer.Argument(help="Name of the new method: a Python module name.")]) -> None:
+def new(
+    name: Annotated[str, typer.Argument(help="Name of the new method: a Python module name.")],
+    dry_run: options.DryRunOption = False,
+) -> None:
     """Write methods/NAME.py, a working method to start from."""
     import methods
     from benchmark.scaffold import method_source
@@ -101,6 +104,9 @@ def new(name: Annotated[str, typer.Argument(help="Name of the new method: a Pyth
     path = Path(methods.__path__[0]) / f"{name}.py"
     if path.exists():
         raise UsageError(f"'{path}' exists: choose another name")
+    if dry_run:
+        would(f"write '{path}'")
+        return
     path.write_text(method_source(name), encoding="utf-8")
     console.print(f"wrote {path}; next: ltbench methods check {name}", soft_wrap=True)
 

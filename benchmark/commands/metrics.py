@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import typer
 
 from benchmark.commands import options
 from benchmark.commands.output import print_json, print_table
-from benchmark.console import console, warn
+from benchmark.console import console, warn, would
 
 app = typer.Typer(help="Metrics: list, recompute from stored predictions.", no_args_is_help=True)
 
@@ -29,13 +31,20 @@ def show_all(as_json: options.JsonOption = False) -> None:
 def recompute_all(
     results: options.ResultsOption = None,
     data: options.DataOption = None,
+    dry_run: options.DryRunOption = False,
     as_json: options.JsonOption = False,
 ) -> None:
     """Evaluate every stored prediction anew; runs no method."""
-    from benchmark.recompute import recompute
+    from benchmark.recompute import recompute, why_not
     from results.store import Store
 
     settings = options.settings(results=results, data=data)
+    if dry_run:
+        reasons = Counter(why_not(cell) for cell in Store(settings.results).cells())
+        would(f"compute the metrics of {reasons.pop('', 0)} cells anew in '{settings.results}'")
+        for reason, count in reasons.items():
+            would(f"leave {count} cells as they are: {reason}")
+        return
     done = []
     with console.status("recomputing ...") as spinner:
         for cell in Store(settings.results).cells():

@@ -77,7 +77,7 @@ RankOption = Annotated[
     ),
 ]
 DryRunOption = Annotated[
-    bool, typer.Option("--dry-run", help="Show the plan and stop.", rich_help_panel=RUNNING)
+    bool, typer.Option("--dry-run", help="Say what would be done; write nothing.", rich_help_panel=RUNNING)
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 DatasetOption = Annotated[

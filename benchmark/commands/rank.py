@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from benchmark.commands import options
-from benchmark.console import console
+from benchmark.console import console, would
 from benchmark.errors import UsageError
 
 app = typer.Typer(help="Active label correction: rankings of training images.", no_args_is_help=True)
@@ -21,15 +21,19 @@ def export(
     truth: Annotated[bool, typer.Option("--truth", help="Add what the benchmark knows.")] = False,
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="Images per category.")] = None,
     results: options.ResultsOption = None,
+    dry_run: options.DryRunOption = False,
 ) -> None:
     """Write a cell's ranking as a CSV, most suspicious first; the cell was run with --rank-training."""
-    from results.ranking import export_ranking
+    from results.ranking import export_ranking, ranking
     from results.store import Store
 
     store = Store(options.settings(results=results).results)
     cell = store.asked(folder)
     if cell is None:
         raise UsageError(f"'{folder}' holds no finished cell below '{store.root}': see 'ltbench results ls'")
+    if dry_run:
+        would(f"write {len(ranking(cell))} images of '{cell.folder}' at most to '{out}'")
+        return
     rows = export_ranking(cell, out, truth=truth, limit=limit)
     console.print(f"{rows} images to look at: {out}")
 

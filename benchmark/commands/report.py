@@ -6,17 +6,24 @@ from pathlib import Path
 
 from benchmark.commands import options
 from benchmark.commands.output import print_json
-from benchmark.console import console, warn
+from benchmark.console import console, warn, would
 from results.places import Place
 
 
 def report(
     results: options.ResultsOption = None,
     out: options.SiteOption = None,
+    dry_run: options.DryRunOption = False,
     as_json: options.JsonOption = False,
 ) -> None:
     """Build leaderboards (HTML, LaTeX, CSV) from the results folder; needs no images and no torch."""
+    from results.store import Store
+
     settings = options.settings(results=results, site=out)
+    if dry_run:
+        count = sum(1 for _ in Store(settings.results).cells())
+        would(f"build a site of {count} cells of '{settings.results}' in '{settings.site}'")
+        return
     built = build(settings.results, settings.site)
     if as_json:
         print_json("report", built)

@@ -10,7 +10,7 @@ import typer
 
 from benchmark.commands import options
 from benchmark.commands.output import percent, print_json, print_table, print_text
-from benchmark.console import console
+from benchmark.console import console, warn, would
 from benchmark.errors import UsageError
 from results.places import below, place
 
@@ -67,9 +67,10 @@ def show(
 def merge_folders(
     sources: Annotated[list[str], typer.Argument(help="Results folders or URLs of other machines.")],
     results: options.ResultsOption = None,
+    dry_run: options.DryRunOption = False,
     as_json: options.JsonOption = False,
 ) -> None:
-    """Copy the cells of other folders into the results folder; refuse if values conflict."""
+    """Copy the cells of other folders into the results folder; refuse if values conflict (exit code 5)."""
     from results.merge import merge
 
     found = [place(source) for source in sources]
@@ -77,12 +78,15 @@ def merge_folders(
         if not source.is_dir():
             raise UsageError(f"'{source}' is no folder: expected a results folder")
     root = _store(results).root
-    done = merge(found, root)
+    done = merge(found, root, dry_run=dry_run)
+    for sentence in done.damaged:
+        warn(f"left out: {sentence}")
     if as_json:
-        print_json("results merge", {"root": str(root), **vars(done)})
+        print_json("results merge", {"root": str(root), "dry_run": dry_run, **vars(done)})
         return
     console.print(
-        f"{done.copied} copied, {done.upgraded} upgraded, {done.already_there} there already: {root}"
+        ("[bold]would be:[/bold] " if dry_run else "")
+        + f"{done.copied} copied, {done.upgraded} upgraded, {done.already_there} there already: {root}"
     )
 
 
@@ -119,6 +123,7 @@ def diff(
 def export(
     out: Annotated[Path, typer.Argument(help="File to write; its ending says the format.")],
     results: options.ResultsOption = None,
+    dry_run: options.DryRunOption = False,
 ) -> None:
     """Write all rows of all cells as one CSV, parquet or JSON-lines file."""
     from results.files import write_atomically
@@ -127,6 +132,9 @@ def export(
     if kind not in FORMATS:
         raise UsageError(f"'{out}' has the ending '{out.suffix}': expected one of .{', .'.join(FORMATS)}")
     frame = _store(results).metrics()
+    if dry_run:
+        would(f"write {len(frame)} rows to '{out}'")
+        return
     if kind == "csv":
         write_atomically(out, lambda file: frame.to_csv(file, index=False))
     elif kind == "parquet":

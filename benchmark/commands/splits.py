@@ -10,7 +10,7 @@ import typer
 
 from benchmark.commands import options
 from benchmark.commands.output import print_json, print_table, print_text
-from benchmark.console import console
+from benchmark.console import console, would
 from benchmark.errors import UsageError
 from benchmark.selection import parse_seeds, select_names
 
@@ -96,6 +96,7 @@ def build(
     overlap: options.OverlapOption = "paper",
     data: options.DataOption = None,
     out: Annotated[Path | None, typer.Option("--out", help="File to write [default: stdout].")] = None,
+    dry_run: options.DryRunOption = False,
 ) -> None:
     """Write a split's manifest: a header, then every training and test path."""
     split, _ = _build(recipe, dataset, seed, overlap, data)
@@ -104,6 +105,9 @@ def build(
         return
     from results.files import write_atomically
 
+    if dry_run:
+        would(f"write {split.id} {split.digest[:12]} to '{out}'")
+        return
     write_atomically(out, lambda file: file.write(split.manifest()))
     console.print(f"{split.id} {split.digest[:12]}: {out}")
 
@@ -141,6 +145,7 @@ def import_list(
     test: Annotated[Path | None, typer.Option("--test", help="A list of what is tested.")] = None,
     overlap: options.OverlapOption = "paper",
     data: options.DataOption = None,
+    dry_run: options.DryRunOption = False,
     as_json: options.JsonOption = False,
 ) -> None:
     """Say which named split a list is, or by which files it differs; register it with --name."""
@@ -152,7 +157,7 @@ def import_list(
     split, compared = import_split(
         place, source, name=name or "imported", seed=seed, test=test, overlap=_policy(overlap)
     )
-    if name is not None:
+    if name is not None and not dry_run:
         split = register(split, name, source, home_folder())
     if as_json:
         nearest = compared.nearest
@@ -172,7 +177,9 @@ def import_list(
     print_text(compared.sentence())
     for note in split.notes:
         print_text(f"note: {note}")
-    if name is not None:
+    if name is not None and dry_run:
+        would(f"register it as split '{name}' of '{dataset}', seed {seed}, in '{home_folder()}'")
+    elif name is not None:
         print_text(
             f"registered as {split.id}: ltbench run --dataset {dataset} --split {name} --seed {seed} ..."
         )
@@ -190,6 +197,7 @@ def export(
         "exported"
     ),
     data: options.DataOption = None,
+    dry_run: options.DryRunOption = False,
 ) -> None:
     """Write splits in other tools' forms, or as one archive ready for Zenodo."""
     from splits import recipes
@@ -198,6 +206,9 @@ def export(
 
     chosen = select_names(recipe, recipes.names(), "split", open_ended=True)
     built = [_build(name, dataset, number, "paper", data) for name in chosen for number in parse_seeds(seed)]
+    if dry_run:
+        would(f"write {len(built)} splits as '{kind}' to '{out}'")
+        return
     if kind == "zenodo":
         file = out if out.suffix == ".zip" else out.with_suffix(".zip")
         digest = write_archive(built, file)

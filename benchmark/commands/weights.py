@@ -8,7 +8,7 @@ import typer
 
 from benchmark.commands import options
 from benchmark.commands.output import print_json, print_table, print_text
-from benchmark.console import console
+from benchmark.console import console, would
 
 app = typer.Typer(help="Pretrained weights: what is needed, what is here.", no_args_is_help=True)
 
@@ -45,9 +45,14 @@ def show_all(
 def fetch(
     backbone: Annotated[str, typer.Argument(help="E.g. timm:wide_resnet50_2.tv_in1k.")],
     weights: options.WeightsOption = None,
+    dry_run: options.DryRunOption = False,
 ) -> None:
     """Load a backbone once, from the folder with weights or its hub, and print the weights' digest."""
-    here, digest = _look(backbone, options.settings(weights=weights).weights_root, must=True)
+    root = options.settings(weights=weights).weights_root
+    if dry_run:
+        would(f"look for '{backbone}' in '{root}', then at its hub, and print the digest of its weights")
+        return
+    here, digest = _look(backbone, root, must=True)
     print_text(f"{backbone} {here} {digest}")
 
 
