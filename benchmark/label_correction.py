@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from benchmark import gallery
 from benchmark.errors import BrokenPrediction
 from benchmark.execute import Prepared, images_for
 from benchmark.metrics.curve import average_precision
@@ -25,14 +26,17 @@ from splits.images import LabelledImage
 Floats = npt.NDArray[np.floating[Any]]
 Bools = npt.NDArray[np.bool_]
 
+PICTURES = 6
+"""Images of each category, the most suspicious first, whose pictures are stored for the report."""
+
 
 def rank_training(method: Method, prepared: Prepared, context: Context, writer: CellWriter) -> dict[str, Any]:
     """Rank the training images with a fitted method, judge the ranking, and write both tables.
 
     A method that offers `rank` (methods.base.Ranks) ranks by it; any other by the image scores that it gives
-    its own training images. The answer is for the cell's record: mean and sample standard deviation of both
-    measures and which of the two ways was taken. Raises BrokenPrediction unless there is one finite score
-    per image.
+    its own training images. Pictures of the first places are stored where the data set's licence allows it.
+    The answer is for the cell's record: mean and sample standard deviation of both measures and which of the
+    two ways was taken. Raises BrokenPrediction unless there is one finite score per image.
     """
     train = prepared.split.train
     if isinstance(method, Ranks):
@@ -45,8 +49,15 @@ def rank_training(method: Method, prepared: Prepared, context: Context, writer: 
             "finite ones"
         )
     corrections = table(correction_rows(train, scores), CORRECTION)
-    writer.write_table(RANKING_FILE, table(ranking_rows(train, scores), RANKING))
+    rows = ranking_rows(train, scores)
+    writer.write_table(RANKING_FILE, table(rows, RANKING))
     writer.write_table(CORRECTION_FILE, corrections)
+    if prepared.dataset.gallery_allowed:
+        first = {row["key"] for row in rows if row["place"] <= PICTURES}
+        shown = [image for image in train if image.key in first]
+        # <results>/<data set>/<split>/<seed>/<cell>
+        results = writer.folder.parent.parent.parent.parent
+        gallery.store_pictures(shown, prepared.dataset, context.view, results)
     return {"ranked_by": way, **summary(corrections.to_pandas())}
 
 

@@ -13,6 +13,7 @@ from sklearn.metrics import average_precision_score
 
 from benchmark.errors import BrokenPrediction
 from benchmark.label_correction import (
+    PICTURES,
     auprc,
     correction_rows,
     inspection_depth,
@@ -23,6 +24,7 @@ from methods.base import Prediction
 from results.errors import ResultsError
 from results.ranking import export_ranking, has_ranking, label_correction, ranking, summary
 from results.store import CellWriter, Store, StoredCell
+from splits.images import LabelledImage
 from tests.small_images import Painter, context, train_images
 
 
@@ -114,10 +116,21 @@ class Broken(ByScore):
         return np.full(len(train), np.nan, np.float32)
 
 
-def ranked(root: Path, method: Any) -> tuple[StoredCell, dict[str, Any]]:
+class Gallery(Painter):
+    name = "d"
+
+    def __init__(self, allowed: bool) -> None:
+        super().__init__()
+        self.gallery_allowed = allowed
+
+    def mask(self, image: LabelledImage) -> np.ndarray:
+        return (self.pixels(image)[..., 1] < 40).astype(np.uint8) * 255
+
+
+def ranked(root: Path, method: Any, *, pictures: bool = True) -> tuple[StoredCell, dict[str, Any]]:
     train = tuple(sorted(train_images(spots=3), key=lambda image: image.key))
     split = SimpleNamespace(train=train, categories=("checks", "stripes"))
-    prepared: Any = SimpleNamespace(split=split, dataset=Painter())
+    prepared: Any = SimpleNamespace(split=split, dataset=Gallery(pictures))
     writer = CellWriter(Store(root).folder("d", "s", 1, "m", "c" * 64), {})
     facts = rank_training(method, prepared, context(), writer)
     return writer.finish({"identity": {}, "status": "ok", "label_correction": facts}), facts
@@ -132,6 +145,17 @@ def test_ranking_is_stored_with_the_cell(tmp_path: Path, method: Any, way: str) 
     assert facts["ranked_by"] == way
     assert facts["auprc_mean"] == label_correction(cell)["auprc"].dropna().mean()
     assert (facts["categories"], facts["auprc_categories"], facts["auprc_std"]) == (2, 1, None)
+
+
+def test_pictures_of_the_first_places_are_stored_where_the_licence_allows_it(tmp_path: Path) -> None:
+    cell, _ = ranked(tmp_path / "open", ByBrightness())
+    table = ranking(cell)
+    first = set(table[table["place"] <= PICTURES]["key"])
+    stored = {path.stem for path in (tmp_path / "open" / "d" / "gallery").glob("*.jpg")}
+    assert stored == first
+    assert len(first) == 4 + PICTURES, "the smaller class has four images"
+    ranked(tmp_path / "closed", ByBrightness(), pictures=False)
+    assert not list((tmp_path / "closed").rglob("*.jpg"))
 
 
 def test_spread_over_classes_is_the_sample_deviation() -> None:
