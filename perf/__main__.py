@@ -1,96 +1,118 @@
-"""`python -m perf [NAME ...]`: measure, print a table, write perf/out."""
+"""`python -m perf [NAME ...]`: measure, print tables, write perf/out and the results folder's speed file."""
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
-from dataclasses import asdict
+from collections.abc import Callable
 from datetime import UTC, datetime
 from fnmatch import fnmatch
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
 
+from benchmark.settings import load_settings
+from perf import overlap, scale
+from perf.ceilings import Ceiling, ceilings
 from perf.comparisons import all_comparisons
 from perf.machine import machine
 from perf.pairs import Row, measure
+from perf.table import merged, stored_rows, table_of
+from results.performance import PERFORMANCE_FILE, Performance, read_performance, write_performance
+from results.places import Place, place
 
 OUT = Path(__file__).parent / "out"
+Job = Callable[[], list[Row]]
 
 
 def main() -> None:
-    """Run the comparisons whose names match, all by default; exit 1 if a target is missed."""
+    """Run what is asked for, by default everything but --scale; exit 1 if a target is missed."""
+    options = _options()
+    console = Console(width=None if sys.stdout.isatty() else 150)
+    known = ceilings() if not (options.brief or options.list) else {}
+    jobs = _jobs(options, known)
+    chosen = {name: job for name, job in jobs.items() if any(fnmatch(name, asked) for asked in options.names)}
+    if options.names == ["*"] and not (options.scale or options.brief):
+        chosen.pop(scale.NAME)
+    if options.list:
+        console.print(*jobs, sep="\n", highlight=False)
+        return
+    if not chosen:
+        raise SystemExit(f"no comparison is called {' or '.join(options.names)}: --list shows their names")
+    facts = machine()
+    console.print(", ".join(f"{name} {value}" for name, value in facts.items() if value), highlight=False)
+    for ceiling in known.values():
+        console.print(f"ceiling: {ceiling.name} {ceiling.text}", highlight=False)
+    missed = False
+    for job in chosen.values():
+        rows = job()
+        console.print(table_of(rows))
+        # After each: an interrupted run keeps what it has.
+        _write(rows, list(jobs), facts, known, options)
+        missed |= any(word in row.verdict for row in rows for word in ("wanted", "differs", "failed"))
+    raise SystemExit(missed)
+
+
+def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m perf", description=__doc__)
     parser.add_argument("names", nargs="*", default=["*"], help="comparisons, e.g. 'pixel*' (default: all)")
     parser.add_argument("--list", action="store_true", help="list the comparisons and leave")
     parser.add_argument("--seconds", type=float, default=10.0, help="time for each side (default: 10)")
     parser.add_argument("--no-memory", action="store_true", help="do not measure memory")
+    parser.add_argument("--scale", action="store_true", help=f"also {scale.NAME}: some minutes")
+    parser.add_argument("--brief", action="store_true", help="tiny inputs: do all sides run and agree?")
     parser.add_argument("--out", type=Path, default=OUT, help="folder for the tables (default: perf/out)")
-    options = parser.parse_args()
-    chosen = [each for each in all_comparisons() if any(fnmatch(each.name, name) for name in options.names)]
-    console = Console(width=None if sys.stdout.isatty() else 140)
-    if options.list:
-        console.print(*(f"{each.name}: {each.size}" for each in chosen), sep="\n", highlight=False)
-        return
-    facts = machine()
-    console.print(", ".join(f"{name} {value}" for name, value in facts.items() if value), highlight=False)
-    rows = []
-    for comparison in chosen:
-        found = measure(comparison, seconds_per_side=options.seconds, memory=not options.no_memory)
-        console.print(table_of(found))
-        rows += found
-    write(rows, facts, options.out)
-    raise SystemExit(any("wanted" in row.verdict or "differs" in row.verdict for row in rows))
+    parser.add_argument("--results", help="results folder whose site is to show them (default: as ltbench)")
+    return parser.parse_args()
 
 
-def table_of(rows: list[Row]) -> Table:
-    """The sides of one comparison."""
-    table = Table(title=f"{rows[0].comparison}: {rows[0].size}", title_justify="left")
-    for heading in (
-        "side",
-        "CPU median",
-        "rounds",
-        "time / ours",
-        "peak MB",
-        "memory / ours",
-        "differs by",
-        "",
-    ):
-        table.add_column(heading, justify="left" if heading in ("side", "") else "right")
-    for row in rows:
-        table.add_row(
-            row.side,
-            "" if row.seconds is None else f"{row.seconds:.4f} s",
-            str(row.rounds or ""),
-            "" if row.ratio is None else f"{row.ratio:.2f}",
-            "" if row.peak_mb is None else f"{row.peak_mb:.0f}",
-            "" if row.memory_ratio is None else f"{row.memory_ratio:.2f}",
-            "" if row.difference is None else f"{row.difference:.1e}",
-            row.verdict,
-            style="bold" if row.ours else None,
-        )
-    return table
+def _jobs(options: argparse.Namespace, known: dict[str, Ceiling]) -> dict[str, Job]:
+    """What can be measured, by name."""
+    watch = not (options.no_memory or options.brief)
+    seconds = 0.05 if options.brief else options.seconds
+    measuring = partial(measure, seconds_per_side=seconds, memory=watch, ceilings=known, tiny=options.brief)
+    jobs: dict[str, Job] = {each.name: partial(measuring, each) for each in all_comparisons()}
+    tiny = options.brief
+    jobs[overlap.NAME] = partial(overlap.measured, 1, 6, 56) if tiny else overlap.measured
+    jobs[scale.NAME] = partial(scale.measured, 20, 128) if tiny else scale.measured
+    return jobs
 
 
-def write(rows: list[Row], facts: dict[str, str], folder: Path) -> None:
-    """`measured.json` with the machine, and `measured.parquet` with a row per side."""
-    import pandas as pd
-
-    folder.mkdir(parents=True, exist_ok=True)
-    when = datetime.now(UTC).isoformat(timespec="seconds")
+def _write(
+    rows: list[Row],
+    order: list[str],
+    facts: dict[str, str],
+    known: dict[str, Ceiling],
+    options: argparse.Namespace,
+) -> None:
+    """The parquet file in perf/out with its JSON and, unless inputs were tiny, in the results folder."""
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    texts = {name: ceiling.text for name, ceiling in known.items()}
+    options.out.mkdir(parents=True, exist_ok=True)
+    path = options.out / PERFORMANCE_FILE
+    earlier = _earlier(path, options.brief)
+    every = merged(earlier, stored_rows(rows, now, f"{os.getloadavg()[0]:.1f}"), facts, order)
+    targets: list[Place] = [path]
+    if not options.brief:
+        results = place(options.results) if options.results else load_settings().results
+        targets.append(results / PERFORMANCE_FILE)
+    for target in targets:
+        write_performance(target, every, machine=facts, ceilings=texts, is_brief=options.brief)
     document = {
         "schema_version": 1,
-        "measured_at": when,
         "machine": facts,
-        "rows": [asdict(row) for row in rows],
+        "ceilings": texts,
+        "rows": [dict(row) for row in every],
     }
-    (folder / "measured.json").write_text(json.dumps(document, indent=1) + "\n")
-    flat = [
-        {**asdict(row), "answer": json.dumps(dict(row.answer)), "measured_at": when, **facts} for row in rows
-    ]
-    pd.DataFrame(flat).to_parquet(folder / "measured.parquet", index=False)
+    (options.out / "performance.json").write_text(json.dumps(document, indent=1) + "\n")
+
+
+def _earlier(path: Path, is_brief: bool) -> Performance | None:
+    found = read_performance(path)
+    return found if found is not None and found.is_brief == is_brief else None
 
 
 if __name__ == "__main__":

@@ -11,12 +11,12 @@ def all_comparisons() -> list[Comparison]:
 
     found = [*metrics.COMPARISONS]
     try:
-        from perf import kernels
+        from perf import images, kernels
     except ModuleNotFoundError as missing:
         if missing.name != "torch":
             raise
         return found
-    return found + kernels.COMPARISONS
+    return found + kernels.COMPARISONS + images.COMPARISONS
 
 
 def find(name: str) -> Comparison:

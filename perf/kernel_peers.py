@@ -5,8 +5,6 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 import torch
-from scipy import ndimage
-from torch.nn import functional
 
 Rows = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int64]
@@ -81,37 +79,11 @@ def sklearn_lof(patches: Rows, k: int) -> npt.NDArray[np.float64]:
     return np.stack(found)
 
 
-def interpolate_and_scipy(grids: Rows, size: int, sigma: float) -> Rows:
-    """Bilinear upsampling in torch and a Gaussian per map in SciPy, as patchcore-inspection does."""
-    maps = functional.interpolate(torch.from_numpy(grids)[:, None], size=(size, size), mode="bilinear")
-    return np.stack([ndimage.gaussian_filter(each, sigma=sigma) for each in maps[:, 0].numpy()])
-
-
-def torch_convolution(grids: Rows, size: int, sigma: float) -> Rows:
-    """Bilinear upsampling and a 2-D convolution in torch, as anomalib's GaussianBlur2d (scipy's borders)."""
-    radius = int(4 * sigma + 0.5)
-    line = torch.exp(-0.5 * (torch.arange(-radius, radius + 1) / sigma) ** 2)
-    kernel = torch.outer(line, line)[None, None] / line.sum() ** 2
-    maps = functional.interpolate(torch.from_numpy(grids)[:, None], size=(size, size), mode="bilinear")
-    # SciPy's "reflect" repeats the border pixel, torch's does not.
-    mirrored = np.pad(maps[:, 0].numpy(), ((0, 0), (radius, radius), (radius, radius)), mode="symmetric")
-    return functional.conv2d(torch.from_numpy(mirrored)[:, None], kernel)[:, 0].numpy()
-
-
-def released_embedding(fine: torch.Tensor, coarse: torch.Tensor, dim: int = 1024) -> torch.Tensor:
-    """PatchCore's embedding step by step: unfold each layer, resize the coarse one's patches, pool twice."""
-    batch, _, rows, columns = fine.shape
-    vectors = []
-    for features in (fine, coarse):
-        _, channels, height, width = features.shape
-        patches = functional.unfold(features, 3, padding=1).reshape(batch, channels, 3, 3, height, width)
-        if (height, width) != (rows, columns):
-            planes = patches.reshape(-1, 1, height, width)
-            planes = functional.interpolate(
-                planes, size=(rows, columns), mode="bilinear", align_corners=False
-            )
-            patches = planes.reshape(batch, channels, 3, 3, rows, columns)
-        flat = patches.permute(0, 4, 5, 1, 2, 3).reshape(batch * rows * columns, 1, -1)
-        vectors.append(functional.adaptive_avg_pool1d(flat, dim).squeeze(1))
-    both = torch.stack(vectors, dim=1).reshape(batch * rows * columns, 1, -1)
-    return functional.adaptive_avg_pool1d(both, dim).reshape(batch, rows, columns, dim)
+def inverse_covariances(vectors: Rows) -> Rows:
+    """A mean and an inverted covariance per position, then Mahalanobis distances, as PaDiM's first code."""
+    found = []
+    for position in vectors.transpose(1, 0, 2).astype(np.float64):
+        covariance = np.cov(position, rowvar=False) + 0.01 * np.eye(position.shape[1])
+        apart = position[:16] - position.mean(axis=0)
+        found.append(np.sqrt(np.einsum("ij,jk,ik->i", apart, np.linalg.inv(covariance), apart)))
+    return np.stack(found, axis=1).astype(np.float32)

@@ -9,13 +9,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from benchmark.maps import anomaly_maps
 from methods.blocks.coreset import kcenter, project
-from methods.blocks.embedding import patchcore_embedding
-from methods.blocks.neighbors import nearest
+from methods.blocks.gaussians import GaussianField
+from methods.blocks.neighbors import has_native_bfloat16, nearest
 from methods.blocks.outliers import lof_per_position
 from perf import kernel_peers
-from perf.pairs import Comparison, Side
+from perf.pairs import Comparison, Limit, Side
 
 torch.set_num_threads(1)
 Rows = npt.NDArray[np.float32]
@@ -89,15 +88,23 @@ def _coreset(count: int, m: int, faster: float) -> Comparison:
             Side("anomalib KCenterGreedy", _anomalib, ("anomalib",), faster=faster),
         ),
         difference=_radius_difference,
+        limit=Limit(
+            "float32 product",
+            2 * count * 1024 * 128 + 2 * count * m * 129,
+            "projection and the loop's products",
+        ),
     )
 
 
 # ---- nearest neighbour
 
 
-def _neighbour_inputs(tiny: bool) -> tuple[Rows, Rows]:
-    queries, bank = (64, 256) if tiny else (3136, 16384)
-    rows = mixture(queries + bank, 1024)
+QUERIES = 3136
+
+
+def _neighbour_inputs(tiny: bool, bank: int) -> tuple[Rows, Rows]:
+    queries, kept = (64, 256) if tiny else (QUERIES, bank)
+    rows = mixture(queries + kept, 1024)
     return rows[:queries], rows[queries:]
 
 
@@ -106,25 +113,31 @@ def _relative(ours: Any, theirs: Any) -> float:
     return float(np.max(np.abs(ours[0] - theirs[0]) / np.maximum(ours[0], 1e-12)))
 
 
-NEIGHBOURS = Comparison(
-    name="nearest neighbour",
-    size="3136 queries, bank of 16384, 1024 numbers each",
-    inputs=_neighbour_inputs,
-    ours=Side("ltbench", lambda given: nearest(*given)),
-    peers=(
-        Side("faiss IndexFlatL2", lambda given: kernel_peers.faiss_nearest(*given), ("faiss",), faster=1.4),
-        Side("torch.cdist", lambda given: kernel_peers.cdist_nearest(*given), faster=2),
-    ),
-    difference=_relative,
-    tolerance=1e-2,
-)
+def _neighbours(bank: int) -> Comparison:
+    unit = "bfloat16" if has_native_bfloat16() else "float32"
+    return Comparison(
+        name=f"nearest neighbour {bank}",
+        size=f"{QUERIES} queries, bank of {bank}, 1024 numbers each (index included)",
+        inputs=partial(_neighbour_inputs, bank=bank),
+        ours=Side("ltbench", lambda given: nearest(*given)),
+        peers=(
+            Side("ltbench, float32 alone", lambda given: nearest(*given, backend="float32")),
+            Side(
+                "faiss IndexFlatL2", lambda given: kernel_peers.faiss_nearest(*given), ("faiss",), faster=1.4
+            ),
+            Side("torch.cdist", lambda given: kernel_peers.cdist_nearest(*given), faster=2),
+        ),
+        difference=_relative,
+        limit=Limit(f"{unit} product", 2 * QUERIES * bank * 1024, "one product of queries and bank"),
+        tolerance=1e-2,
+    )
 
 
 # ---- local outlier factor
 
 
-def _patches(tiny: bool) -> Rows:
-    positions, images = (2, 20) if tiny else (49, 219)
+def _patches(tiny: bool, positions: int, images: int) -> Rows:
+    positions, images = (2, 20) if tiny else (positions, images)
     return mixture(positions * images, 1024).reshape(positions, images, 1024)
 
 
@@ -133,71 +146,58 @@ def _relative_factor(ours: Any, theirs: Any) -> float:
     return float(np.max(np.abs(ours - theirs) / theirs))
 
 
-OUTLIERS = Comparison(
-    name="local outlier factor",
-    size="49 positions of 219 images, 1024 numbers each, 6 neighbours",
-    inputs=_patches,
-    ours=Side("ltbench", lambda patches: lof_per_position(patches, 6)),
-    peers=(
-        Side(
-            "scikit-learn per position",
-            lambda patches: kernel_peers.sklearn_lof(patches, 6),
-            ("sklearn",),
-            faster=5,
+def _outliers(positions: int, images: int) -> Comparison:
+    return Comparison(
+        name=f"local outlier factor {images}",
+        size=f"{positions} positions of {images} images, 1024 numbers each, 6 neighbours",
+        inputs=partial(_patches, positions=positions, images=images),
+        ours=Side("ltbench", lambda patches: lof_per_position(patches, 6)),
+        peers=(
+            Side(
+                "scikit-learn per position",
+                lambda patches: kernel_peers.sklearn_lof(patches, 6),
+                ("sklearn",),
+                faster=5,
+            ),
         ),
-    ),
-    difference=_relative_factor,
-    tolerance=1e-5,
-)
-
-
-# ---- maps and embedding
-
-
-def _grids(tiny: bool) -> Rows:
-    return np.random.default_rng(0).random((2 if tiny else 64, 28, 28), dtype=np.float32)
-
-
-def _layers(tiny: bool) -> tuple[torch.Tensor, torch.Tensor]:
-    generator = torch.Generator().manual_seed(0)
-    batch = 1 if tiny else 8
-    return (
-        torch.randn(batch, 512, 28, 28, generator=generator),
-        torch.randn(batch, 1024, 14, 14, generator=generator),
+        difference=_relative_factor,
+        limit=Limit("float32 product", 2 * positions * images**2 * 1024, "one product per position"),
+        tolerance=1e-5,
     )
 
 
-def _largest(ours: Any, theirs: Any) -> float:
-    """Largest difference over the range of our values."""
-    one, other = np.asarray(ours), np.asarray(theirs)
-    return float(np.abs(one - other).max() / np.ptp(one))
+# ---- Gaussians
 
 
-MAPS = Comparison(
-    name="maps",
-    size="64 grids of 28² to 256², Gaussian of 4 pixels",
-    inputs=_grids,
-    ours=Side("ltbench", lambda grids: anomaly_maps(grids, 256, 4.0)),
-    peers=(
-        Side("torch + scipy", lambda grids: kernel_peers.interpolate_and_scipy(grids, 256, 4.0), faster=10),
-        Side("torch convolution", lambda grids: kernel_peers.torch_convolution(grids, 256, 4.0), faster=10),
-    ),
-    difference=_largest,
-    tolerance=1e-5,
+def _vectors(tiny: bool) -> Rows:
+    images, positions = (4, 3) if tiny else (80, 196)
+    return mixture(images * positions, 100).reshape(images, positions, 100)
+
+
+def _ours_gaussians(vectors: Rows) -> Rows:
+    field = GaussianField()
+    for batch in np.array_split(vectors, max(len(vectors) // 16, 1)):
+        field.add(batch)
+    field.finish()
+    return field.distance(vectors[:16])
+
+
+GAUSSIANS = Comparison(
+    name="gaussians",
+    size="196 positions, 80 images of 100 numbers fitted, 16 judged",
+    inputs=_vectors,
+    ours=Side("ltbench", _ours_gaussians),
+    peers=(Side("NumPy covariance and inverse per position", kernel_peers.inverse_covariances),),
+    difference=_relative_factor,
+    tolerance=1e-4,
 )
 
-EMBEDDING = Comparison(
-    name="patchcore embedding",
-    size="8 images, 512 x 28² and 1024 x 14² to 784 vectors of 1024",
-    inputs=_layers,
-    ours=Side("ltbench", lambda layers: patchcore_embedding(layers).numpy()),
-    peers=(
-        Side(
-            "unfold as released", lambda layers: kernel_peers.released_embedding(*layers).numpy(), faster=20
-        ),
-    ),
-    difference=_largest,
-    tolerance=1e-5,
-)
-
-COMPARISONS = [_coreset(20_000, 200, 2), _coreset(50_000, 500, 5), NEIGHBOURS, OUTLIERS, MAPS, EMBEDDING]
+COMPARISONS = [
+    _coreset(20_000, 200, 2),
+    _coreset(50_000, 500, 5),
+    _neighbours(1600),
+    _neighbours(16384),
+    _outliers(49, 219),
+    _outliers(6, 811),
+    GAUSSIANS,
+]

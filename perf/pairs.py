@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import importlib.util
-import json
+import io
 import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field, replace
 from typing import Any
+
+from perf.ceilings import Ceiling
+from perf.memory import peak_memory
 
 Run = Callable[[Any], Any]
 Difference = Callable[[Any, Any], float]
@@ -38,6 +39,18 @@ class Side:
 
 
 @dataclass(frozen=True)
+class Limit:
+    """What our side cannot be faster than, whoever writes it."""
+
+    ceiling: str
+    """Name of a measured ceiling of this machine: "sort", "memory", "float32 product", "bfloat16 product"."""
+    work: float
+    """How much of it the job takes at least: keys, bytes read and written, or floating-point operations."""
+    what: str
+    """The work in words: "one sort of the pixels"."""
+
+
+@dataclass(frozen=True)
 class Comparison:
     """Our side and its peers on the same inputs."""
 
@@ -48,10 +61,11 @@ class Comparison:
     """Makes the inputs; true = tiny ones, that load all code before memory is watched."""
     ours: Side
     peers: tuple[Side, ...]
-    difference: Difference
-    """How far two answers are apart."""
+    difference: Difference | None
+    """How far two answers are apart; None where they are different things."""
     tolerance: float | None = None
     """How far a peer that is exact may be from ours; None where peers approximate."""
+    limit: Limit | None = None
 
 
 @dataclass(frozen=True)
@@ -66,7 +80,7 @@ class Row:
     """Processor time, median over `rounds`."""
     rounds: int = 0
     ratio: float | None = None
-    """This side's time over ours."""
+    """This side's time over ours: median over the rounds that both took part in."""
     peak_mb: float | None = None
     """Highest resident memory during the call, above what stood before."""
     memory_ratio: float | None = None
@@ -74,15 +88,30 @@ class Row:
     """From our answer."""
     verdict: str = ""
     """ "ok", what was missed, or why the side was not measured."""
+    target: str = ""
+    """What the verdict is about: "60x faster, 8x leaner"."""
+    limit: str = ""
+    """Of our side: what bounds it."""
+    share: float | None = None
+    """Of our side: time that the limit alone would take, over the time taken."""
     answer: Mapping[str, float] = field(default_factory=dict)
 
 
-def measure(comparison: Comparison, *, seconds_per_side: float, memory: bool) -> list[Row]:
+def measure(
+    comparison: Comparison,
+    *,
+    seconds_per_side: float,
+    memory: bool,
+    ceilings: Mapping[str, Ceiling] | None = None,
+    tiny: bool = False,
+) -> list[Row]:
     """One row per side. A side runs once to warm up and is then repeated, in turn with the others, while its
     share of time lasts; a side that takes longer than that runs just once more.
+
+    tiny: take the tiny inputs, whose times say nothing: only answers are judged.
     """
     sides = [comparison.ours, *(peer for peer in comparison.peers if not peer.missing)]
-    inputs = comparison.inputs(False)
+    inputs = comparison.inputs(tiny)
     answers, times = {}, {}
     for side in sides:
         answers[side.name], seconds = _timed(side.run, inputs)
@@ -95,8 +124,24 @@ def measure(comparison: Comparison, *, seconds_per_side: float, memory: bool) ->
         for side in waiting:
             times[side.name].append(_timed(side.run, inputs)[1])
     del inputs
-    peaks = {side.name: peak_memory(comparison, side) if memory else None for side in sides}
-    return [*_rows(comparison, sides, times, answers, peaks), *_absent(comparison)]
+    peaks = {side.name: peak_memory(comparison.name, side.name) if memory else None for side in sides}
+    rows = _rows(comparison, sides, times, answers, peaks)
+    if not tiny:
+        rows[0] = _limited(rows[0], comparison.limit, ceilings or {})
+    verdicts = [_verdict(comparison, side, row, tiny) for side, row in zip(sides, rows, strict=True)]
+    judged = [replace(row, verdict=verdict) for row, verdict in zip(rows, verdicts, strict=True)]
+    return [*judged, *_absent(comparison)]
+
+
+def _limited(row: Row, limit: Limit | None, ceilings: Mapping[str, Ceiling]) -> Row:
+    """With the share of the limit that was reached, if its ceiling was measured."""
+    if limit is None:
+        return row
+    ceiling = ceilings.get(limit.ceiling)
+    share = None
+    if ceiling is not None and row.seconds:
+        share = limit.work / ceiling.per_second / row.seconds
+    return replace(row, limit=f"{limit.what} ({limit.ceiling})", share=share)
 
 
 def _fits(times: Sequence[float], budget: float) -> bool:
@@ -106,9 +151,11 @@ def _fits(times: Sequence[float], budget: float) -> bool:
 def _timed(run: Run, inputs: Any) -> tuple[Any, float]:
     """Answer and processor time: all sides have one thread, and other jobs of the machine must not count."""
     gc.disable()
-    start = time.process_time()
-    answer = run(inputs)
-    seconds = time.process_time() - start
+    # Some peers draw progress bars.
+    with contextlib.redirect_stderr(io.StringIO()):
+        start = time.process_time()
+        answer = run(inputs)
+        seconds = time.process_time() - start
     gc.enable()
     return answer, seconds
 
@@ -121,11 +168,14 @@ def _rows(
     peaks: Mapping[str, float | None],
 ) -> list[Row]:
     own = comparison.ours.name
-    base, base_peak = statistics.median(times[own]), peaks[own]
+    base_peak = peaks[own]
     rows = []
     for side in sides:
         seconds, peak = statistics.median(times[side.name]), peaks[side.name]
-        apart = comparison.difference(answers[own], answers[side.name])
+        apart = None
+        if comparison.difference is not None:
+            apart = comparison.difference(answers[own], answers[side.name])
+        together = zip(times[side.name], times[own], strict=False)
         row = Row(
             comparison=comparison.name,
             size=comparison.size,
@@ -133,19 +183,31 @@ def _rows(
             ours=side is comparison.ours,
             seconds=seconds,
             rounds=len(times[side.name]),
-            ratio=seconds / base,
+            ratio=statistics.median(theirs / max(ours, 1e-9) for theirs, ours in together),
             peak_mb=peak,
             memory_ratio=None if peak is None or base_peak is None else peak / max(base_peak, 0.1),
             difference=apart,
-            answer=answers[side.name] if isinstance(answers[side.name], dict) else {},
+            target=_target(side),
+            answer=_told(answers[side.name]),
         )
-        rows.append(Row(**{**vars(row), "verdict": _verdict(comparison, side, row)}))
+        rows.append(row)
     return rows
 
 
-def _verdict(comparison: Comparison, side: Side, row: Row) -> str:
+def _told(answer: Any) -> dict[str, float]:
+    """An answer that is a few numbers by name; nothing of a larger one."""
+    values = answer if isinstance(answer, dict) else {}
+    return {name: value for name, value in values.items() if isinstance(value, float)}
+
+
+def _target(side: Side) -> str:
+    wanted = [f"{side.faster:g}x faster"] if side.faster is not None else []
+    return ", ".join(wanted + ([f"{side.leaner:g}x leaner"] if side.leaner is not None else []))
+
+
+def _verdict(comparison: Comparison, side: Side, row: Row, tiny: bool) -> str:
     missed = []
-    if side.faster is not None and row.ratio is not None and row.ratio < side.faster:
+    if not tiny and side.faster is not None and row.ratio is not None and row.ratio < side.faster:
         missed.append(f"wanted {side.faster:g}x faster")
     if side.leaner is not None and row.memory_ratio is not None and row.memory_ratio < side.leaner:
         missed.append(f"wanted {side.leaner:g}x leaner")
@@ -166,47 +228,9 @@ def _absent(comparison: Comparison) -> list[Row]:
             comparison.size,
             peer.name,
             ours=False,
+            target=_target(peer),
             verdict=f"not installed: {', '.join(peer.missing)}",
         )
         for peer in comparison.peers
         if peer.missing
     ]
-
-
-def peak_memory(comparison: Comparison, side: Side) -> float:
-    """Megabytes (10⁶ bytes) that one call takes at its peak above what stood before, in a fresh process."""
-    command = [sys.executable, "-m", "perf.pairs", comparison.name, side.name]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    return float(json.loads(done.stdout.splitlines()[-1])) / 1e6
-
-
-def resident(field_name: str) -> int:
-    """Bytes of this process' resident memory by /proc's name: "VmRSS" now, "VmHWM" at its peak."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith(field_name + ":"):
-            return int(line.split()[1]) * 1024
-    raise KeyError(field_name)
-
-
-def watch_memory(comparison: Comparison, side: Side) -> int:
-    """Bytes that one call takes at its peak above what stood before, in this process."""
-    side.run(comparison.inputs(True))
-    inputs = comparison.inputs(False)
-    gc.collect()
-    Path("/proc/self/clear_refs").write_text("5")  # forget the peak so far
-    before = resident("VmRSS")
-    side.run(inputs)
-    return resident("VmHWM") - before
-
-
-def main() -> None:
-    """Entry of the fresh process: print the bytes of one side as the last line."""
-    from perf.comparisons import find
-
-    comparison = find(sys.argv[1])
-    side = next(each for each in (comparison.ours, *comparison.peers) if each.name == sys.argv[2])
-    print(json.dumps(watch_memory(comparison, side)))
-
-
-if __name__ == "__main__":
-    main()

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from perf import pairs
 from perf.comparisons import all_comparisons, find
 from perf.machine import machine
+from perf.memory import peak_memory
 from perf.pairs import Comparison, Side, measure
 from perf.recipes_figure import FIGURE, by_mask_rule, drawn, measured
 
@@ -91,7 +91,7 @@ def test_a_missed_target_and_an_absent_peer_are_said(side, tolerance, verdict):
 
 def test_memory_is_watched_in_a_fresh_process():
     found = find("pixel metrics 256")
-    assert 20 < pairs.peak_memory(found, found.ours) < 120, "one sorted copy of the maps is 31 MB"
+    assert 20 < peak_memory(found.name, found.ours.name) < 120, "one sorted copy of the maps is 31 MB"
 
 
 @pytest.mark.parametrize("found", all_comparisons(), ids=lambda found: found.name)
@@ -103,7 +103,10 @@ def test_every_side_runs_and_exact_ones_agree(found):
             continue
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            apart = found.difference(own, side.run(inputs))
+            answer = side.run(inputs)
+        if found.difference is None:
+            continue
+        apart = found.difference(own, answer)
         assert apart <= (1e-9 if "MVTec" in side.name else found.tolerance or 0.5)
 
 

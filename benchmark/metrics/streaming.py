@@ -24,6 +24,7 @@ Source = npt.NDArray[Any] | MapStream
 # Measured peaks, rounded up: what the passes take per pixel of a chunk and per anomalous pixel held.
 BYTES_PER_CHUNK_PIXEL = 24
 BYTES_PER_POSITIVE = 128
+BYTES_PER_SORTED_PIXEL = 8
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,11 @@ class Ceiling:
     def positives(self) -> int:
         """Anomalous pixels in memory."""
         return max(self.memory_bytes // 2 // BYTES_PER_POSITIVE, 1)
+
+    @property
+    def sorted_pixels(self) -> int:
+        """Pixels that are sorted at a time: the more, the fewer times all thresholds are searched for."""
+        return self.memory_bytes // 8 // BYTES_PER_SORTED_PIXEL
 
 
 def curve_of_stream(
@@ -73,7 +79,7 @@ def curve_of_stream(
         pixels = images * height * width
         if not held.spilled:
             positives = held.all()
-            counts = count_pixels(maps, planes, positives)
+            counts = count_pixels(maps, planes, positives, room=ceiling.sorted_pixels)
             piece = positives.piece(*counts, held.regions)
             curve: Curve = CurveInMemory(piece, held.count, pixels - held.count)
             require_both(curve, "anomalous pixel", "normal pixel")
@@ -81,37 +87,50 @@ def curve_of_stream(
         spilled = SpilledCurve(held.count, pixels - held.count)
         require_both(spilled, "anomalous pixel", "normal pixel")
         for positives, low, high in held.blocks():
-            spilled.append(positives.piece(*count_pixels(maps, planes, positives, low, high), held.regions))
+            counts = count_pixels(maps, planes, positives, room=ceiling.sorted_pixels, low=low, high=high)
+            spilled.append(positives.piece(*counts, held.regions))
         return spilled
     finally:
         held.close()
 
 
 def count_pixels(
-    maps: Source, planes: int, positives: Positives, low: float = -np.inf, high: float = np.inf
+    maps: Source,
+    planes: int,
+    positives: Positives,
+    *,
+    room: int,
+    low: float = -np.inf,
+    high: float = np.inf,
 ) -> tuple[Counts, Counts]:
-    """How many pixels of all maps are ≥ and > each of the thresholds, which lie in [low, high)."""
+    """How many pixels of all maps are ≥ and > each of the thresholds, which lie in [low, high).
+
+    Up to `room` pixels, at least a chunk's and not many more than there are thresholds, are sorted at a time.
+    """
     at_least = np.zeros(len(positives.threshold), np.int64)
     above = np.zeros_like(at_least)
+    room = max(planes * maps.shape[1] * maps.shape[2], min(room, 4 * len(at_least)))
     scratch = Scratch()
+    filled = beyond = 0
     for chunk in regroup(maps, planes):
-        pixels = scratch.take(chunk.size, chunk.dtype)
-        np.copyto(pixels, chunk.reshape(-1))
-        beyond = 0
+        pixels = chunk.reshape(-1)
         if low > -np.inf or high < np.inf:
-            beyond = int(np.count_nonzero(pixels >= high))
+            beyond += int(np.count_nonzero(pixels >= high))
             pixels = pixels[(pixels >= low) & (pixels < high)]
-        pixels.sort()
-        add_counts(pixels, positives.threshold, at_least, above)
-        at_least += beyond
-        above += beyond
-    return at_least, above
+        held = scratch.take(room, chunk.dtype)
+        if filled + len(pixels) > room:
+            add_counts(held[:filled], positives.threshold, at_least, above)
+            filled = 0
+        held[filled : filled + len(pixels)] = pixels
+        filled += len(pixels)
+    if filled:
+        add_counts(held[:filled], positives.threshold, at_least, above)
+    return at_least + beyond, above + beyond
 
 
 def add_counts(pixels: Floats, threshold: Floats, at_least: Counts, above: Counts) -> None:
-    """Add to `at_least` and `above` how many of the sorted `pixels` are ≥ and > each threshold."""
-    if not len(pixels):
-        return
+    """Sort `pixels`, add to `at_least` and `above` how many of them are ≥ and > each threshold."""
+    pixels.sort()
     position = np.searchsorted(pixels, threshold, "left")
     at_least += len(pixels) - position
     met = np.flatnonzero(pixels[np.minimum(position, len(pixels) - 1)] == threshold)

@@ -1,0 +1,52 @@
+"""`python -m perf.document [FILE]`: put the table of the last `make perf` into docs/performance.md."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from perf.machine import PACKAGES
+from perf.table import markdown
+from results.performance import PERFORMANCE_FILE, Performance, read_performance
+
+PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
+MEASURED = Path(__file__).parent / "out" / PERFORMANCE_FILE
+START, END = "<!-- measured: made by python -m perf.document -->\n", "<!-- end of measured -->\n"
+
+
+def section(found: Performance) -> str:
+    """Machine, ceilings and table in Markdown."""
+    machine = found.machine
+    days = sorted({when[:10] for when in found.rows["measured_at"]})
+    loads = sorted({float(load) for load in found.rows["load"]})
+    versions = ", ".join(f"{name} {machine[name]}" for name in PACKAGES if name in machine)
+    processor, cores = machine.get("processor", ""), machine.get("cores", "?")
+    facts = [
+        f"Measured {' and '.join(days)} on {processor}, {cores} cores, one thread, load of the machine "
+        f"{loads[0]:g} to {loads[-1]:g}; Python {machine.get('python', '')}, {versions}.",
+        "",
+        "Ceilings: " + "; ".join(found.ceilings.values()) + ".",
+    ]
+    return "\n".join(facts) + "\n\n" + markdown(found)
+
+
+def written(page: str, found: Performance) -> str:
+    """`page` with its measured part replaced. Raises ValueError if it has no such part."""
+    before, start, rest = page.partition(START)
+    _, end, after = rest.partition(END)
+    if not start or not end:
+        raise ValueError(f"'{PAGE.name}' has no lines '{START.strip()}' and '{END.strip()}' for the table")
+    return before + START + "\n" + section(found) + "\n" + END + after
+
+
+def main() -> None:
+    """Rewrite the page from the file named on the command line, or from perf/out."""
+    source = Path(sys.argv[1]) if len(sys.argv) > 1 else MEASURED
+    found = read_performance(source)
+    if found is None:
+        raise SystemExit(f"'{source}' does not exist: run make perf first")
+    PAGE.write_text(written(PAGE.read_text(), found))
+
+
+if __name__ == "__main__":
+    main()

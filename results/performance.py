@@ -1,0 +1,94 @@
+"""Measured speed and memory of our kernels beside their peers: one file of a results folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from results.errors import ResultsError
+from results.files import write_atomically
+from results.places import Place, readable
+
+PERFORMANCE_FILE = "performance.parquet"
+PERFORMANCE_VERSION = 1
+_FACTS = b"ltbench.performance"
+
+PERFORMANCE = pa.schema(
+    [
+        ("comparison", pa.string()),
+        ("size", pa.string()),  # the inputs, for people
+        ("side", pa.string()),
+        ("ours", pa.bool_()),
+        ("seconds", pa.float64()),
+        ("rounds", pa.int32()),
+        ("ratio", pa.float64()),  # this side's time over ours
+        ("peak_mb", pa.float64()),
+        ("memory_ratio", pa.float64()),
+        ("difference", pa.float64()),  # of this side's answer from ours
+        ("verdict", pa.string()),
+        ("target", pa.string()),
+        ("limit", pa.string()),  # what bounds our side
+        ("share", pa.float64()),  # time that the limit alone takes over ours
+        ("answer", pa.string()),  # JSON
+        ("measured_at", pa.string()),
+        ("load", pa.string()),  # of the machine, over the last minute
+    ]
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Performance:
+    """All sides of all comparisons, measured on one machine."""
+
+    rows: pd.DataFrame
+    """Columns of PERFORMANCE, sides of a comparison together, ours first."""
+    machine: Mapping[str, str]
+    ceilings: Mapping[str, str]
+    """What the machine can do at most, in words, by name."""
+    is_brief: bool = False
+    """True if the inputs were tiny: answers were compared, times say nothing."""
+
+
+def write_performance(
+    path: Place,
+    rows: Iterable[Mapping[str, Any]],
+    *,
+    machine: Mapping[str, str],
+    ceilings: Mapping[str, str],
+    is_brief: bool = False,
+) -> None:
+    """Write the file `path`; rows have the columns of PERFORMANCE."""
+    facts = {
+        "schema_version": PERFORMANCE_VERSION,
+        "machine": dict(machine),
+        "ceilings": dict(ceilings),
+        "is_brief": is_brief,
+    }
+    table = pa.Table.from_pylist([dict(row) for row in rows], PERFORMANCE)
+    table = table.replace_schema_metadata({_FACTS: json.dumps(facts).encode()})
+    write_atomically(path, lambda file: pq.write_table(table, file))
+
+
+def read_performance(path: Place) -> Performance | None:
+    """What the file `path` holds, None if there is none. Raises ResultsError if it is damaged or too new."""
+    if not path.exists():
+        return None
+    try:
+        table = pq.read_table(readable(path))
+        facts = json.loads((table.schema.metadata or {})[_FACTS])
+        version = facts["schema_version"]
+    except (OSError, pa.ArrowInvalid, KeyError, ValueError) as error:
+        raise ResultsError(f"cannot read '{path}' ({error}): expected what 'make perf' writes") from error
+    if version > PERFORMANCE_VERSION:
+        raise ResultsError(
+            f"'{path}' has schema version {version!r}, this ltbench reads up to {PERFORMANCE_VERSION}: "
+            "update ltbench"
+        )
+    rows: pd.DataFrame = table.to_pandas()
+    return Performance(rows, facts["machine"], facts["ceilings"], facts["is_brief"])
