@@ -123,15 +123,12 @@ SIDES = ("low", "middle", "high")
 
 def missing_images(job: EmbeddingJob, settings: Settings) -> tuple[frozenset[str], str]:
     """Paths of a job's images whose features are not in the cache, and the digest of the backbone."""
-    from methods.features.cache import FeatureCache
     from methods.features.extract import Extractor
 
-    cache = FeatureCache(settings.cache_root, int(settings.cache_gb * 1e9))
     context = Context(
         rng=np.random.default_rng(0),  # nothing is drawn
         view=job.view,
         device=settings.device,
-        cache=cache,
         weights_root=settings.weights_root,
     )
     spec = Extractor(job.backbone, context, job.layers).spec
