@@ -91,7 +91,7 @@ class LTAD:
     """Of every attention (UniAD: 8)."""
     hidden: int = 256
     """Width inside the feed-forward parts (UniAD: 1024)."""
-    depth: int = 2
+    depth: int = 1
     """Encoder layers, and as many decoder layers (UniAD: 4)."""
     neighbours: int = 7
     """Side of the square around a token that its attention cannot see."""
@@ -99,17 +99,17 @@ class LTAD:
     """In the transformer (UniAD: 0.1)."""
     query_scale: float = 0.02
     """Deviation of the learned queries at first (UniAD: 1): small ones learn in fewer steps."""
-    phase_1_iterations: int = 300
+    phase_1_iterations: int = 200
     """Steps of phase 1, unless epochs are given."""
     phase_1_epochs: float | None = None
     """Passes over the training images in phase 1 (paper: 100)."""
-    iterations: int = 600
+    iterations: int = 400
     """Steps of phase 2, unless epochs are given."""
     epochs: float | None = None
     """Passes over the training images in phase 2 (paper: 500)."""
     batch_size: int = 16
     """Images per step."""
-    learning_rate: float = 1e-3
+    learning_rate: float = 5e-3
     """Of AdamW in both phases (paper: 1e-4)."""
     weight_decay: float = 1e-4
     """Of AdamW."""

@@ -47,8 +47,8 @@ class UniAD:
         deviations=(
             "The last state is scored; the authors' code keeps the state that is best on the test set, and "
             "turns an AUROC below one half around.",
-            "iterations, batch_size, learning_rate, width, heads, hidden, layers, dropout: defaults fit one "
-            "core; the paper's are 1000 epochs, 64, 1e-4, 256, 8, 1024, 4 and 0.1.",
+            "iterations, batch_size, learning_rate, width, heads, hidden, depth, dropout, query_scale: defaults "
+            "fit one core; the paper's are 1000 epochs, 64, 1e-4, 256, 8, 1024, 4, 0.1 and 1.",
             "backbone: 'tiny' ships with the package; the paper's is 'timm:tf_efficientnet_b4.aa_in1k' with "
             "layers blocks.0, blocks.1, blocks.2, blocks.4 (weights close to the authors' port), that of the "
             "comparison in LTAD 'timm:tf_efficientnet_b7.aa_in1k'.",
@@ -72,7 +72,7 @@ class UniAD:
     """Of every attention (paper: 8)."""
     hidden: int = 256
     """Width inside the feed-forward parts (paper: 1024)."""
-    depth: int = 2
+    depth: int = 1
     """Encoder layers, and as many decoder layers (paper: 4)."""
     neighbours: int = 7
     """Side of the square around a token that its attention cannot see; 0 = it sees everything."""
@@ -84,13 +84,13 @@ class UniAD:
     """Scale of the noise on the features while training."""
     jitter_probability: float = 1.0
     """Share of the batches that are jittered."""
-    iterations: int = 600
+    iterations: int = 400
     """Steps of training, unless epochs are given."""
     epochs: float | None = None
     """Passes over the training images instead of iterations (paper: 1000)."""
     batch_size: int = 16
     """Images per step (paper: 8 on each of 8 GPUs)."""
-    learning_rate: float = 1e-3
+    learning_rate: float = 5e-3
     """Of AdamW; a tenth of it for the last fifth of the training (paper: 1e-4)."""
     weight_decay: float = 1e-4
     """Of AdamW."""

@@ -34,8 +34,8 @@ CARD = Card(
         "two doublings.",
         "semantic_terms: equation (8) prints no term for normal patches; here both count.",
         "normalise_text: texts enter the dot product as the encoder gives them.",
-        "jitter, width, heads, hidden, depth, neighbours, dropout, clip, weight_decay, batch_size, "
-        "late_drop: not given; the suites take UniAD's. Defaults here fit one core.",
+        "jitter, width, heads, hidden, depth, neighbours, dropout, query_scale, clip, weight_decay, "
+        "batch_size, late_drop: not given; the suites take UniAD's. Defaults here fit one core.",
         "semantic_weight: lambda is 500, 400 and 300 on MVTec, VisA and DAGM with ALIGN; without a value "
         "it becomes the 99th percentile of S_rec on training patches, so that both scores range alike.",
         "pool: the image score is not given; here UniAD's, and the map is not smoothed.",

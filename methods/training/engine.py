@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -23,6 +24,8 @@ _LOSS_EVERY_ON_ACCELERATOR = 20
 """Reading a loss waits for the device."""
 _LOSS_MEMORY = 0.98
 CHECKPOINT_EVERY_SECONDS = 60.0
+CHECKPOINT_ENVIRONMENT = "LTBENCH_CHECKPOINT_SECONDS"
+"""Names another time between checkpoints, for machines that may be taken away."""
 
 
 @dataclass(frozen=True)
@@ -57,8 +60,8 @@ class Plan:
     """Decay of a moving average of the weights, which is what remains at the end; None = the last weights."""
     mixed_precision: bool = False
     """bfloat16 products on a GPU."""
-    checkpoint_seconds: float = CHECKPOINT_EVERY_SECONDS
-    """Time between checkpoints; 0 = after every iteration."""
+    checkpoint_seconds: float | None = None
+    """Time between checkpoints; 0 = after every iteration, None = as the environment says, else a minute."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +98,18 @@ class _Counters:
         return f"loss {self.loss:.4g}, {rate:.0f} images/s"
 
 
+def checkpoint_seconds() -> float:
+    """Time between checkpoints where a plan says nothing; raises BadParameter for what is no time."""
+    text = os.environ.get(CHECKPOINT_ENVIRONMENT, "") or str(CHECKPOINT_EVERY_SECONDS)
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not seconds >= 0:
+        raise BadParameter(f"{CHECKPOINT_ENVIRONMENT} is '{text}': expected seconds, 0 or more")
+    return seconds
+
+
 def train(
     model: nn.Module,
     loss: Loss,
@@ -122,6 +137,7 @@ def train(
     average = Average(model, plan.average) if plan.average is not None else None
     name = title.replace(" ", "_")
     run = _Run(model, loss, sampler, optimizer, plan, context, average)
+    pause = plan.checkpoint_seconds if plan.checkpoint_seconds is not None else checkpoint_seconds()
     checkpoint = Checkpoint(context.work / f"{name}.pt", identity) if context.work is not None else None
     if checkpoint is not None:
         run.counters = _Counters(**checkpoint.load(run.parts(), context.rng))
@@ -129,7 +145,7 @@ def train(
     saved_at = time.monotonic()
     for _ in run.iterations(title):
         run.step()
-        if checkpoint is not None and time.monotonic() - saved_at >= plan.checkpoint_seconds:
+        if checkpoint is not None and time.monotonic() - saved_at >= pause:
             run.save(checkpoint)
             saved_at = time.monotonic()
     if checkpoint is not None:
