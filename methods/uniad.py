@@ -47,8 +47,8 @@ class UniAD:
         deviations=(
             "The last state is scored; the authors' code keeps the state that is best on the test set, and "
             "turns an AUROC below one half around.",
-            "iterations, batch_size, learning_rate, width, heads, hidden, depth, dropout, query_scale: defaults "
-            "fit one core; the paper's are 1000 epochs, 64, 1e-4, 256, 8, 1024, 4, 0.1 and 1.",
+            "iterations, batch_size, learning_rate, width, heads, hidden, depth, dropout, query_scale: "
+            "defaults fit one core; the paper's are 1000 epochs, 64, 1e-4, 256, 8, 1024, 4, 0.1 and 1.",
             "backbone: 'tiny' ships with the package; the paper's is 'timm:tf_efficientnet_b4.aa_in1k' with "
             "layers blocks.0, blocks.1, blocks.2, blocks.4 (weights close to the authors' port), that of the "
             "comparison in LTAD 'timm:tf_efficientnet_b7.aa_in1k'.",
