@@ -7,10 +7,12 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from generated_results import generate
 
 from benchmark import suites
+from benchmark.conformance import small_context, small_images
 from methods import catalog
 from methods.ltad import LTAD
 from methods.uniad import UniAD
@@ -179,3 +181,21 @@ def test_a_board_calls_rows_as_their_suite_does(tmp_path: Path) -> None:
     found = {entry.anchor: entry.variant for entry in after.entries}
     assert found == {named.anchor: "6.3: autoencoder", **{entry.anchor: entry.variant for entry in others}}
     assert f"{named.title} (6.3: autoencoder)" in [entry.label for entry in after.entries]
+
+
+def test_every_row_of_the_ablations_trains_and_scores_at_a_budget_of_seconds() -> None:
+    small = {
+        "backbone": "tiny", "text_encoder": "toy-vl", "layers": "desc,stride8", "standardise": "true",
+        "grid": 8, "width": 16, "heads": 2, "hidden": 16, "depth": 1, "decoder_width": 8, "batch_size": 4,
+        "epochs": 1, "phase_1_epochs": 1,
+    }  # fmt: skip
+    suite = suites.asked_suite("ltad-ablations", "synthetic", fields=small)
+    assert len(suite.methods) == 33
+    scores = {}
+    for row in suite.methods:
+        method = catalog.create(row.name, **row.fields)
+        method.fit(small_images(8, "train", method.needs), small_context())
+        scores[row.label] = method.score(small_images(4, "test", method.needs), small_context()).scores
+        assert np.isfinite(scores[row.label]).all()
+    # On one backbone the two rows of UniAD are one.
+    assert len({found.tobytes() for found in scores.values()}) == 32
