@@ -1,0 +1,1 @@
+"""Defects made up on normal images, and the images as pixels to make them on."""
