@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+PEERS  := $(VENV)-perf/.ready
+PURELIB := 'import sysconfig; print(sysconfig.get_path("purelib"))'
 
 # make bench DATASET=dagm runs that data set's suite; SUITE=tailedcore-mvtec runs one by name; ARGS goes to ltbench.
 DATASET ?=
@@ -45,8 +47,15 @@ format: $(READY)  ## Sort imports and format.
 report: $(READY)  ## Build the site from the results folder.
 	$(BIN)/ltbench report $(ARGS)
 
-perf: $(READY)  ## Measure our kernels and metrics against named peers.
-	$(BIN)/python -m perf $(ARGS)
+perf: $(PEERS)  ## Measure our kernels and metrics beside named peers (ARGS=--brief: a smoke test).
+	$(VENV)-perf/bin/python -m perf $(ARGS)
+
+$(PEERS): $(READY) perf/requirements.txt
+	$(PYTHON) -m venv $(VENV)-perf
+	@echo "installing peers into $(VENV)-perf; what they share with $(VENV) is taken from there"
+	$(BIN)/python -c $(PURELIB) > "$$($(VENV)-perf/bin/python -c $(PURELIB))/ltbench.pth"
+	$(VENV)-perf/bin/pip install --quiet --disable-pip-version-check --requirement perf/requirements.txt
+	@touch $@
 
 clean:  ## Remove the environment, the site and tool caches; results stay.
-	rm -rf $(VENV) site build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf $(VENV) $(VENV)-perf site build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
