@@ -31,7 +31,7 @@ def place(tmp_path: Path) -> Path:
 
 def started(place: Path, results: str, method: str, fields: list[str]) -> subprocess.Popen[bytes]:
     """`ltbench run` in a process group of its own, with a checkpoint after every iteration."""
-    words = ["run", "-m", method, "-s", "clean", "-d", "folder:parts", "--view", "64/64", "--jobs", "1"]
+    words = ["run", "-m", method, "-s", "clean", "-d", "folder:parts", "--view", "64/64", "--jobs", "2"]
     for field in [*SMALL, *fields]:
         words += ["--set", field]
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("LTBENCH_")}
