@@ -36,6 +36,32 @@ class Fault:
         run_cell(cell, *rest)
 
 
+@dataclass(frozen=True)
+class CountedTraining:
+    """The job of a cell that trains with AdamW: one byte per step into a file, killed once at one of them."""
+
+    steps: str
+    kill_at: int = 0
+
+    def __call__(self, cell: Any, *rest: Any) -> None:
+        import torch
+
+        from benchmark.worker import run_cell
+
+        os.environ["LTBENCH_CHECKPOINT_SECONDS"] = "0"
+        take = torch.optim.AdamW.step
+
+        def step(optimizer: torch.optim.AdamW, *arguments: Any) -> Any:
+            with Path(self.steps).open("ab") as file:
+                file.write(b"x")
+            if Path(self.steps).stat().st_size == self.kill_at:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return take(optimizer, *arguments)
+
+        torch.optim.AdamW.step = step  # type: ignore[method-assign]
+        run_cell(cell, *rest)
+
+
 def killed_before_its_record() -> None:
     """All files are there but the one that says so."""
     _instead_of_the_record(lambda: os.kill(os.getpid(), signal.SIGKILL))

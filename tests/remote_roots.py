@@ -34,8 +34,8 @@ def s3_environment() -> Iterator[dict[str, str]]:
         server.stop()
 
 
-def new_bucket(variables: dict[str, str]) -> str:
-    """URL of an empty bucket; options in it, so that it is found without the environment too."""
+def new_bucket(variables: dict[str, str], *, complete: bool = False) -> str:
+    """URL of an empty bucket; `complete` = opens where the variables are not set too."""
     from pyarrow import fs
 
     name = f"bucket-{uuid.uuid4().hex[:12]}"
@@ -49,6 +49,9 @@ def new_bucket(variables: dict[str, str]) -> str:
         allow_bucket_creation=True,
     )
     system.create_dir(name)
+    if complete:
+        keys = f"{variables['AWS_ACCESS_KEY_ID']}:{variables['AWS_SECRET_ACCESS_KEY']}"
+        return f"s3://{keys}@{name}/runs?endpoint_override={host}&scheme=http&region=us-east-1"
     return f"s3://{name}/runs"
 
 

@@ -6,7 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from faulty_cells import drive
+from remote_roots import new_bucket, s3_environment
 from split_trees import mvtec_style_class
+from test_faults import require_equal, start_driver, wait_for_a_cell
 from test_run import VIEW, silent
 
 from benchmark.cell import Cell
@@ -15,7 +18,9 @@ from benchmark.errors import UsageError
 from benchmark.run import plan, run
 from benchmark.settings import Settings
 from results.diff import difference
+from results.places import place
 from results.status import Status
+from results.store import Store
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
@@ -75,6 +80,48 @@ def test_a_node_that_dies_costs_time_only(cluster: object, cells: list[Cell], tm
         engine="ray",
     )
     assert [cell.status for cell in outcome.cells] == [Status.OK] * 3
+
+
+def test_a_driver_killed_and_started_again_loses_nothing(
+    cluster: object, cells: list[Cell], tmp_path: Path
+) -> None:
+    tree, runs, home = str(tmp_path / "parts"), tmp_path / "runs", tmp_path / "home"
+    address = cluster.address  # type: ignore[attr-defined]
+    with start_driver(tree, str(runs), home, 5, engine="ray", ray_address=address) as driver:
+        wait_for_a_cell(runs)
+        driver.kill()
+    finished = sum(not cell.damage() for cell in Store(runs).cells())
+    again = drive(tree, str(runs), str(home), range(1, 6), engine="ray")
+    # A cell that was running when its driver died may still have ended.
+    assert finished <= again.reused <= finished + 1
+    drive(tree, str(tmp_path / "whole"), str(home), range(1, 6))
+    require_equal(runs, tmp_path / "whole", 5)
+
+
+def test_results_and_features_may_lie_behind_a_url(
+    cluster: object, cells: list[Cell], tmp_path: Path
+) -> None:
+    looks = [Cell(cells[0].dataset, "clean", 1, "patchcore", {"backbone": "desc"}, view=VIEW)]
+    settings = Settings(home=tmp_path / "home", results=tmp_path / "local", jobs=1)
+    run(plan(looks, settings).cells, settings, Options(), silent)
+    with s3_environment() as variables:
+        results, cache = (place(new_bucket(variables, complete=True)) for _ in range(2))
+        remote = Settings(home=tmp_path / "node", results=results, cache=cache, jobs=1)
+        outcome = run(plan(looks, remote).cells, remote, Options(), silent, engine="ray")
+        assert [cell.status for cell in outcome.cells] == [Status.OK]
+        difference(results, tmp_path / "local", 0.0).require_equal()
+        assert any(path.name.endswith(".npy") for path, _, _ in cache.files())  # type: ignore[union-attr]
+
+
+def test_relative_names_mean_what_they_mean_to_the_driver(
+    cluster: object, cells: list[Cell], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    named = [Cell("folder:parts", "clean", 1, "chance", {}, view=VIEW)]
+    settings = Settings(home=Path("home"), results=Path("runs"), jobs=1)
+    outcome = run(plan(named, settings).cells, settings, Options(), silent, engine="ray")
+    assert [(cell.status, cell.folder.parts[0]) for cell in outcome.cells] == [(Status.OK, "runs")]  # type: ignore[union-attr]
+    assert len(list(Store(tmp_path / "runs").cells())) == 1
 
 
 def test_a_wrong_address_is_one_sentence(

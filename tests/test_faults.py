@@ -156,16 +156,14 @@ def test_a_full_disk_ends_the_run_and_keeps_what_is_finished(
     require_equal(small_disk / "runs", undisturbed, 3)
 
 
-def start_driver(
-    tree: str, results: str, home: Path, seeds: int, **variables: str
-) -> subprocess.Popen[bytes]:
+def start_driver(tree: str, results: str, home: Path, seeds: int, **more: str) -> subprocess.Popen[bytes]:
     words = (
-        f"from faulty_cells import drive; drive({tree!r}, {results!r}, {str(home)!r}, range(1, {seeds + 1}))"
+        f"from faulty_cells import drive; drive({tree!r}, {results!r}, {str(home)!r}, range(1, {seeds + 1})"
     )
     paths = os.pathsep.join([str(ROOT), str(Path(__file__).parent)])
     return subprocess.Popen(
-        [sys.executable, "-c", words],
-        env={**os.environ, **variables, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1"},
+        [sys.executable, "-c", f"{words}, **{more!r})"],
+        env={**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1"},
         start_new_session=True,
     )
 
@@ -204,7 +202,7 @@ def test_a_run_on_s3_killed_and_started_again_ends_where_an_undisturbed_one_does
     tree: str, undisturbed: Path, tmp_path: Path, variables: dict[str, str]
 ) -> None:
     url = new_bucket(variables)
-    with start_driver(tree, url, tmp_path / "home", 6, **variables) as driver:
+    with start_driver(tree, url, tmp_path / "home", 6) as driver:
         wait_for_a_cell(place(url))
         os.killpg(driver.pid, signal.SIGKILL)
     finished = [cell for cell in Store(place(url)).cells() if not cell.damage()]

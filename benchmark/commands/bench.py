@@ -41,6 +41,7 @@ def bench(
     timeout: options.TimeoutOption = None,
     memory_gb: options.MemoryOption = None,
     engine: options.EngineOption = "local",
+    address: options.AddressOption = None,
     keep_maps: options.KeepMapsOption = False,
     rank_training: options.RankOption = False,
     force: options.ForceOption = False,
@@ -57,7 +58,7 @@ def bench(
 
     settings = options.settings(
         results=results, data=data, cache=cache, weights=weights, jobs=jobs, device=device,
-        timeout=timeout, memory_gb=memory_gb, site=out,
+        timeout=timeout, memory_gb=memory_gb, site=out, ray_address=address,
     )  # fmt: skip
     asked = asked_suite(suite, dataset, seed, parse_fields(set_fields or []))
     again = asked_retry(retry, only_missing, force)

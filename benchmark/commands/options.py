@@ -66,6 +66,12 @@ OnlyMissingOption = Annotated[
     ),
 ]
 EngineOption = Annotated[str, typer.Option("--engine", help="How cells are run.", rich_help_panel=RUNNING)]
+AddressOption = Annotated[
+    str | None,
+    typer.Option(
+        "--address", help="Ray cluster of --engine ray [default: RAY_ADDRESS].", rich_help_panel=RUNNING
+    ),
+]
 KeepMapsOption = Annotated[
     bool,
     typer.Option("--keep-maps", help="Keep patch score grids (a few KB per image).", rich_help_panel=RUNNING),

@@ -32,6 +32,7 @@ def run(
     timeout: options.TimeoutOption = None,
     memory_gb: options.MemoryOption = None,
     engine: options.EngineOption = "local",
+    address: options.AddressOption = None,
     keep_maps: options.KeepMapsOption = False,
     rank_training: options.RankOption = False,
     force: options.ForceOption = False,
@@ -46,7 +47,7 @@ def run(
     """
     settings = options.settings(
         results=results, data=data, cache=cache, weights=weights, jobs=jobs, device=device,
-        timeout=timeout, memory_gb=memory_gb,
+        timeout=timeout, memory_gb=memory_gb, ray_address=address,
     )  # fmt: skip
     cells = asked_cells(
         method=method, split=split, dataset=dataset, seed=seed, set_fields=set_fields or [],

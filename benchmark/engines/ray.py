@@ -1,10 +1,12 @@
-"""Cells as tasks of a Ray cluster: results and cache on a path that all nodes share."""
+"""Cells as tasks of a Ray cluster: results and cache on a path that all nodes share, or behind a URL."""
 
 from __future__ import annotations
 
 import logging
 import os
 from collections.abc import Sequence
+from dataclasses import fields, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark.engines import Options, Watcher
@@ -29,16 +31,16 @@ def run(
 ) -> list[StoredCell]:
     """Run every cell as one task; a cell that fails is a stored row, not an exception.
 
-    The address of the cluster is RAY_ADDRESS or LTBENCH_RAY_ADDRESS; without one, Ray starts on this machine.
-    The driver may be killed and started again: finished cells are in the results folder.
+    The address of the cluster is --address, LTBENCH_RAY_ADDRESS or RAY_ADDRESS; without one, Ray starts on
+    this machine. The driver may be killed and started again: finished cells are in the results folder.
     """
     ray = _connect(settings)
-    wanted = _resources(settings)
+    wanted, shared = _resources(settings), _shared(settings)
     task = ray.remote(**wanted, max_retries=NODE_DEATHS, retry_exceptions=False)(run_here)
     running = {}
     for index, entry in enumerate(cells):
         watcher.started(index)
-        running[task.remote(entry.cell, settings, options)] = index
+        running[task.remote(_anywhere(entry.cell), shared, options)] = index
     finished: dict[int, StoredCell] = {}
     try:
         while running:
@@ -94,6 +96,18 @@ def _connect(settings: Settings) -> Any:
     return ray
 
 
+def _shared(settings: Settings) -> Settings:
+    """The same places, named so that they mean the same on every node."""
+    named: dict[str, Any] = {field.name: getattr(settings, field.name) for field in fields(settings)}
+    whole = {name: value.absolute() for name, value in named.items() if isinstance(value, Path)}
+    return Settings(**{**named, **whole})
+
+
+def _anywhere(cell: Cell) -> Cell:
+    kind, _, where = cell.dataset.partition(":")
+    return replace(cell, dataset=f"folder:{Path(where).absolute()}") if kind == "folder" else cell
+
+
 def _resources(settings: Settings) -> dict[str, Any]:
     wanted: dict[str, Any] = {"num_cpus": settings.task_cpus}
     if settings.device.startswith("cuda"):
@@ -110,4 +124,5 @@ def _result(ray: Any, reference: Any, entry: Prepared) -> StoredCell:
         # Nodes that died too often, or a task that could not even start.
         reason = " ".join(str(error).split())[:300]
         return store_failure(entry, Status.KILLED, f"Ray gave the cell up: {reason}", "")
-    return stored
+    # Under the name that the place has here.
+    return StoredCell(entry.folder, stored.record)
