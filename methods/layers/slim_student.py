@@ -1,0 +1,94 @@
+"""MKD's student: a slim VGG whose last convolutions before a pooling have the teacher's channels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from methods.errors import BadParameter
+
+WIDTH = 16
+"""Of all convolutions that no teacher's layer stands beside (Salehi et al., CVPR 2021)."""
+DEEP_FROM = 2
+"""Stages from this one on (from 0) have three convolutions, those before two, as in VGG-16."""
+
+
+class GuidedRectifier(torch.autograd.Function):
+    """ReLU whose gradient is positive or nothing (Springenberg et al. 2015)."""
+
+    @staticmethod
+    def forward(context: Any, values: torch.Tensor) -> torch.Tensor:
+        context.save_for_backward(values)
+        return values.clamp_min(0)
+
+    @staticmethod
+    def backward(context: Any, gradient: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
+        (values,) = context.saved_tensors
+        return gradient.clamp_min(0) * (values > 0)
+
+
+class SlimStudent(nn.Module):
+    """Images (B, 3, s, s) -> maps beside the teacher's, finest first.
+
+    Every stage halves the resolution by a maximum; where the teacher has a layer of the resulting side, the
+    stage's last convolution has its channels, and the pooled map is an answer.
+    """
+
+    def __init__(self, side: int, layers: Sequence[tuple[int, int]], *, rectified: bool) -> None:
+        """layers: (channels, side) of the teacher's, finest first; rectified: whether they are never
+        negative, so that the student's end with a ReLU too. Raises BadParameter where no halving meets one.
+        """
+        super().__init__()
+        self._rectified = rectified
+        self.guided = False
+        """Whether gradients go through GuidedRectifier."""
+        wanted = {size: channels for channels, size in layers}
+        sides = [side]
+        while sides[-1] > min(wanted):
+            sides.append(sides[-1] // 2)
+        if len(wanted) != len(layers) or not wanted.keys() <= set(sides[1:]):
+            raise BadParameter(
+                f"the student's maps have sides {', '.join(map(str, sides[1:]))}, the teacher's layers "
+                f"{', '.join(str(size) for _, size in layers)}: choose 'layers' and 'size' so that each is "
+                "among the student's, and no two alike"
+            )
+        self.stages = nn.ModuleList()
+        before = 3
+        for depth, size in enumerate(sides[1:]):
+            slim = 1 if depth < DEEP_FROM else 2
+            widths = (before, *[WIDTH] * slim, wanted.get(size, WIDTH))
+            self.stages.append(nn.ModuleList(_convolution(*pair) for pair in pairwise(widths)))
+            before = widths[-1]
+        self._taps = [size in wanted for size in sides[1:]]
+        # No norm stands before a pooling.
+        self.norms = nn.ModuleList(
+            nn.ModuleList(nn.BatchNorm2d(step.out_channels) for step in list(stage)[:-1])
+            for stage in self.stages
+        )
+
+    def forward(self, images: torch.Tensor) -> list[torch.Tensor]:
+        maps, answers = images, []
+        for stage, norms, is_tap in zip(self.stages, self.norms, self._taps, strict=True):
+            for step, norm in zip(list(stage)[:-1], norms, strict=True):
+                maps = self._relu(norm(step(maps)))
+            last = stage[-1](maps)
+            if is_tap and not self._rectified:
+                answers.append(functional.avg_pool2d(last, 2))
+            maps = functional.max_pool2d(self._relu(last), 2)
+            if is_tap and self._rectified:
+                answers.append(maps)
+        return answers
+
+    def _relu(self, values: torch.Tensor) -> torch.Tensor:
+        return GuidedRectifier.apply(values) if self.guided else functional.relu(values)
+
+
+def _convolution(inputs: int, outputs: int) -> nn.Conv2d:
+    made = nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
+    nn.init.xavier_uniform_(made.weight)
+    return made

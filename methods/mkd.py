@@ -1,0 +1,182 @@
+"""MKD: a slim student regresses several layers of a frozen network; where it fails, images are anomalous."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from methods import catalog
+from methods.base import Card, Context, Need, Prediction
+from methods.layers.slim_student import SlimStudent
+from methods.reconstruction.arrangements import as_they_are
+from methods.reconstruction.teacher import SHIFTED, Teacher, TeacherSettings
+from methods.synthesis.pixel_bank import PixelBank, pixel_batches, view_of_size
+from methods.training import engine
+from methods.training.engine import Batch, Plan
+from methods.training.identity import identity_of
+from methods.training.randomness import seeded
+from methods.training.sampling import Sampler, iterations_of
+from splits.images import ImageSet
+
+Maps = Sequence[torch.Tensor]
+
+VGG_LAYERS = ("features.8", "features.15", "features.22", "features.29")
+TINY_LAYERS = ("stride4", "stride8", "stride16")
+SCORED_LAYERS = 3
+"""Images are judged by the deepest three of the layers that are learned."""
+
+
+@dataclass
+class Mkd:
+    """Image score: the loss itself; map: gradient of the loss at the input, or distance of the features."""
+
+    card: ClassVar[Card] = Card(
+        title="MKD",
+        family="distillation",
+        summary="A much smaller network learns to give the same answers, in value and direction, as several "
+        "layers of a pretrained one on normal images. Its loss is the image score and the loss' gradient at "
+        "the pixels the map.",
+        paper="Salehi et al., CVPR 2021",
+        url="https://github.com/rohban-lab/Knowledge_Distillation_AD",
+        bibtex="""@inproceedings{salehi2021mkd,
+  title     = {Multiresolution Knowledge Distillation for Anomaly Detection},
+  author    = {Salehi, Mohammadreza and Sadjadi, Niousha and Baselizadeh, Soroosh and
+               Rohban, Mohammad H. and Rabiee, Hamid R.},
+  booktitle = {IEEE/CVF Conference on Computer Vision and Pattern Recognition (CVPR)},
+  pages     = {14902--14912},
+  year      = {2021}
+}""",
+        licence="no licence file",
+        deviations=(
+            "The map's gradient runs through the student; the teacher's answers count as constants, while "
+            "the authors' code follows both.",
+            "Maps of images are not scaled to 0 and 1 each, which would destroy their order, and good test "
+            "images are judged too; the authors' code scales them, clips at the 99th percentile and leaves "
+            "the good ones out of the pixel metrics.",
+            "iterations, batch_size, size: defaults fit one core; the paper's are 601 epochs, 64 and 128.",
+            "backbone: 'tiny' ships with the package; the paper's is "
+            "'timm:vgg16.tv_in1k?mean=0&std=1', whose four last poolings are learned. The student's answers "
+            "to another backbone are averaged, not maximal, and may be negative.",
+            SHIFTED,
+        ),
+    )
+    needs: ClassVar[frozenset[Need]] = frozenset()
+    version: ClassVar[int] = 1
+
+    backbone: str = "tiny"
+    """Frozen teacher; the paper's: timm:vgg16.tv_in1k?mean=0&std=1 (it sees values from 0 to 1)."""
+    layers: tuple[str, ...] = ()
+    """Learned layers, finest first; none = before the poolings 2 to 5 of VGG-16, the strides of 'tiny',
+    else the backbone's default."""
+    size: int | None = 112
+    """Side in pixels of what both networks see (paper: 128); none = the view's."""
+    direction_weight: float = 1.0
+    """Of 1 - cosine of whole maps."""
+    value_weight: float = 0.5
+    """Of the mean squared difference (lambda; for MVTec AD)."""
+    localisation: Literal["guided", "gradient", "features"] = "guided"
+    """Map: gradient with guided ReLUs (authors' default), the plain one, or the features' difference."""
+    iterations: int = 200
+    """Training steps, unless epochs are given."""
+    epochs: float | None = None
+    """Passes over the training images instead of iterations (paper: 601)."""
+    batch_size: int = 16
+    """Images per step (paper: 64)."""
+    learning_rate: float = 1e-3
+    """Of Adam, constant."""
+    max_minutes: float | None = None
+    """Limit on the time of training; a result that met it is marked."""
+    mixed_precision: bool = False
+    """bfloat16 products on a GPU."""
+
+    def fit(self, train: ImageSet, context: Context) -> None:
+        is_vgg = self.backbone.startswith("timm:vgg")
+        arrange = _pooled if is_vgg else as_they_are
+        self._teacher = Teacher(TeacherSettings(self.backbone, self._layers(), arrange, self.size), context)
+        targets = self._teacher.learn(train, context.rng, title="embed training images")
+        self._view = view_of_size(context.view, self.size)
+        bank = PixelBank(train, self._view, context, title="read training images")
+        shapes = [(maps.shape[1], maps.shape[2]) for maps in targets[torch.tensor([0])]]
+        with seeded(context):
+            self._student = SlimStudent(self._view.crop, shapes, rectified=is_vgg).to(context.device)
+            optimizer = torch.optim.Adam(self._student.parameters(), lr=self.learning_rate)
+            sampler = Sampler(len(bank), self.batch_size, context.rng)
+            steps = self.iterations if self.epochs is None else iterations_of(self.epochs, sampler)
+
+            def loss(batch: Batch) -> torch.Tensor:
+                answers = self._student(bank.gather(batch.indices))
+                return self._discrepancy(answers, targets[batch.indices]).mean()
+
+            engine.train(
+                self._student, loss, sampler, optimizer, context=context, title="train",
+                plan=Plan(
+                    steps,
+                    max_seconds=None if self.max_minutes is None else self.max_minutes * 60,
+                    mixed_precision=self.mixed_precision,
+                ),
+                identity=identity_of(catalog.config(self), train),
+            )  # fmt: skip
+        self._student.requires_grad_(False)
+
+    def score(self, test: ImageSet, context: Context) -> Prediction:
+        scores, grids = [], []
+        pixels = pixel_batches(test, self._view, context, title="score test images")
+        embedded = self._teacher.batches(test, title="embed test images")
+        for images, (_, targets) in zip(pixels, embedded, strict=True):
+            score, grid = self._judged(images, [maps.clone() for maps in targets])
+            scores.append(score.cpu().numpy())
+            grids.append(grid.cpu().numpy())
+        return Prediction(scores=np.concatenate(scores), grids=np.concatenate(grids))
+
+    def _judged(self, images: torch.Tensor, targets: Maps) -> tuple[torch.Tensor, torch.Tensor]:
+        """Scores (B,) and maps (B, h, w) of images (B, 3, s, s)."""
+        if self.localisation == "features":
+            with torch.no_grad():
+                answers = self._student(images)[-SCORED_LAYERS:]
+            compared = list(zip(answers, targets[-SCORED_LAYERS:], strict=True))
+            return self._discrepancy(*zip(*compared, strict=True)), _feature_map(compared)
+        self._student.guided = self.localisation == "guided"
+        with torch.enable_grad():
+            images = images.clone().requires_grad_(True)
+            answers = self._student(images)[-SCORED_LAYERS:]
+            found = self._discrepancy(answers, targets[-SCORED_LAYERS:])
+            (gradient,) = torch.autograd.grad(found.sum(), images)
+        self._student.guided = False
+        return found.detach(), gradient.abs().sum(dim=1)
+
+    def _discrepancy(self, answers: Maps, targets: Maps) -> torch.Tensor:
+        """Per image (B,): over the layers, 1 - cosine of whole maps and the mean squared difference."""
+        terms = []
+        for answer, target in zip(answers, targets, strict=True):
+            found, wanted = answer.to(target.dtype).flatten(1), target.flatten(1)
+            direction = 1 - functional.cosine_similarity(found, wanted, dim=1)
+            value = (found - wanted).square().mean(dim=1)
+            terms.append(self.direction_weight * direction + self.value_weight * value)
+        return torch.stack(terms).sum(dim=0)
+
+    def _layers(self) -> tuple[str, ...]:
+        if self.layers:
+            return self.layers
+        if self.backbone.startswith("timm:vgg16"):
+            return VGG_LAYERS
+        return TINY_LAYERS if self.backbone == "tiny" else ()
+
+
+def _pooled(maps: Maps) -> tuple[torch.Tensor, ...]:
+    """VGG's maps after the pooling that follows them."""
+    return tuple(functional.max_pool2d(layer, 2) for layer in maps)
+
+
+def _feature_map(compared: Sequence[tuple[torch.Tensor, torch.Tensor]]) -> torch.Tensor:
+    """Mean squared difference per position, summed over the layers on the finest grid: (B, h, w)."""
+    squared = [(answer - target).square().mean(dim=1, keepdim=True) for answer, target in compared]
+    grid = squared[0].shape[-2:]
+    resized = [
+        functional.interpolate(layer, size=grid, mode="bilinear", align_corners=False) for layer in squared
+    ]
+    return torch.stack(resized).sum(dim=0)[:, 0]
