@@ -1,0 +1,126 @@
+"""Textures that stand in for defects: photographs of a folder (DTD), or made up where there are none."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageEnhance, ImageOps
+
+from methods.errors import MethodsError
+from methods.synthesis.perlin import noise
+from splits.images import Pixels
+
+CHANGES_AT_ONCE = 3
+_ENDINGS = (".jpg", ".jpeg", ".png")
+
+
+class TextureSource:
+    """Textures uint8 (side, side, 3): pictures of a folder and its sub-folders, or generated ones."""
+
+    def __init__(self, folder: str, side: int) -> None:
+        """folder: "generated", or a path. Raises MethodsError for a folder without pictures."""
+        self._side = side
+        self._files: list[Path] = []
+        if folder == "generated":
+            return
+        self._files = sorted(path for path in Path(folder).rglob("*") if path.suffix.lower() in _ENDINGS)
+        if not self._files:
+            raise MethodsError(
+                f"no pictures of textures in '{folder}': expected .jpg or .png files, such as the folder "
+                "'images' of DTD (https://www.robots.ox.ac.uk/~vgg/data/dtd/), or textures = generated"
+            )
+
+    def draw(self, rng: np.random.Generator) -> Pixels:
+        """A texture with three of ten random changes of colour, sharpness and pose."""
+        if self._files:
+            picture = Image.open(self._files[int(rng.integers(len(self._files)))]).convert("RGB")
+            picture = picture.resize((self._side, self._side), Image.Resampling.BILINEAR)
+        else:
+            picture = Image.fromarray(generated(self._side, rng))
+        for number in rng.choice(len(CHANGES), CHANGES_AT_ONCE, replace=False):
+            picture = CHANGES[int(number)](picture, rng)
+        return np.asarray(picture)
+
+
+def generated(side: int, rng: np.random.Generator) -> Pixels:
+    """A made-up texture: stripes, checks or clouds between two colours, bent by noise, with some grain."""
+    rows, columns = np.mgrid[:side, :side] / side
+    angle, period = rng.uniform(0, math.pi), rng.uniform(2, 16)
+    bend = rng.uniform(0, 0.5) * noise((side, side), (4, 4), rng)
+    along = (rows * math.cos(angle) + columns * math.sin(angle) + bend) * period
+    across = (columns * math.cos(angle) - rows * math.sin(angle) + bend) * period
+    kind = int(rng.integers(3))
+    if kind == 0:
+        share = (np.sin(2 * math.pi * along) + 1) / 2
+    elif kind == 1:
+        share = (np.floor(along) + np.floor(across)) % 2
+    else:
+        octaves = [
+            noise((side, side), (count, count), rng) / 2**level for level, count in enumerate((4, 8, 16))
+        ]
+        share = np.clip(sum(octaves) / 2 + 0.5, 0, 1)
+    first, second = rng.uniform(0, 255, size=(2, 3))
+    picture = first + share[..., None] * (second - first) + rng.normal(0, 12, size=(side, side, 1))
+    return np.clip(picture, 0, 255).astype(np.uint8)
+
+
+Change = Callable[[Image.Image, np.random.Generator], Image.Image]
+
+
+def _per_channel(picture: Image.Image, tables: Sequence[np.ndarray]) -> Image.Image:
+    return picture.point([int(value) for table in tables for value in np.clip(table, 0, 255)])
+
+
+def _gamma(picture: Image.Image, rng: np.random.Generator) -> Image.Image:
+    levels = np.arange(256) / 255
+    return _per_channel(picture, [255 * levels**power for power in rng.uniform(0.5, 2.0, size=3)])
+
+
+def _brightness(picture: Image.Image, rng: np.random.Generator) -> Image.Image:
+    table = np.arange(256) * rng.uniform(0.8, 1.2) + rng.uniform(-30, 30)
+    return _per_channel(picture, [table] * 3)
+
+
+def _sharpness(picture: Image.Image, rng: np.random.Generator) -> Image.Image:
+    return ImageEnhance.Sharpness(picture).enhance(rng.uniform(1, 3))
+
+
+def _hue_and_saturation(picture: Image.Image, rng: np.random.Generator) -> Image.Image:
+    coded = np.asarray(picture.convert("HSV")).astype(int)
+    coded[..., 0] = (coded[..., 0] + rng.integers(-50, 51)) % 256
+    coded[..., 1] = np.clip(coded[..., 1] + rng.integers(-50, 51), 0, 255)
+    planes = np.moveaxis(coded.astype(np.uint8), 2, 0)
+    return Image.merge("HSV", [Image.fromarray(plane) for plane in planes]).convert("RGB")
+
+
+def _solarised(picture: Image.Image, rng: np.random.Generator) -> Image.Image:
+    return ImageOps.solarize(picture, int(rng.integers(32, 129))) if rng.random() < 0.5 else picture
+
+
+def _posterised(picture: Image.Image, rng: np.random.Generator) -> Image.Image:
+    return ImageOps.posterize(picture, int(rng.integers(1, 9)))
+
+
+def _inverted(picture: Image.Image, rng: np.random.Generator) -> Image.Image:  # noqa: ARG001
+    return ImageOps.invert(picture)
+
+
+def _stretched(picture: Image.Image, rng: np.random.Generator) -> Image.Image:  # noqa: ARG001
+    return ImageOps.autocontrast(picture)
+
+
+def _equalised(picture: Image.Image, rng: np.random.Generator) -> Image.Image:  # noqa: ARG001
+    return ImageOps.equalize(picture)
+
+
+def _turned(picture: Image.Image, rng: np.random.Generator) -> Image.Image:
+    return picture.rotate(rng.uniform(-45, 45), Image.Resampling.BILINEAR)
+
+
+CHANGES: tuple[Change, ...] = (
+    _gamma, _brightness, _sharpness, _hue_and_saturation, _solarised, _posterised, _inverted, _stretched,
+    _equalised, _turned,
+)  # fmt: skip

@@ -1,0 +1,32 @@
+"""Structural similarity of images as a loss."""
+
+from __future__ import annotations
+
+import torch
+from torch.nn import functional
+
+WINDOW = 11
+SIGMA = 1.5
+STABILITY = (0.01**2, 0.03**2)
+"""For values from 0 to 1."""
+
+
+def dissimilarity(images: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
+    """1 - the mean SSIM of (B, C, H, W) with values in [0, 1] (Wang et al. 2004): a scalar.
+
+    Means and covariances are weighted by an 11 x 11 Gaussian of deviation 1.5, whole windows only.
+    """
+    channels = images.shape[1]
+    offset = torch.arange(WINDOW, device=images.device) - WINDOW // 2
+    line = torch.exp(-offset.square() / (2 * SIGMA**2))
+    kernel = (line[:, None] * line / line.sum() ** 2).to(images.dtype).expand(channels, 1, -1, -1)
+
+    def mean(values: torch.Tensor) -> torch.Tensor:
+        return functional.conv2d(values, kernel, groups=channels)
+
+    first, second = mean(images), mean(others)
+    variances = mean(images.square()) - first.square() + mean(others.square()) - second.square()
+    covariance = mean(images * others) - first * second
+    small, large = STABILITY
+    similar = (2 * first * second + small) * (2 * covariance + large)
+    return 1 - (similar / ((first.square() + second.square() + small) * (variances + large))).mean()
