@@ -151,10 +151,10 @@ RESIDUAL_NAMES = {
     "reduce.0": "conv1", "reduce.1": "bn1", "middle.0": "conv2", "middle.1": "bn2", "expand.0": "conv3",
     "expand.1": "bn3",
 }  # fmt: skip
-BOTTLENECK_NAMES = RESIDUAL_NAMES | {
-    "from_fine.0": "conv1", "from_fine.1": "bn1", "from_fine.3": "conv2", "from_fine.4": "bn2",
-    "from_middle.0": "conv3", "from_middle.1": "bn3", "embed": "bn_layer", "shortcut": "downsample",
-}  # fmt: skip
+BOTTLENECK_NAMES = {
+    "from_fine.0.": "conv1.", "from_fine.1.": "bn1.", "from_fine.3.": "conv2.", "from_fine.4.": "bn2.",
+    "from_middle.0.": "conv3.", "from_middle.1.": "bn3.", "embed": "bn_layer", "shortcut": "downsample",
+} | RESIDUAL_NAMES  # fmt: skip
 DECODER_NAMES = RESIDUAL_NAMES | {
     "stages.0": "layer1", "stages.1": "layer2", "stages.2": "layer3", "shortcut": "upsample"
 }  # fmt: skip
