@@ -18,7 +18,7 @@ def s3_environment() -> Iterator[dict[str, str]]:
     server_module = pytest.importorskip(
         "moto.server", reason="no S3 server: pip install 'moto[s3]' flask flask-cors"
     )
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    logging.getLogger("werkzeug").setLevel(logging.CRITICAL)
     server = server_module.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()

