@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from reports.entries import Entry
+from reports.feature_cache import cache_facts
 from reports.leaderboard import Sheet
 from reports.pages import File, Page
 from reports.site import Site
@@ -62,8 +63,14 @@ def build_board(site: Site, sheet: Sheet) -> Iterable[File]:
         sheet,
         methods=methods,
         odd=odd,
+        cache=cache_facts(site.material.root, _cells(sheet)),
         machines=[(number, list(_machine(json.loads(text)))) for text, number in machines.items()],
     )
+
+
+def _cells(sheet: Sheet) -> list[StoredCell]:
+    entries = [cell for entry in sheet.board.entries for cell in entry.cells.values()]
+    return [*entries, *(one.cell for one in sheet.board.odd)]
 
 
 def _method(entry: Entry, machines: dict[str, int]) -> Method:
