@@ -9,9 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmark import metrics
+from benchmark.curves import Points, pro_curve
 from benchmark.errors import BrokenPrediction
 from benchmark.maps import anomaly_maps
-from benchmark.metrics import Answer, Truth, Value
+from benchmark.metrics import Answer, Truth, Undefined, Value
 from methods.base import MapPost, Prediction, View
 from splits.datasets import Dataset
 from splits.images import LabelledImage
@@ -28,6 +29,8 @@ class CategoryValues:
 
     category: str
     values: Sequence[Value]
+    pro: Points | None = None
+    """The PRO curve at a bounded size (`benchmark.curves`); None where AUPRO has no value."""
 
 
 def metric_facts(view: View) -> dict[str, dict[str, str]]:
@@ -67,7 +70,14 @@ def evaluate(prediction: Prediction, split: Split, dataset: Dataset, view: View)
         images = [split.test[index] for index in indices]
         truth = category_truth(images, dataset, view)
         answer = category_answer(prediction, indices, view)
-        yield CategoryValues(category, metrics.evaluate(truth, answer))
+        yield CategoryValues(category, metrics.evaluate(truth, answer), _pro(truth, answer))
+
+
+def _pro(truth: Truth, answer: Answer) -> Points | None:
+    try:
+        return pro_curve(truth, answer)
+    except Undefined:
+        return None
 
 
 def category_truth(images: Sequence[LabelledImage], dataset: Dataset, view: View) -> Truth:

@@ -23,9 +23,9 @@ from methods.base import Context, Method, Prediction, Progress, no_progress
 from methods.errors import WeightsMissing
 from results.places import Place
 from results.ranking import has_ranking
-from results.schema import METRICS, SCORES, table
+from results.schema import CURVES, METRICS, SCORES, table
 from results.status import Status
-from results.store import MAPS_FILE, METRICS_FILE, SCORES_FILE, CellWriter, Store, StoredCell
+from results.store import CURVES_FILE, MAPS_FILE, METRICS_FILE, SCORES_FILE, CellWriter, Store, StoredCell
 from splits.datasets import Dataset, open_dataset
 from splits.images import ImageSet, LabelledImage
 from splits.split import Split
@@ -191,6 +191,8 @@ def execute(
         }
         writer.write_table(METRICS_FILE, table(record.metric_rows(base, values, Status.OK), METRICS))
         writer.write_table(SCORES_FILE, table(record.score_rows(split, prediction), SCORES))
+        if curves := record.curve_rows(values):
+            writer.write_table(CURVES_FILE, table(curves, CURVES))
         if rank:
             from benchmark.label_correction import rank_training
 

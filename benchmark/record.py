@@ -180,6 +180,16 @@ def failed_values(record: Mapping[str, Any], status: Status) -> list[CategoryVal
     ]
 
 
+def curve_rows(values: Iterable[CategoryValues]) -> list[dict[str, Any]]:
+    """Rows of the schema CURVES: the PRO curve of each category that has one."""
+    return [
+        {"category": result.category, "curve": "pro", "false_positives": across, "covered": covered}
+        for result in values
+        if result.pro is not None
+        for across, covered in result.pro.tolist()
+    ]
+
+
 def score_rows(split: Split, prediction: Prediction) -> list[dict[str, Any]]:
     """Rows of the schema SCORES, ordered by key."""
     trained = {image.path for image in split.train}

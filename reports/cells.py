@@ -72,9 +72,7 @@ def backbone_cell(entry: Entry) -> Markup:
     name, digest = entry.facts.get("backbone") or "", entry.facts.get("weights_digest") or ""
     if not name:
         return Markup('<td class="t"><span class="faint">no backbone</span>')
-    return Markup('<td class="t">{} <code title="weights {}">{}</code>').format(
-        name, digest or "without digest", short_digest(digest)[:6] or "none"
-    )
+    return Markup('<td class="t">{} <code>{}</code>').format(name, short_digest(digest)[:6] or "none")
 
 
 def seeds_cell(entry: Entry, runs: str) -> Markup:

@@ -103,10 +103,11 @@ def _pairs(sheet: Sheet, method: str, numbers: dict[str, Number]) -> Iterator[Pa
                 continue
             title = GROUP_TITLES.get(group, group)
             measured = numbers.get(f"{metric.name}.{group}")
-            yield Pair(metric.title, title, measured, cell, _caution(cell))
+            yield Pair(metric.title, title, measured, cell, caution(cell))
 
 
-def _caution(cell: PublishedCell) -> str:
+def caution(cell: PublishedCell) -> str:
+    """Why a printed number is doubted; "" if it is not."""
     told = []
     if cell.suspicious:
         told.append("the paper's own numbers contradict it")

@@ -5,38 +5,51 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from scipy import stats
+
 from reports.numbers import Number
+from reports.statistics.intervals import LEVEL
 from reports.tables import Line
 
 Facts = dict[str, Any]
 
 
-def table_details(columns: Iterable[str], lines: Iterable[Line], numbers: Iterable[Iterable[Number]]) -> Facts:
+def table_details(
+    columns: Iterable[str],
+    lines: Iterable[Line],
+    numbers: Iterable[Iterable[Number]],
+    *,
+    with_seeds: bool = True,
+) -> Facts:
     """Facts of one table: its columns, and for each row a list per column and the row's seeds at the end.
 
-    A number is [values by seed, rank interval, interval over seeds, interval over images]; scores are whole
-    hundredths of a point, null = none; null in place of the list where there is no number.
+    A number is [values by seed, rank interval, interval over images]: values and ends as distances from the
+    mean in hundredths of a point, null = none; null in place of the list where there is nothing to tell.
+    "t" is Student's quantile by number of seeds: with it a script makes the interval over seeds.
     """
-    rows = {}
+    rows: dict[str, list[Any]] = {}
+    counts = set()
     for line, row in zip(lines, numbers, strict=True):
-        facts = [_number(number) for number in row]
-        rows[line.entry.anchor] = [*facts, list(line.entry.finished)]
-    return {"columns": list(columns), "rows": rows}
+        facts = [_number(number, with_seeds) for number in row]
+        rows[line.entry.anchor] = [*facts, list(line.entry.finished) if with_seeds else []]
+        counts.add(len(line.entry.finished))
+    quantiles = {n: round(float(stats.t.ppf((1 + LEVEL) / 2, n - 1)), 4) for n in sorted(counts) if n > 1}
+    return {"columns": list(columns), "rows": rows, "t": quantiles}
 
 
-def _number(number: Number) -> list[Any] | None:
-    if number.mean is None or (len(number.by_seed) < 2 and number.images is None):
+def _number(number: Number, with_seeds: bool) -> list[Any] | None:
+    if number.mean is None:
         return None
-    standing = number.standing
+    mean, standing = number.mean, number.standing
+    seeds = number.by_seed if with_seeds and len(number.by_seed) > 1 else ()
     facts: list[Any] = [
-        [None if value is None else hundredths(value) for _, value in number.by_seed],
+        [None if value is None else hundredths(value) - hundredths(mean) for _, value in seeds],
         None if standing is None else [round(standing.rank_low), round(standing.rank_high)],
-        None if number.interval is None else [hundredths(end) for end in number.interval],
-        None if number.images is None else [hundredths(end) for end in number.images],
+        None if number.images is None else [hundredths(end) - hundredths(mean) for end in number.images],
     ]
-    while facts[-1] is None:
+    while facts and facts[-1] in (None, []):
         facts.pop()
-    return facts
+    return facts or None
 
 
 def hundredths(fraction: float) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -19,6 +20,7 @@ from reports.figures import tail_head_gap as gaps
 from reports.figures import theme
 from reports.leaderboard import Sheet
 from reports.numbers import Number
+from reports.scored import class_heat_map, score_figures
 from reports.tables import Table
 
 MOST_METHODS = 5
@@ -41,13 +43,27 @@ FIGURE_STYLE = Markup(theme.STYLE)
 """Once per page instead of once per figure."""
 
 
-def inline(svg: str) -> Markup:
-    """A figure for a page that has FIGURE_STYLE; the drawing functions escape every text they are given."""
-    return Markup(svg.replace(f"<style>{theme.STYLE}</style>", ""))
+_LONG_DESCRIPTION = re.compile(r"(<desc[^>]*>[^<]{160}[^<]*?)[ ,;][^<]*</desc>")
+_HUNDREDTHS = re.compile(r"(?<=[\"\s,MLHVA])(-?\d+\.\d)\d(?=[\"\s,MLHVAZ])")
 
 
-def board_figures(sheet: Sheet) -> Iterator[Figure]:
-    """For the first image metric and the first pixel metric; what a board has no facts for is left out."""
+def inline(svg: str, is_compact: bool = False) -> Markup:
+    """A figure for a page that has FIGURE_STYLE; the drawing functions escape every text they are given.
+
+    In a compact site a tenth of a pixel is enough, and long descriptions end early: their numbers stand in
+    the tables.
+    """
+    plain = svg.replace(f"<style>{theme.STYLE}</style>", "")
+    if is_compact:
+        plain = _HUNDREDTHS.sub(r"\1", _LONG_DESCRIPTION.sub(r"\1 ...</desc>", plain))
+    return Markup(plain)
+
+
+def board_figures(sheet: Sheet, is_compact: bool = False) -> Iterator[Figure]:
+    """For the first image metric and the first pixel metric; what a board has no facts for is left out.
+
+    A compact site has no heat maps: the shaded tables of single categories show the same.
+    """
     metrics = {
         metric.name: (metric, table) for metric, table in zip(sheet.board.metrics, sheet.metrics, strict=True)
     }
@@ -60,6 +76,13 @@ def board_figures(sheet: Sheet) -> Iterator[Figure]:
         svg = draw(sheet, metric, table)
         if svg:
             yield Figure(f"{name}{draw.__name__}".replace("_", "-"), metric.title, svg)
+    titles = dict.fromkeys(metrics[name][0].title for name, _ in plan)
+    for at, one in enumerate(sheet.board.metrics):
+        if one.title in titles and not is_compact and (svg := class_heat_map(sheet, at)):
+            yield Figure(f"{one.name}-classes".replace("_", "-"), one.title, svg)
+    for name, svg in score_figures(sheet):
+        metric = metrics["aupro"][0] if name == "pro" else metrics[first][0]
+        yield Figure(f"{metric.name}-{name}".replace("_", "-"), metric.title, svg)
 
 
 def class_sizes(sheet: Sheet, seed: int) -> str:

@@ -7,6 +7,7 @@ import io
 import re
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 
 from reports.boards import Board
 from reports.leaderboard import Sheet
@@ -133,18 +134,41 @@ def bibtex(board: Board) -> str:
 def table_files(sheet: Sheet, is_compact: bool = False) -> Iterator[File]:
     """The tables of groups as files below data/, and all tables of the board in one archive.
 
-    Categories are in the archive alone: as plain files they are most of a large site, whose tables
-    (`is_compact`) are all in the archives alone.
+    Categories are in the archive alone: as plain files they are most of a large site. A compact site has the
+    archive alone, with the groups as one table, and its categories in `summary.parquet`.
     """
+    if is_compact:
+        text = "\n".join(to_latex(table) for table in sheet.metrics)
+        whole = {".csv": to_csv(_joined(sheet)), ".tex": text, ".bib": bibtex(sheet.board)}
+        yield File(
+            f"data/{sheet.board.name}.zip",
+            _archive({f"{sheet.board.name}{end}": text for end, text in whole.items()}),
+        )
+        return
     files = {f"{table.name}.csv": to_csv(table) for table in (*sheet.metrics, sheet.cost)}
     files |= {f"{table.name}.tex": to_latex(table) for table in sheet.metrics}
     files[f"{sheet.board.name}.bib"] = bibtex(sheet.board)
-    for name, text in files.items() if not is_compact else ():
+    for name, text in files.items():
         yield File(f"data/{name}", text.encode())
     files |= {f"{table.name}.csv": to_csv(table) for table in sheet.classes}
-    if not is_compact:
-        files |= {f"{table.name}.tex": to_latex(table, with_spread=False) for table in sheet.classes}
+    files |= {f"{table.name}.tex": to_latex(table, with_spread=False) for table in sheet.classes}
     yield File(f"data/{sheet.board.name}.zip", _archive(files))
+
+
+def _joined(sheet: Sheet) -> Table:
+    """The tables of groups and the costs as one."""
+    tables = (*sheet.metrics, sheet.cost)
+    by_entry = [{line.entry.anchor: line for line in table.lines} for table in tables]
+    return Table(
+        name=sheet.board.name,
+        title="",
+        caption="",
+        columns=[column for table in tables for column in table.columns],
+        lines=[
+            replace(line, numbers=tuple(n for by in by_entry for n in by[line.entry.anchor].numbers))
+            for line in sheet.metrics[0].lines
+        ],
+    )
 
 
 def _archive(files: Mapping[str, str]) -> bytes:

@@ -39,8 +39,12 @@ class Renderer:
             pack=packed if is_compact else Markup,
         )
         self._environment.globals.update(
-            text=number_text, spread=spread_text, method_cell=method_cell, number_cell=number_cell,
-            script_data=script_data, is_compact=is_compact,
+            text=number_text,
+            spread=spread_text,
+            method_cell=method_cell,
+            number_cell=number_cell,
+            script_data=script_data,
+            is_compact=is_compact,
         )
 
     def render(self, template: str, **values: Any) -> str:

@@ -55,6 +55,7 @@ class Site:
     warnings: list[str] = field(default_factory=list)
     is_compact: bool = False
     """True where secondary parts of pages are packed, see `reports.packing`."""
+    _board_pages: dict[str, list[Page]] = field(default_factory=dict, repr=False)
 
     @cached_property
     def site_pages(self) -> list[Page]:
@@ -62,7 +63,12 @@ class Site:
 
     def board_pages(self, sheet: Sheet) -> list[Page]:
         """Pages of a board that have something to show."""
-        return [page for page in self.pages if page.build_board is not None and page.is_wanted(self, sheet)]
+        name = sheet.board.name
+        if name not in self._board_pages:
+            self._board_pages[name] = [
+                page for page in self.pages if page.build_board is not None and page.is_wanted(self, sheet)
+            ]
+        return self._board_pages[name]
 
     def page(
         self, path: str, template: str, current: Page, sheet: Sheet | None = None, **values: object
@@ -111,7 +117,7 @@ def build_site(
         if page.build is not None and page in site.site_pages:
             steps.append((page.title, _writes(page.build, site, write=write)))
         for one in site.sheets:
-            if page.build_board is not None and page.is_wanted(site, one):
+            if page.build_board is not None and page in site.board_pages(one):
                 steps.append(
                     (f"{one.board.name} {page.title}", _writes(page.build_board, site, one, write=write))
                 )

@@ -23,7 +23,9 @@ Ends = Mapping[str, Mapping[tuple[str, str], tuple[float, float]]]
 """Digest of a cell's scores -> (category, metric) -> both ends, 0..1."""
 
 
-def image_ends(root: Place, cells: Sequence[StoredCell], told: Callable[[int, int], None] | None = None) -> Ends:
+def image_ends(
+    root: Place, cells: Sequence[StoredCell], told: Callable[[int, int], None] | None = None
+) -> Ends:
     """95 % intervals over test images of every finished cell whose scores are stored.
 
     `told` is called with (cells resampled, cells to resample). What was found is kept in CACHE_FILE below

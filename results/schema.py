@@ -71,6 +71,15 @@ SCORES = pa.schema(
     ]
 )
 
+CURVES = pa.schema(
+    [
+        ("category", pa.string()),
+        ("curve", pa.string()),  # "pro": the mean overlap of defect regions
+        ("false_positives", pa.float32()),  # rate, 0..0.3
+        ("covered", pa.float32()),
+    ]
+)
+
 
 def table(rows: Iterable[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
     """Rows as a table of exactly this schema; a missing column is null, an unknown one is an error."""

@@ -20,17 +20,18 @@ import pyarrow.parquet as pq
 from results.errors import ResultsError
 from results.files import file_digest, read_json, write_bytes, write_json
 from results.places import Place, RemotePath, matches, place, readable
-from results.schema import METRICS, SCHEMA_VERSION, SCORES
+from results.schema import CURVES, METRICS, SCHEMA_VERSION, SCORES
 from results.status import Status
 
 RECORD = "cell.json"
 STARTED = "started.json"
 METRICS_FILE = "metrics.parquet"
 SCORES_FILE = "scores.parquet"
+CURVES_FILE = "curves.parquet"
 MAPS_FILE = "maps.npy"
 GALLERY_FILE = "gallery.npz"
 LOG_FILE = "log.txt"
-_CONTENT = (METRICS_FILE, SCORES_FILE, MAPS_FILE, GALLERY_FILE)
+_CONTENT = (METRICS_FILE, SCORES_FILE, CURVES_FILE, MAPS_FILE, GALLERY_FILE)
 
 _COMMITS = 5
 _WAIT_SECONDS = 0.2
@@ -59,6 +60,12 @@ class StoredCell:
     def scores(self) -> pd.DataFrame:
         """Rows of the schema SCORES, ordered by key."""
         return _read(self.folder / SCORES_FILE, SCORES)
+
+    def curves(self) -> pd.DataFrame:
+        """Rows of the schema CURVES; none where the cell has no curve or was stored before there were any."""
+        if not (self.folder / CURVES_FILE).exists():
+            return CURVES.empty_table().to_pandas()
+        return _read(self.folder / CURVES_FILE, CURVES)
 
     def grids(self) -> npt.NDArray[np.float32] | None:
         """(N, h, w) patch scores in the order of `scores()`, memory-mapped; None where they were not kept."""

@@ -7,6 +7,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -228,3 +229,44 @@ def metric_rows(
                 }
             )
     return rows
+
+
+def score_rows(
+    record: Mapping[str, Any], rows: Sequence[dict[str, Any]], rng: np.random.Generator
+) -> list[dict[str, Any]]:
+    """Scores of each category's test images; sets the image AUROC among `rows` to that of the scores."""
+    found = []
+    for row in rows:
+        if row["metric"] != "image_auroc":
+            continue
+        good, defective = row["n_test_good"], row["n_test_defects"]
+        distance = math.sqrt(2) * NormalDist().inv_cdf(row["value"])
+        scores = rng.normal(size=good + defective)
+        scores[good:] += distance
+        row["value"] = float(np.mean(scores[good:, None] > scores[None, :good]))
+        for position, score in enumerate(scores):
+            key = digest(f"{row['category']}{position}")[:16]
+            label = position >= good
+            found.append(
+                {
+                    "key": key, "category": row["category"], "defect": "scratch" if label else "",
+                    "label": label, "injected": False, "score": float(score),
+                }
+            )  # fmt: skip
+    return sorted(found, key=lambda one: one["key"])
+
+
+def curve_rows(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """A PRO curve of each category that rises to one, with the AUPRO of `rows`."""
+    found = []
+    for row in rows:
+        if row["metric"] == "aupro" and row["value"] is not None:
+            rates = 0.3 * (np.arange(65) / 64) ** 2
+            # The mean of 1 - (1 - x / 0.3)^p over x is 1 - 1 / (p + 1).
+            power = row["value"] / (1 - row["value"])
+            covered = 1 - (1 - rates / 0.3) ** power
+            found += [
+                {"category": row["category"], "curve": "pro", "false_positives": x, "covered": y}
+                for x, y in zip(rates.tolist(), covered.tolist(), strict=True)
+            ]
+    return found

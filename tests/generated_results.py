@@ -12,29 +12,34 @@ from generated_records import (
     CATEGORIES,
     METHODS,
     FakeMethod,
+    curve_rows,
     digest,
     metric_rows,
     record_of,
+    score_rows,
     split_record,
 )
 from PIL import Image, ImageDraw
 
-from results.schema import METRICS, SCORES, table
+from results.schema import CURVES, METRICS, SCORES, table
 from results.status import Status
-from results.store import METRICS_FILE, SCORES_FILE, CellWriter, Store, slug
+from results.store import CURVES_FILE, METRICS_FILE, SCORES_FILE, CellWriter, Store, slug
 
 GALLERY_SIZE = 96
 
 
 def write_cell(
     store: Store, method: FakeMethod, record: Mapping[str, Any], rows: Sequence[Mapping[str, Any]],
-    grids: Mapping[str, Any] | None = None,
+    grids: Mapping[str, Any] | None = None, scores: Sequence[Mapping[str, Any]] = (),
+    curves: Sequence[Mapping[str, Any]] = (),
 ) -> None:  # fmt: skip
     same = record["identity"]
     folder = store.folder(same["dataset"], same["split"], same["seed"], method.name, method.config_digest)
     writer = CellWriter(folder, {"identity": same})
     writer.write_table(METRICS_FILE, table(rows, METRICS))
-    writer.write_table(SCORES_FILE, table([], SCORES))
+    writer.write_table(SCORES_FILE, table(scores, SCORES))
+    if curves:
+        writer.write_table(CURVES_FILE, table(curves, CURVES))
     if grids:
         writer.write_gallery(grids)
     writer.finish(record)
@@ -82,11 +87,13 @@ def generate(
     categories: Sequence[str] = CATEGORIES,
     overlap: str = "paper",
     gallery: int = 12,
+    with_scores: bool = False,
 ) -> Path:
     """Fill `root`: every method on every board and seed, except what real runs lack.
 
     FUN-AD ran out of memory with the last seed, InReaCh never ran with the last seed, chance has no maps,
-    WinCLIP's last seed was started and never finished.
+    WinCLIP's last seed was started and never finished. `with_scores` stores scores of test images, which the
+    image AUROC is then of, and PRO curves.
     """
     store = Store(root)
     for dataset, split_name in boards:
@@ -111,7 +118,10 @@ def generate(
                 shown = method.has_maps and seed == seeds[0] and not failed
                 record["gallery"] = facts if shown else []
                 grids = grids_of(facts, rng) if shown and facts else None
-                write_cell(store, method, record, metric_rows(method, record, rng), grids)
+                rows = metric_rows(method, record, rng)
+                scores = score_rows(record, rows, rng) if with_scores and not failed else []
+                curves = curve_rows(rows) if with_scores else []
+                write_cell(store, method, record, rows, grids, scores, curves)
     write_suite(root, boards, methods, seeds)
     return root
 

@@ -48,7 +48,12 @@ def build_board(site: Site, sheet: Sheet) -> Iterable[File]:
         headings=[_heading(board, name) for name in board.categories],
         tables=[(table, _rows(table, notes, f"{board.name}.runs.html")) for table in sheet.classes],
         details={
-            table.name: table_details(board.categories, table.lines, [line.numbers for line in table.lines])
+            table.name: table_details(
+                board.categories,
+                table.lines,
+                [line.numbers for line in table.lines],
+                with_seeds=not site.is_compact,
+            )
             for table in sheet.classes
         },
         notes=notes,

@@ -14,8 +14,8 @@ from reports.site import Site
 
 def build_board(site: Site, sheet: Sheet) -> Iterable[File]:
     groups: dict[str, list[tuple[str, Markup]]] = {}
-    for figure in board_figures(sheet):
-        groups.setdefault(figure.metric, []).append((figure.name, inline(figure.svg)))
+    for figure in board_figures(sheet, site.is_compact):
+        groups.setdefault(figure.metric, []).append((figure.name, inline(figure.svg, site.is_compact)))
     yield site.page(
         PAGE.file(sheet.board.name),
         "figures",

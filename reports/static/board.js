@@ -68,7 +68,7 @@ ltbench.ready.then(() => {
   const needs = menu("needs", "What a method is told", [
     ["", "Told anything"],
     ["none", "Told pixels only"],
-    ...choices((row) => row.dataset.needs.split(" ")).map((one) => [one, `Needs ${one.replaceAll("_", " ")}`]),
+    ...choices((row) => (row.dataset.needs ?? "").split(" ")).map((one) => [one, `Needs ${one.replaceAll("_", " ")}`]),
   ]);
 
   const chooser = make("details", { className: "chooser" }, make("summary", { textContent: "Columns" }));
@@ -129,8 +129,8 @@ ltbench.ready.then(() => {
     if (row.classList.contains("baseline")) return true;
     if (state.family && row.dataset.family !== state.family) return false;
     if (state.backbone && row.dataset.backbone !== state.backbone) return false;
-    if (state.needs === "none") return row.dataset.needs === "";
-    return !state.needs || row.dataset.needs.split(" ").includes(state.needs);
+    if (state.needs === "none") return !row.dataset.needs;
+    return !state.needs || (row.dataset.needs ?? "").split(" ").includes(state.needs);
   }
 
   function apply() {

@@ -86,6 +86,30 @@ ltbench.ready.then(() => {
     return new XMLSerializer().serializeToString(copy);
   }
 
+  /* A page of the figure's size with nothing else on it: the browser makes a PDF of vectors from it. */
+  function printAlone(figure) {
+    const svg = figure.querySelector("svg");
+    const [, , width, height] = svg.getAttribute("viewBox").split(" ");
+    const sheet = document.createElement("style");
+    sheet.textContent = `@page { size: ${width}px ${height}px; margin: 0 }`;
+    document.head.append(sheet);
+    figure.classList.add("alone");
+    document.documentElement.classList.add("one-figure");
+    const title = document.title;
+    document.title = figure.dataset.figure;
+    addEventListener(
+      "afterprint",
+      () => {
+        sheet.remove();
+        figure.classList.remove("alone");
+        document.documentElement.classList.remove("one-figure");
+        document.title = title;
+      },
+      { once: true },
+    );
+    print();
+  }
+
   for (const figure of document.querySelectorAll("[data-figure]")) {
     const button = document.createElement("button");
     button.type = "button";
@@ -95,7 +119,11 @@ ltbench.ready.then(() => {
     button.addEventListener("click", () =>
       save(`${figure.dataset.figure}.svg`, alone(figure.querySelector("svg")), "image/svg+xml"),
     );
-    figure.append(button);
+    const pdf = button.cloneNode();
+    pdf.textContent = "PDF";
+    pdf.title = "Prints this figure alone: choose “Save as PDF”";
+    pdf.addEventListener("click", () => printAlone(figure));
+    figure.append(button, pdf);
   }
 
   for (const table of document.querySelectorAll("table[data-name]")) {

@@ -161,6 +161,16 @@ document.addEventListener("keydown", (event) => {
     document.querySelector("[aria-describedby=seeds]")?.removeAttribute("aria-describedby");
   };
 
+  /* Student's 95 % interval of the mean of the seeds' values, with quantiles by their number. */
+  const overSeeds = (values, quantiles) => {
+    const quantile = quantiles?.[values.length];
+    if (!quantile || values.includes(null)) return null;
+    const mean = values.reduce((sum, one) => sum + one, 0) / values.length;
+    const squares = values.reduce((sum, one) => sum + (one - mean) ** 2, 0);
+    const half = quantile * Math.sqrt(squares / (values.length - 1) / values.length);
+    return [Math.max(0, mean - half), Math.min(10000, mean + half)];
+  };
+
   /* By row and column: seeds, and in hundredths of a point their values and the ends of intervals. */
   const factsOf = (cell) => {
     const table = cell.closest("table[data-name]");
@@ -169,11 +179,16 @@ document.addEventListener("keydown", (event) => {
     );
     if (!header) return null;
     ltbench.details ??= ltbench.facts("details");
-    const row = ltbench.details[table.dataset.name]?.rows[cell.parentElement.dataset.row ?? cell.parentElement.id];
-    const [values, rank, overSeeds, overImages] =
-      row?.[ltbench.details[table.dataset.name].columns.indexOf(header.dataset.key)] ?? [];
-    if (!values) return null;
-    return { table, header, values, rank, overSeeds, overImages, seeds: row[row.length - 1] };
+    const facts = ltbench.details[table.dataset.name];
+    const row = facts?.rows[cell.parentElement.dataset.row ?? cell.parentElement.id];
+    const found = row?.[facts.columns.indexOf(header.dataset.key)];
+    if (!found) return null;
+    const text = (cell.querySelector("a") || cell).firstChild;
+    const mean = Math.round(100 * Number((text.exact ?? text.textContent).replace("−", "-")));
+    const from = (steps) => steps?.map((step) => (step === null ? null : mean + step));
+    const values = from(found[0]) ?? [];
+    return { table, header, values, rank: found[1], overSeeds: overSeeds(values, facts.t),
+      overImages: from(found[2]), seeds: row[row.length - 1] };
   };
 
   const show = (cell, { table, header, values, rank, overSeeds, overImages, seeds }) => {
@@ -204,7 +219,7 @@ document.addEventListener("keydown", (event) => {
     });
     const tell = (words) => (add(panel, "p", words).className = "rank");
     if (overImages) tell(`95 % over test images: ${overImages.map(percent).join(" to ")}`);
-    if (overSeeds) tell(`95 % over seeds: ${overSeeds.map(percent).join(" to ")}`);
+    if (overSeeds && !header.dataset.key.endsWith(".gap")) tell(`95 % over seeds: ${overSeeds.map(percent).join(" to ")}`);
     if (rank) tell(rank[0] === rank[1] ? `rank ${rank[0]}` : `rank ${rank[0]} to ${rank[1]}`);
     panel.hidden = false;
     const box = cell.getBoundingClientRect();

@@ -1,0 +1,51 @@
+"""Curves that a report draws, at a bounded size: what is kept of a million thresholds."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from benchmark.metrics import Answer, Truth
+from benchmark.metrics.curve import Curve
+from benchmark.metrics.pixel_curve import pixel_curve
+
+LIMIT = 0.3
+"""False positive rate at which AUPRO is cut."""
+POINTS = 64
+
+Points = npt.NDArray[np.float64]
+
+
+def pro_curve(truth: Truth, answer: Answer) -> Points:
+    """(POINTS + 1, 2): false positive rates 0 to LIMIT, denser near 0, and the mean overlap of regions there.
+
+    The exact curve of the metric AUPRO, read at these rates. Raises Undefined where AUPRO has no value.
+    """
+    return sampled(pixel_curve(truth, answer), LIMIT * (np.arange(POINTS + 1) / POINTS) ** 2)
+
+
+def sampled(curve: Curve, rates: Points) -> Points:
+    """(n, 2): `rates` (n,), not decreasing, and the overlap at each: the highest one that the rate allows.
+
+    Level while only normal pixels are added, linear where anomalous and normal pixels share a score.
+    """
+    wanted = rates * curve.negatives
+    found = np.zeros(len(rates))
+    x, y = 0.0, 0.0
+    for piece in curve.pieces():
+        # Corners: a score's anomalous pixels begin at false_above and end at false_alarms.
+        ends = np.column_stack([piece.false_above, piece.false_alarms]).ravel().astype(np.float64)
+        before = np.concatenate([[y], piece.overlap[:-1]])
+        covered = np.column_stack([before, piece.overlap]).ravel()
+        ends, covered = np.concatenate([[x], ends]), np.concatenate([[y], covered])
+        last = np.searchsorted(ends, wanted, "right") - 1
+        inside = last >= 0
+        at = last[inside]
+        following = np.minimum(at + 1, len(ends) - 1)
+        width = ends[following] - ends[at]
+        share = np.divide(wanted[inside] - ends[at], width, out=np.zeros(len(at)), where=width > 0)
+        found[inside] = covered[at] + share * (covered[following] - covered[at])
+        x, y = float(ends[-1]), float(covered[-1])
+        if x > wanted[-1]:
+            break
+    return np.column_stack([rates, found])
