@@ -94,11 +94,8 @@ def sentences(plan: Plan, counts: dict[str, Any], expected: Forecast) -> Iterato
     if expected.vram_mb is not None:
         yield f"GPU memory: {size_range(expected.vram_mb.times(2**20))}"
     if known:
-        disk = expected.stored_bytes + expected.cache_bytes
-        yield (
-            f"disk: {size_range(disk)}: results {size_range(expected.stored_bytes)}, "
-            f"features {size_range(expected.cache_bytes)}"
-        )
+        features = UNKNOWN if expected.unknown_backbones else size_range(expected.cache_bytes)
+        yield f"disk: results {size_range(expected.stored_bytes)}, features {features}"
 
 
 def _embedding(one: EmbeddingPlan) -> str:
