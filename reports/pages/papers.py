@@ -1,0 +1,28 @@
+"""The papers' tables in their own shapes, with every number that was measured here beside the printed one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from reports.comparison import CLOSE, NEAR
+from reports.pages import File, Page
+from reports.papers import paper_tables
+from reports.site import Site
+from results.published.papers import PAPERS
+
+
+def build(site: Site) -> Iterable[File]:
+    papers = [(paper, list(paper_tables(name, site.sheets))) for name, paper in PAPERS.items()]
+    verdicts = [pair.verdict for _, found in papers for one in found for pair in one.deltas]
+    yield site.page(
+        "papers.html",
+        "papers",
+        PAGE,
+        papers=papers,
+        counts=[(name, verdicts.count(name)) for name in ("equal", "near", "differs")],
+        close=CLOSE,
+        near=NEAR,
+    )
+
+
+PAGE = Page("papers", "Papers", 2, build=build)

@@ -1,0 +1,161 @@
+"""The papers' own tables with what was measured beside every number: rows are methods, columns as printed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from reports.comparison import Pair, caution
+from reports.entries import Entry
+from reports.leaderboard import GROUP_TITLES, Sheet
+from reports.numbers import Number
+from results.published.finding import METRIC_TITLES
+from results.published.printed import PublishedCell, Table, cells, tables
+
+GROUPS = ("tail", "head", "high", "low", "all", "std")
+"""Means over categories in the order of the papers' columns."""
+Key = tuple[str, str, str, str, str]
+"""(data set, split, method, metric, group or category)."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A number of this site: whose it is, and the board with its runs."""
+
+    entry: Entry
+    number: Number
+    board: str
+
+
+@dataclass(frozen=True)
+class Column:
+    """One printed column."""
+
+    split: str
+    metric: str
+    category: str
+
+    @property
+    def title(self) -> str:
+        return GROUP_TITLES.get(self.category, self.category)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A printed number and what was measured in its place, if anything was."""
+
+    pair: Pair
+    measured: Measured | None
+
+
+@dataclass(frozen=True)
+class Row:
+    """A printed method."""
+
+    method: str
+    cells: Sequence[Cell | None]
+    """None where the paper leaves the cell empty."""
+
+
+@dataclass(frozen=True)
+class PaperTable:
+    """A printed table in its own shape."""
+
+    table: Table
+    columns: Sequence[Column]
+    rows: Sequence[Row]
+
+    @property
+    def name(self) -> str:
+        return f"{self.table.paper}-{self.table.table}"
+
+    @property
+    def spans(self) -> list[tuple[str, int]]:
+        """(split and metric, number of columns below them), from left to right."""
+        found: list[tuple[str, int]] = []
+        for column in self.columns:
+            title = METRIC_TITLES.get(column.metric, column.metric)
+            if len(self.table.splits) > 1:
+                title = f"{column.split}, {title}"
+            if found and found[-1][0] == title:
+                found[-1] = (title, found[-1][1] + 1)
+            else:
+                found.append((title, 1))
+        return found
+
+    @property
+    def deltas(self) -> list[Pair]:
+        """Printed numbers that a measured one stands beside."""
+        pairs = [cell.pair for row in self.rows for cell in row.cells if cell is not None]
+        return [pair for pair in pairs if pair.delta is not None]
+
+    @property
+    def is_plain(self) -> bool:
+        """True where nothing was measured: the paper's numbers stand alone."""
+        return not self.deltas
+
+
+def measurements(sheets: Sequence[Sheet]) -> dict[Key, Measured]:
+    """What this site measured under the papers' conditions, by what a paper would print.
+
+    Of several configurations of a method the one that stands highest on its board, ranked ones first.
+    """
+    found: dict[Key, Measured] = {}
+    for sheet in sheets:
+        board = sheet.board
+        if board.overlap_policy != "paper":
+            continue
+        for table in (*sheet.metrics, *sheet.classes):
+            for line in sorted(table.lines, key=lambda line: not line.entry.is_ranked):
+                for column, number in zip(table.columns, line.numbers, strict=True):
+                    metric, _, name = column.key.partition(".")
+                    key = (board.dataset, board.split, line.entry.method, metric, name)
+                    if number.mean is not None:
+                        found.setdefault(key, Measured(line.entry, number, board.name))
+    return found
+
+
+def paper_tables(paper: str, sheets: Sequence[Sheet]) -> Iterator[PaperTable]:
+    """Tables of means and ablations, and those of single classes whose split has a board on this site.
+
+    Rows of ablations are variants of a method: nothing measured stands beside them.
+    """
+    measured = measurements(sheets)
+    known = {(sheet.board.dataset, sheet.board.split) for sheet in sheets}
+    by_table: dict[int, list[PublishedCell]] = {}
+    for cell in cells(paper):
+        by_table.setdefault(cell.table, []).append(cell)
+    for table in tables():
+        if table.paper != paper:
+            continue
+        has_board = any((d, s) in known for d in table.datasets for s in table.splits)
+        if table.kind in ("main", "ablation") or has_board:
+            yield _in_shape(table, by_table[table.table], {} if table.kind == "ablation" else measured)
+
+
+def _in_shape(table: Table, members: Sequence[PublishedCell], measured: Mapping[Key, Measured]) -> PaperTable:
+    splits = list(dict.fromkeys(cell.split for cell in members))
+    metrics = list(METRIC_TITLES)
+    names = [*dict.fromkeys(cell.category for cell in members if cell.category not in GROUPS), *GROUPS]
+    columns = sorted(
+        {_column(cell) for cell in members},
+        key=lambda one: (splits.index(one.split), metrics.index(one.metric), names.index(one.category)),
+    )
+    printed: dict[str, dict[Column, PublishedCell]] = {}
+    for cell in members:
+        printed.setdefault(cell.printed_method, {})[_column(cell)] = cell
+    rows = [Row(name, [_cell(row.get(one), measured) for one in columns]) for name, row in printed.items()]
+    return PaperTable(table, columns, rows)
+
+
+def _column(cell: PublishedCell) -> Column:
+    return Column(cell.split, cell.metric, cell.category)
+
+
+def _cell(printed: PublishedCell | None, measured: Mapping[Key, Measured]) -> Cell | None:
+    if printed is None:
+        return None
+    here = measured.get((printed.dataset, printed.split, printed.method, printed.metric, printed.category))
+    title = METRIC_TITLES.get(printed.metric, printed.metric)
+    number = here.number if here else None
+    return Cell(Pair(title, printed.category, number, printed, caution(printed)), here)

@@ -1,0 +1,191 @@
+"""Large sites are packed; intervals over test images; curves; the papers' own tables."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from generated_results import generate
+from hypothesis import given
+from hypothesis import strategies as st
+
+from benchmark.curves import LIMIT, pro_curve
+from benchmark.metrics import Answer, Truth
+from benchmark.metrics import load as load_metric
+from reports.boards import boards
+from reports.leaderboard import sheet
+from reports.material import read
+from reports.packing import packed, script_data, unpacked
+from reports.papers import paper_tables
+from reports.scored import score_figures
+from reports.site import build_site
+from reports.statistics.intervals import image_intervals
+from reports.statistics.resampling import Draws
+from reports.uncertainty import CACHE_FILE, group_ends, image_ends, of_cell
+from results.published.printed import cells, tables
+
+CATEGORIES = ("bottle", "cable", "capsule", "grid", "pill", "wood")
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("results")
+    return generate(
+        root, boards=[("mvtec", "pareto")], seeds=(1, 2), categories=CATEGORIES, gallery=0, with_scores=True
+    )
+
+
+@pytest.fixture(scope="module")
+def site(results: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("site") / "site"
+    build_site(results, out, is_compact=True)
+    return out
+
+
+class Folded(HTMLParser):
+    """Values of data-packed."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.parts: list[str] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.parts += [str(value) for name, value in attrs if name == "data-packed"]
+
+
+def whole(path: Path) -> str:
+    html = path.read_text(encoding="utf-8")
+    return html + "".join(unpacked(part) for part in Folded(html).parts)
+
+
+@given(st.text(max_size=300))
+def test_what_is_packed_comes_back_through_an_attribute(text: str) -> None:
+    text = text.encode("utf-8", "ignore").decode()
+    (part,) = Folded(packed(text)).parts
+    assert not set(part) & set("<>&\"'")
+    assert unpacked(part) == text
+
+
+def test_facts_for_scripts_cannot_end_their_element() -> None:
+    assert script_data("x", {"a": "</script><!--"}).count("<") == 2
+
+
+def test_a_compact_site_says_the_same_as_a_plain_one(results: Path, site: Path, tmp_path: Path) -> None:
+    build_site(results, tmp_path / "plain", is_compact=False)
+    names = {path.name for path in site.glob("*.html")}
+    assert names == {path.name for path in (tmp_path / "plain").glob("*.html")}
+    for kind in ("classes", "ranks", "runs", "papers"):
+        name = "papers.html" if kind == "papers" else f"mvtec--pareto.{kind}.html"
+        plain = (tmp_path / "plain" / name).read_text(encoding="utf-8")
+        numbers = re.findall(r"<td[^>]*>(\d+\.\d+)", plain)
+        assert numbers
+        assert sorted(re.findall(r"<td[^>]*>(\d+\.\d+)", whole(site / name))) == sorted(numbers)
+        assert (site / name).stat().st_size < len(plain.encode())
+
+
+def test_the_board_itself_is_never_packed(site: Path) -> None:
+    html = (site / "mvtec--pareto.html").read_text(encoding="utf-8")
+    table = html[html.index('id="scores"') : html.index("</table>")]
+    assert "data-packed" not in table
+    assert len(re.findall(r"<td[^>]*>\d+\.\d+", table)) > 80
+
+
+def test_intervals_are_those_of_the_stored_scores_and_are_kept(results: Path) -> None:
+    found = read(results)
+    ends = image_ends(results, found.cells)
+    cell = next(cell for cell in found.cells if cell.record["identity"]["method"] == "patchcore")
+    expected = image_intervals(cell.scores(), Draws())
+    for row in expected.itertuples(index=False):
+        if np.isfinite(row.ci_low):
+            assert of_cell(ends, cell)[row.category, row.metric] == pytest.approx((row.ci_low, row.ci_high))
+    assert (results / CACHE_FILE).is_file()
+    told: list[int] = []
+    again = image_ends(results, found.cells, lambda done, of: told.append(done))
+    assert told == []
+    assert of_cell(again, cell) == of_cell(ends, cell)
+
+
+def test_the_interval_of_a_mean_covers_as_often_as_it_says() -> None:
+    """Independent categories with normal errors: the ends of the mean hold the truth in about 95 of 100."""
+    rng = np.random.default_rng(7)
+    truth, error, hits = 0.8, np.array([[0.01, 0.03, 0.02, 0.05]]), 0
+    for _ in range(2000):
+        value = truth + error * rng.normal(size=(1, 4))
+        low, high = group_ends(value, value - 1.96 * error, value + 1.96 * error, np.ones((1, 4), dtype=bool))
+        hits += low <= truth <= high
+    assert 0.935 < hits / 2000 < 0.965
+
+
+def test_numbers_of_a_sheet_lie_within_their_intervals(results: Path) -> None:
+    found = read(results)
+    one = sheet(boards(found)[0], image_ends(results, found.cells))
+    numbers = [n for line in one.metrics[0].lines for n in line.numbers if n.images is not None]
+    assert len(numbers) > 10
+    for number in numbers:
+        assert number.mean is not None
+        assert number.images is not None
+        assert number.images[0] <= number.mean <= number.images[1]
+    pixel = next(table for table in one.metrics if table.title == "Pixel AUROC")
+    assert all(n.images is None for line in pixel.lines for n in line.numbers)
+
+
+def test_curves_are_drawn_where_they_are_stored(results: Path) -> None:
+    names = [name for name, _ in score_figures(sheet(boards(read(results))[0]))]
+    assert names[:2] == ["roc", "pro"]
+    assert sum(name.startswith("scores-") for name in names) == 2
+
+
+def test_the_kept_pro_curve_has_the_area_of_aupro() -> None:
+    rng = np.random.default_rng(3)
+    masks = np.zeros((4, 48, 48), dtype=bool)
+    masks[0, 5:20, 5:15] = masks[1, 30:40, 2:9] = masks[1, 4:9, 30:44] = True
+    maps = (rng.normal(size=masks.shape) + 1.5 * masks).astype(np.float32)
+    truth = Truth(labels=masks.any(axis=(1, 2)), masks=masks)
+    answer = Answer(scores=maps.max(axis=(1, 2)), maps=maps)
+    points = pro_curve(truth, answer)
+    area = np.trapezoid(points[:, 1], points[:, 0]) / LIMIT
+    assert area == pytest.approx(load_metric("aupro").compute(truth, answer), abs=0.005)
+    assert (np.diff(points) >= 0).all() or (np.diff(points[:, 1]) >= 0).all()
+    # Against the definition, at some rates: the lowest threshold whose false alarms the rate still allows.
+    normal = np.sort(maps[~masks])[::-1]
+    for rate, covered in points[8::14]:
+        allowed = int(rate * normal.size)
+        above = maps > normal[allowed]
+        regions = [above[0, 5:20, 5:15], above[1, 30:40, 2:9], above[1, 4:9, 30:44]]
+        assert covered == pytest.approx(np.mean([region.mean() for region in regions]), abs=1e-9)
+
+
+def test_papers_tables_hold_every_printed_number_of_their_kind() -> None:
+    for paper in ("ltad", "tailedcore", "meds"):
+        shown = list(paper_tables(paper, []))
+        wanted = {t.table for t in tables() if t.paper == paper and t.kind in ("main", "ablation")}
+        assert {one.table.table for one in shown} == wanted
+        for one in shown:
+            printed = [cell.pair.printed for row in one.rows for cell in row.cells if cell is not None]
+            assert len(printed) == one.table.cells == len(set(printed))
+        assert sum(one.table.cells for one in shown) == sum(cell.table in wanted for cell in cells(paper))
+
+
+def test_measured_numbers_stand_beside_the_papers(results: Path, site: Path) -> None:
+    one = sheet(boards(read(results))[0])
+    table = next(t for t in paper_tables("tailedcore", [one]) if t.table.table == 1)
+    row = next(row for row in table.rows if row.cells[0] is not None and row.cells[0].measured is not None)
+    cell = row.cells[0]
+    assert cell is not None
+    assert cell.measured is not None
+    assert cell.pair.delta == pytest.approx(100 * cell.measured.number.mean - cell.pair.printed.value)
+    text = whole(site / "papers.html")
+    assert f"{cell.measured.board}.runs.html#{cell.measured.entry.anchor}" in text
+
+
+def test_summary_keeps_five_digits(results: Path, site: Path) -> None:
+    stored = pd.read_parquet(site / "data" / "summary.parquet")
+    one = sheet(boards(read(results))[0])
+    means = [n.mean for t in (*one.metrics, *one.classes) for line in t.lines for n in line.numbers]
+    expected = np.array([np.nan if mean is None else mean for mean in means])
+    assert np.allclose(stored["mean"], expected, rtol=5e-6, equal_nan=True)
