@@ -2,7 +2,8 @@
 
 For memories of m images of a class, prints the mean distance of normal and of defective training patches,
 the gap between them, its first-order part, and how well the distance tells them apart: over the share m / N.
-The gap rises, then falls: a memory of few images sees what is common, one of all images sees the defects too.
+The theorem's weight has one peak over the size. On the embedded data memories of whole images
+lie beyond it: the gap falls from one image on.
 """
 
 from __future__ import annotations
