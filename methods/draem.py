@@ -17,7 +17,7 @@ from methods.blocks.image_scores import largest_of_pooled
 from methods.errors import BadParameter
 from methods.layers.unets import Restorer, Segmenter, start_small
 from methods.synthesis.perlin import blobs
-from methods.synthesis.pixel_bank import PixelBank, pixel_batches, view_of_size
+from methods.synthesis.pixel_bank import PixelBank, at_most, pixel_batches, view_of_size
 from methods.synthesis.textures import TextureSource
 from methods.training import engine
 from methods.training.engine import Batch, Plan
@@ -134,7 +134,7 @@ class Draem:
     @torch.inference_mode()
     def score(self, test: ImageSet, context: Context) -> Prediction:
         parts = [
-            self._segmented(images)[1].softmax(dim=1)[:, 1].cpu().numpy()
+            at_most(self._segmented(images)[1].softmax(dim=1)[:, 1], context.view.crop).cpu().numpy()
             for images in pixel_batches(test, self._view, context, title="score test images")
         ]
         grids = np.concatenate(parts)

@@ -15,7 +15,7 @@ from methods.base import Card, Context, Need, Prediction
 from methods.layers.slim_student import SlimStudent
 from methods.reconstruction.arrangements import as_they_are
 from methods.reconstruction.teacher import SHIFTED, Teacher, TeacherSettings
-from methods.synthesis.pixel_bank import PixelBank, pixel_batches, view_of_size
+from methods.synthesis.pixel_bank import PixelBank, at_most, pixel_batches, view_of_size
 from methods.training import engine
 from methods.training.engine import Batch, Plan
 from methods.training.identity import identity_of
@@ -130,7 +130,7 @@ class Mkd:
         for images, (_, targets) in zip(pixels, embedded, strict=True):
             score, grid = self._judged(images, [maps.clone() for maps in targets])
             scores.append(score.cpu().numpy())
-            grids.append(grid.cpu().numpy())
+            grids.append(at_most(grid, context.view.crop).cpu().numpy())
         return Prediction(scores=np.concatenate(scores), grids=np.concatenate(grids))
 
     def _judged(self, images: torch.Tensor, targets: Maps) -> tuple[torch.Tensor, torch.Tensor]:

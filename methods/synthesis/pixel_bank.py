@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
+from torch.nn import functional
 
 from methods.base import Context, View
 from methods.errors import BadParameter, MethodsError
@@ -74,3 +75,8 @@ def pixel_batches(
 def as_tensor(pixels: np.ndarray) -> torch.Tensor:
     """uint8 (H, W, 3) -> uint8 (3, H, W)."""
     return torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))
+
+
+def at_most(maps: torch.Tensor, side: int) -> torch.Tensor:
+    """Maps (B, h, w) that are larger than the judged view brought to its size by means."""
+    return functional.adaptive_avg_pool2d(maps[:, None], side)[:, 0] if maps.shape[-1] > side else maps

@@ -1,0 +1,202 @@
+"""RegAD: features that learned to register images of a product, and Gaussians of a few supports."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+from torch.nn import functional
+
+from methods import catalog
+from methods.base import Card, Context, MapPost, Need, Prediction
+from methods.blocks.gaussians import GaussianField
+from methods.blocks.score_maps import largest_of_smoothed
+from methods.errors import MethodsError
+from methods.layers import trunk
+from methods.layers.registration import RegisteredPyramid, Siamese
+from methods.synthesis.pixel_bank import PixelBank, view_of_size
+from methods.synthesis.support import copies
+from methods.training import engine
+from methods.training.engine import Batch, Plan
+from methods.training.identity import identity_of
+from methods.training.randomness import seeded
+from methods.training.sampling import Sampler, iterations_of
+from methods.training.schedules import warm_cosine
+from splits.images import ImageSet
+
+Rows = npt.NDArray[np.float32]
+Indices = npt.NDArray[np.int64]
+_IMAGES_AT_ONCE = 16
+
+
+@dataclass
+class RegAD:
+    """Mahalanobis distance per position to the copies of a product's support images."""
+
+    card: ClassVar[Card] = Card(
+        title="RegAD",
+        family="few-shot",
+        summary="A network learns on all products to bring two images of the same one into register; a "
+        "product is then modelled by a Gaussian per position of a few of its training images and their "
+        "turned copies. Two support images are enough, and one defect among them is too much.",
+        paper="Huang et al., ECCV 2022",
+        url="https://github.com/MediaBrain-SJTU/RegAD",
+        bibtex="""@inproceedings{huang2022regad,
+  title     = {Registration Based Few-Shot Anomaly Detection},
+  author    = {Huang, Chaoqin and Guan, Haoyan and Jiang, Aofan and Zhang, Ya and Spratling, Michael and
+               Wang, Yan-Feng},
+  booktitle = {European Conference on Computer Vision (ECCV)},
+  year      = {2022}
+}""",
+        licence="MIT",
+        deviations=(
+            "It is trained on all products, as in LTAD's comparison; the paper leaves the judged one out.",
+            "shots: supports are drawn once from the training set, whose labels are not told; the authors "
+            "average ten fixed sets of good images. A product with fewer images has fewer supports.",
+            "batch_size: a step shows several products, each image beside others of its own; the authors' "
+            "code shows 32 images of one. Products with one image are not trained on.",
+            "The last state is scored; the authors' code keeps the one that is best on the test set.",
+            "grid and standardise: Gaussians on 14 x 14 of standardised channels fit one core; the paper's "
+            "are 56 x 56 (grid = none) of channels as they are.",
+            "encoder, size, iterations and learning_rate: defaults fit one core; the paper's are "
+            "'timm:resnet18.tv_in1k', 224, epochs = 50 and 1e-4.",
+        ),
+    )
+    needs: ClassVar[frozenset[Need]] = frozenset({"class_ids_fit", "class_ids_score"})
+    version: ClassVar[int] = 1
+
+    encoder: str = "tiny"
+    """Network that is trained further: 'tiny' as shipped, or 'timm:resnet18.tv_in1k' (paper)."""
+    size: int | None = 112
+    """Side in pixels of what the encoder sees (paper: 224); none = the view's."""
+    shots: int = 2
+    """Support images per product (LTAD: 2; paper: 2, 4 or 8), in training and for the Gaussians."""
+    grid: int | None = 14
+    """Side of the grid of Gaussians; none = that of the finest maps (paper)."""
+    ridge: float = 0.01
+    """Added to the diagonal of every covariance."""
+    standardise: bool = True
+    """Bring every channel to unit variance first (paper: false)."""
+    iterations: int = 60
+    """Steps of training, unless epochs are given."""
+    epochs: float | None = None
+    """Passes over the training images instead of iterations (paper: 50)."""
+    batch_size: int = 8
+    """Query images per step (paper: 32)."""
+    learning_rate: float = 1e-3
+    """Of SGD with momentum 0.9, along a half cosine to 0 (paper: 1e-4)."""
+    max_minutes: float | None = None
+    """Limit on the time of training; a result that met it is marked."""
+    mixed_precision: bool = False
+    """bfloat16 products on a GPU."""
+
+    def fit(self, train: ImageSet, context: Context) -> None:
+        self._view = view_of_size(context.view, self.size)
+        bank = PixelBank(train, self._view, context, title="read training images")
+        members = members_of(train)
+        with seeded(context):
+            encoder = trunk.load(self.encoder, context.weights_root, normalise=False)
+            pyramid = RegisteredPyramid(encoder, self._view.crop)
+            model = nn.ModuleDict({"pyramid": pyramid, "head": Siamese(encoder.widths[2])})
+            model.to(context.device)
+            self._train(model, bank, train, members, context)
+        self._pyramid: RegisteredPyramid = pyramid
+        self._supports = {
+            product: self._embedded(
+                torch.cat([copies(image) for image in bank.gather(self._drawn(images, context.rng))])
+            )
+            for product, images in members.items()
+        }
+
+    def score(self, test: ImageSet, context: Context) -> Prediction:
+        images = PixelBank(test, self._view, context, title="read test images")
+        grids: Rows | None = None
+        members = members_of(test)
+        for product in context.progress(members, "score products", len(members)):
+            if product not in self._supports:
+                raise MethodsError(
+                    f"product {product} has no training image: expected at least one support of each"
+                )
+            supports = self._supports[product]
+            field = GaussianField(self.ridge, standardise=self.standardise)
+            field.add(supports.reshape(len(supports), -1, supports.shape[-1]))
+            field.finish()
+            for part in torch.from_numpy(members[product]).split(_IMAGES_AT_ONCE):
+                vectors = self._embedded(images.gather(part))
+                count, rows, columns, dim = vectors.shape
+                found = field.distance(vectors.reshape(count, -1, dim)).reshape(count, rows, columns)
+                if grids is None:
+                    grids = np.empty((len(test), rows, columns), np.float32)
+                grids[part.numpy()] = found
+        post = MapPost()
+        return Prediction(scores=largest_of_smoothed(grids, context.view.crop, post), grids=grids, post=post)
+
+    def _train(
+        self,
+        model: nn.ModuleDict,
+        bank: PixelBank,
+        train: ImageSet,
+        members: dict[int, Indices],
+        context: Context,
+    ) -> None:
+        ids = train.class_ids
+        sampler = Sampler(len(bank), self.batch_size, context.rng, drop_last=True)
+        paired = np.concatenate([images for images in members.values() if len(images) > 1] or [[]])
+        if len(paired):
+            sampler.restrict(np.sort(paired))
+        steps = self.iterations if self.epochs is None else iterations_of(self.epochs, sampler)
+        if not len(paired):
+            steps = 0
+
+        def loss(batch: Batch) -> torch.Tensor:
+            others = [
+                companions(members[int(ids[index])], index, self.shots, batch.rng)
+                for index in batch.indices.tolist()
+            ]
+            queries = model["pyramid"](bank.gather(batch.indices))[0][-1]
+            shown = model["pyramid"](bank.gather(torch.from_numpy(np.concatenate(others))))[0][-1]
+            means = [part.mean(dim=0) for part in shown.split([len(part) for part in others])]
+            return model["head"](queries, torch.stack(means))
+
+        engine.train(
+            model, loss, sampler, torch.optim.SGD(model.parameters(), lr=self.learning_rate, momentum=0.9),
+            plan=Plan(
+                steps,
+                max_seconds=None if self.max_minutes is None else self.max_minutes * 60,
+                schedule=warm_cosine(steps),
+                mixed_precision=self.mixed_precision,
+            ),
+            context=context, title="train", identity=identity_of(catalog.config(self), train),
+        )  # fmt: skip
+
+    def _drawn(self, images: Indices, rng: np.random.Generator) -> torch.Tensor:
+        """A product's supports."""
+        return torch.from_numpy(np.sort(rng.permutation(images)[: self.shots]))
+
+    @torch.inference_mode()
+    def _embedded(self, images: torch.Tensor) -> Rows:
+        """(B, h, w, C) of images (B, 3, s, s), a few at a time."""
+        parts = []
+        for part in images.split(_IMAGES_AT_ONCE):
+            maps = self._pyramid.embed(part)
+            if self.grid is not None and self.grid < maps.shape[-1]:
+                maps = functional.adaptive_avg_pool2d(maps, self.grid)
+            parts.append(maps.permute(0, 2, 3, 1).cpu().numpy())
+        return np.concatenate(parts)
+
+
+def members_of(images: ImageSet) -> dict[int, Indices]:
+    """The images of each product, by its id."""
+    ids = images.class_ids
+    if ids is None:
+        raise MethodsError("RegAD is told which product each image shows: expected class ids")
+    return {int(product): np.flatnonzero(ids == product) for product in np.unique(ids)}
+
+
+def companions(images: Indices, query: int, shots: int, rng: np.random.Generator) -> Indices:
+    """At most `shots` images of a product other than the query."""
+    return rng.permutation(images[images != query])[:shots]
