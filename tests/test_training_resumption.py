@@ -36,6 +36,8 @@ def started(place: Path, results: str, method: str, fields: list[str]) -> subpro
         words += ["--set", field]
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("LTBENCH_")}
     own = {"LTBENCH_HOME": str(place / "home"), "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    # Threads that wait for each other while others compute would take the machine's whole time.
+    own["OMP_WAIT_POLICY"] = "passive"
     return subprocess.Popen(
         [sys.executable, "-m", "benchmark", *words, "--results", results],
         cwd=place, env={**inherited, **own, engine.CHECKPOINT_ENVIRONMENT: "0"}, process_group=0,
