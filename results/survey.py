@@ -79,6 +79,13 @@ class Survey:
         known = {cell.name for cell in self.finished}
         return len({name for names in self.asked.values() for name in names} - known)
 
+    @property
+    def waiting(self) -> int:
+        """Cells that suites ask for, without a row and not running."""
+        asked = {name for names in self.asked.values() for name in names}
+        known = {cell.name for cell in self.finished} | {cell.name for cell in self.running if cell.alive}
+        return len(asked - known)
+
     def counts(self) -> dict[tuple[str, str, str], Counter[str]]:
         """Cells by data set, split and method, then by status; "missing" and "running" are statuses here."""
         table: dict[tuple[str, str, str], Counter[str]] = defaultdict(Counter)

@@ -101,7 +101,7 @@ def events(before: Survey, after: Survey) -> list[str]:
         lines.append(f"{stamp} {cell.status} {escape(cell.name)}{took}{why}")
     lines += [f"{stamp} silent {escape(name)}" for name in sorted(gone)]
     if fresh and after.missing and left is not None:
-        lines.append(f"{stamp} {after.missing} missing, about {duration(left)} left")
+        lines.append(f"{stamp} {after.waiting} missing, about {duration(left)} left")
     return lines
 
 
@@ -115,7 +115,7 @@ def facts(survey: Survey) -> dict[str, Any]:
         ],
         "cells_per_hour": survey.cells_per_hour(),
         "seconds_left": survey.seconds_left(),
-        "missing": survey.missing,
+        "missing": survey.waiting,
         "running": [vars(cell) for cell in survey.running if cell.alive],
         "failed": [{"cell": cell.name, "status": cell.status, "error": cell.error} for cell in survey.failed],
         "unfinished": [cell.name for cell in survey.running if not cell.alive],
@@ -127,7 +127,7 @@ def sentences(survey: Survey) -> list[str]:
     alive = [cell for cell in survey.running if cell.alive]
     done = len(survey.finished)
     words = f"{done - len(survey.failed)} ok, {len(survey.failed)} failed, {len(alive)} running"
-    words += f", {survey.missing} missing" if survey.asked else ""
+    words += f", {survey.waiting} missing" if survey.asked else ""
     rate, left = survey.cells_per_hour(), survey.seconds_left()
     if rate is not None:
         words += f"; {rate:.0f} cells an hour" if rate >= 10 else f"; {rate:.1f} cells an hour"
