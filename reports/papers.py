@@ -39,6 +39,10 @@ class Column:
     def title(self) -> str:
         return GROUP_TITLES.get(self.category, self.category)
 
+    @property
+    def metric_title(self) -> str:
+        return METRIC_TITLES.get(self.metric, self.metric)
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -70,12 +74,26 @@ class PaperTable:
         return f"{self.table.paper}-{self.table.table}"
 
     @property
+    def _has_means_alone(self) -> bool:
+        """True where a split and metric have one column: the mean over all classes."""
+        return {column.category for column in self.columns} == {"all"} and len(self.table.splits) > 1
+
+    @property
+    def titles(self) -> list[str]:
+        """Of the columns, as they read below their spans."""
+        if self._has_means_alone:
+            return [column.metric_title for column in self.columns]
+        return [column.title for column in self.columns]
+
+    @property
     def spans(self) -> list[tuple[str, int]]:
         """(split and metric, number of columns below them), from left to right."""
         found: list[tuple[str, int]] = []
         for column in self.columns:
-            title = METRIC_TITLES.get(column.metric, column.metric)
-            if len(self.table.splits) > 1:
+            title = column.metric_title
+            if self._has_means_alone:
+                title = column.split
+            elif len(self.table.splits) > 1:
                 title = f"{column.split}, {title}"
             if found and found[-1][0] == title:
                 found[-1] = (title, found[-1][1] + 1)

@@ -11,7 +11,7 @@ import pandas as pd
 from reports.cube import Cube, Floats
 from reports.statistics.image_metrics import IMAGE_METRICS
 from reports.statistics.intervals import image_intervals
-from reports.statistics.resampling import Draws
+from reports.statistics.resampling import Bools, Draws
 from results.places import Place
 from results.status import Status
 from results.store import SCORES_FILE, StoredCell
@@ -127,7 +127,7 @@ def category_ends(values: Floats, low: Floats, high: Floats) -> tuple[Floats, Fl
     return below.mean(axis=0), above.mean(axis=0)
 
 
-def group_ends(values: Floats, low: Floats, high: Floats, members: np.ndarray) -> tuple[float, float]:  # type: ignore[type-arg]
+def group_ends(values: Floats, low: Floats, high: Floats, members: Bools) -> tuple[float, float]:
     """Ends of a mean over the categories of a group and over seeds; arrays are (seeds, categories).
 
     Categories share no image, so their distances to the ends add up as squares (MOVER: Zou and Donner,

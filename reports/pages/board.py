@@ -63,11 +63,13 @@ def build_board(site: Site, sheet: Sheet) -> Iterable[File]:
 
 
 def details(sheet: Sheet) -> Facts:
-    """What stands behind the scores of the leaderboard, see `table_details`."""
+    """What stands behind the scores of the leaderboard, see `table_details`; a gap is told by its groups."""
     lines = sheet.metrics[0].lines
     by_table = [{line.entry.anchor: line for line in table.lines} for table in sheet.metrics]
     numbers = [[n for table in by_table for n in table[line.entry.anchor].numbers] for line in lines]
-    return table_details([c.key for table in sheet.metrics for c in table.columns], lines, numbers)
+    keys = [column.key for table in sheet.metrics for column in table.columns]
+    kept = [at for at, key in enumerate(keys) if not key.endswith(".gap")]
+    return table_details([keys[at] for at in kept], lines, [[row[at] for at in kept] for row in numbers])
 
 
 def _rows(sheet: Sheet, runs: str, notes: Footnotes) -> Iterator[Row]:

@@ -124,4 +124,4 @@ def shortened(values: pd.Series[float], bits: int) -> pd.Series[float]:
     return pd.Series(rounded.view(np.float32), index=values.index)
 
 
-PAGE = Page("data", "Data", 3, build=build)
+PAGE = Page("data", "Data", 5, build=build)

@@ -12,4 +12,4 @@ def build(site: Site) -> Iterable[File]:
     yield site.page("guide.html", "guide", PAGE)
 
 
-PAGE = Page("guide", "How to read", 4, build=build)
+PAGE = Page("guide", "How to read", 6, build=build)

@@ -38,4 +38,4 @@ def build(site: Site) -> Iterable[File]:
     )
 
 
-PAGE = Page("lint", "Papers checked", 2, build=build)
+PAGE = Page("lint", "Papers checked", 4, build=build)

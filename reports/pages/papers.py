@@ -25,4 +25,4 @@ def build(site: Site) -> Iterable[File]:
     )
 
 
-PAGE = Page("papers", "Papers", 2, build=build)
+PAGE = Page("papers", "Papers", 3, build=build)

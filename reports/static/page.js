@@ -219,7 +219,7 @@ document.addEventListener("keydown", (event) => {
     });
     const tell = (words) => (add(panel, "p", words).className = "rank");
     if (overImages) tell(`95 % over test images: ${overImages.map(percent).join(" to ")}`);
-    if (overSeeds && !header.dataset.key.endsWith(".gap")) tell(`95 % over seeds: ${overSeeds.map(percent).join(" to ")}`);
+    if (overSeeds) tell(`95 % over seeds: ${overSeeds.map(percent).join(" to ")}`);
     if (rank) tell(rank[0] === rank[1] ? `rank ${rank[0]}` : `rank ${rank[0]} to ${rank[1]}`);
     panel.hidden = false;
     const box = cell.getBoundingClientRect();
