@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -56,8 +56,8 @@ def test_the_share_of_a_limit_is_its_time_over_ours():
 
 
 def test_the_documentation_says_what_was_measured(tmp_path):
-    peer = Row("a", "100 things", "peer", ours=False, seconds=41.7, ratio=83.4, memory_ratio=8.5, target="60x faster",
-               verdict="ok")  # fmt: skip
+    peer = Row("a", "100 things", "peer", ours=False, seconds=41.7, ratio=83.4, memory_ratio=8.5)
+    peer = replace(peer, target="60x faster", verdict="ok")
     missed = Row(
         "a", "100 things", "slow", ours=False, ratio=2.0, target="5x faster", verdict="wanted 5x faster"
     )
