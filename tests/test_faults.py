@@ -172,7 +172,7 @@ def start_driver(tree: str, results: str, home: Path, seeds: int, **more: str) -
 
 
 def wait_for_a_cell(results: Place) -> None:
-    patience = time.monotonic() + 120
+    patience = time.monotonic() + 300
     while not matches(results, "*/*/*/*/cell.json"):
         if time.monotonic() > patience:
             pytest.fail("no cell was finished in time")
