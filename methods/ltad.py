@@ -110,7 +110,9 @@ class LTAD:
     batch_size: int = 16
     """Images per step."""
     learning_rate: float = 5e-3
-    """Of AdamW in both phases (paper: 1e-4)."""
+    """Of AdamW in phase 2 (paper: 1e-4)."""
+    phase_1_learning_rate: float = 1e-3
+    """Of AdamW in phase 1 (paper: 1e-4); much larger ones let the variances of codes explode."""
     weight_decay: float = 1e-4
     """Of AdamW."""
     clip: float | None = 0.1
@@ -205,7 +207,9 @@ class LTAD:
             width=self.decoder_width,
             variational=self.augmentation == "vae",
         ).to(context.device)
-        stepping = self._stepping(self.phase_1_iterations, self.phase_1_epochs, None)
+        stepping = self._stepping(
+            self.phase_1_iterations, self.phase_1_epochs, None, self.phase_1_learning_rate
+        )
         phase_one(synthesis, names, training, stepping=stepping, context=context, kl_weight=self.kl_weight)
         return synthesis
 
@@ -226,7 +230,7 @@ class LTAD:
             synthesis,
             names,
             training,
-            stepping=self._stepping(self.iterations, self.epochs, self.clip),
+            stepping=self._stepping(self.iterations, self.epochs, self.clip, self.learning_rate),
             context=context,
             real_probability=share,
             jitter=self.jitter,
@@ -253,12 +257,14 @@ class LTAD:
             None if self.score_parts == "reconstruction" else semantic,
         )
 
-    def _stepping(self, iterations: int, epochs: float | None, clip: float | None) -> Stepping:
+    def _stepping(
+        self, iterations: int, epochs: float | None, clip: float | None, learning_rate: float
+    ) -> Stepping:
         return Stepping(
             iterations=iterations,
             epochs=epochs,
             batch_size=self.batch_size,
-            learning_rate=self.learning_rate,
+            learning_rate=learning_rate,
             weight_decay=self.weight_decay,
             clip=clip,
             late_drop=self.late_drop,
