@@ -87,6 +87,8 @@ def show(plan: Plan, settings: Settings, command: str, as_json: bool, *, force: 
         known = rates.load(settings.home, Store(settings.results).cells())
         expected = forecast(plan.cells, will_run, settings, known)
     rows = forecasts.rows(plan, states, expected)
+    labels = [entry.prepared.cell.label for entry in plan.cells]
+    labels += [cell.label for cells in plan.impossible.values() for cell in cells]
     totals = forecasts.totals(plan, states, expected)
     if as_json:
         print_json(
@@ -98,9 +100,15 @@ def show(plan: Plan, settings: Settings, command: str, as_json: bool, *, force: 
             },
         )
         return
-    print_table(COLUMNS, [row[:-1] for row in rows])
+    print_table(COLUMNS, [_labelled(row[:-1], label) for row, label in zip(rows, labels, strict=True)])
     for sentence in forecasts.sentences(plan, totals, expected):
         console.print(sentence, soft_wrap=True)
+
+
+def _labelled(row: list[object], label: str) -> list[object]:
+    """A row whose method is told from others of its name by what the suite calls it."""
+    place = COLUMNS.index("method")
+    return [*row[:place], f"{row[place]} ({label})", *row[place + 1 :]] if label else row
 
 
 def _show_suites(as_json: bool) -> None:
