@@ -45,7 +45,7 @@ class FunAD:
         "learns these labels, and says in turn which images look normal. Defects differ from each other more "
         "than normal patches do; the method expects some of them in training.",
         paper="Im et al., WACV 2025",
-        url="https://github.com/HY-Vision-Lab/FUNAD",
+        url="https://github.com/SpatialAILab/FUNAD",
         bibtex="""@inproceedings{im2025funad,
   title     = {{FUN-AD}: Fully Unsupervised Learning for Anomaly Detection with Noisy Training Data},
   author    = {Im, Jiin and Son, Yongho and Hong, Je Hyeong},
