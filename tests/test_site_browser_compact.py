@@ -14,8 +14,8 @@ from generated_results import generate
 from reports.site import build_site
 
 pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
-from selenium.webdriver.support.ui import WebDriverWait  # noqa: E402
-from test_site_browser import axe, browser, start  # noqa: E402, F401  (fixtures)
+from selenium.webdriver.support.ui import WebDriverWait
+from test_site_browser import axe, browser, start  # noqa: F401  (fixtures)
 
 pytestmark = pytest.mark.browser
 BOARD = "mvtec--pareto"
