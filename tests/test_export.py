@@ -111,6 +111,6 @@ def test_files_of_a_site_hold_every_table_and_every_run(
     assert (stored["mean"].isna() == (stored["why"] != "")).all()
     expected = [number.mean for table in tables for line in table.lines for number in line.numbers]
     assert stored["mean"].tolist() == pytest.approx(
-        [np.nan if v is None else v for v in expected], nan_ok=True
+        [np.nan if v is None else v for v in expected], rel=5e-6, nan_ok=True
     )
     assert len(pd.read_parquet(data / "runs.parquet")) == len(list(results.rglob("cell.json")))
