@@ -186,7 +186,8 @@ def thousand(folder: Path, options: argparse.Namespace) -> list[Line]:
         'title = "Trivial"\nsummary = "Many cells."\ndataset = "synthetic"\n'
         f"seeds = {list(range(1, count // 10 + 1))}\n"
         'splits = ["clean", "pareto", "step_k4", "step_k1", "step_k2"]\n'
-        '[view]\nresize = 32\ncrop = 32\n[[methods]]\nname = "chance"\n[[methods]]\nname = "chance"\ngrid = 7\n'
+        '[view]\nresize = 32\ncrop = 32\n[[methods]]\nname = "chance"\n'
+        '[[methods]]\nname = "chance"\ngrid = 7\n'
     )
     words = {
         "plan": ["plan", str(suite), "--limit", "2", "--json"],
