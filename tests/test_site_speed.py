@@ -25,7 +25,7 @@ EMPTY = {"verdict": "", "target": "", "limit": "", "share": None, "answer": "{}"
 
 
 def row(side, ours=False, comparison="pixel metrics 256", **more):
-    facts = {"comparison": comparison, "size": "120 maps", "side": side, "ours": ours}
+    facts = {"comparison": comparison, "size": "AUROC of 120 maps", "side": side, "ours": ours}
     when = {"measured_at": "2026-01-02T03:04:05+00:00", "load": "0.5"}
     return {**facts, **NOTHING, **EMPTY, **when, **more}
 
@@ -97,6 +97,7 @@ def test_the_page_exists_only_with_measurements(results, tmp_path):
     assert re.search(r"<td>83\.4</td>", page)
     assert "tiny inputs" not in page
     assert "Some CPU" in page
+    assert "AUROC of 120 maps" in page
     measured(results, is_brief=True)
     build_site(results, out)
     assert "tiny inputs" in (out / "performance.html").read_text()
