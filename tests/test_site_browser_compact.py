@@ -101,7 +101,7 @@ def test_one_figure_becomes_one_page_of_its_size(packed_site: Path, browser: Any
     for points, pixels in zip(box.groups(), size, strict=True):
         assert abs(float(points) - 0.75 * float(pixels)) < 2
     browser.execute_script("dispatchEvent(new Event('afterprint'))")
-    assert not browser.find_elements("css selector", ".alone")
+    assert not browser.find_elements("css selector", "#alone")
 
 
 def test_a_printed_board_holds_every_column_shown(packed_site: Path, browser: Any) -> None:  # noqa: F811

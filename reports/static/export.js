@@ -92,8 +92,11 @@ ltbench.ready.then(() => {
     const [, , width, height] = svg.getAttribute("viewBox").split(" ");
     const sheet = document.createElement("style");
     sheet.textContent = `@page { size: ${width}px ${height}px; margin: 0 }`;
+    const alone = document.createElement("div");
+    alone.id = "alone";
+    alone.append(svg.cloneNode(true));
     document.head.append(sheet);
-    figure.classList.add("alone");
+    document.body.append(alone);
     document.documentElement.classList.add("one-figure");
     const title = document.title;
     document.title = figure.dataset.figure;
@@ -101,7 +104,7 @@ ltbench.ready.then(() => {
       "afterprint",
       () => {
         sheet.remove();
-        figure.classList.remove("alone");
+        alone.remove();
         document.documentElement.classList.remove("one-figure");
         document.title = title;
       },
