@@ -154,7 +154,7 @@ def overhead(folder: Path, options: argparse.Namespace) -> list[Line]:
         direct = _direct(cells, replace(settings, results=folder / "direct"))
         lines.append(Line("overhead", f"{what}: direct call, per cell", direct, "s"))
         for name in names:
-            there = replace(settings, results=folder / name, ray_address="")
+            there = replace(settings, results=folder / name, ray_address="local")
             prepared = [entry.prepared for entry in plan(cells, there).cells]
             watcher = Quiet()
             # The first start brings up the fork server, or Ray's cluster: once a run, not once a cell.
