@@ -122,7 +122,9 @@ def _board(dataset: str, split: str, overlap: str, positions: Sequence[int], mat
     started = [
         cell for cell in material.unfinished if (cell.dataset, cell.split) == (slug(dataset), slug(split))
     ]
-    labels = {name: label for suite in reversed(suites) for name, label in suite.labels.items()}
+    # Also of suites that were cut to a few images: their boards have other names, their rows the same.
+    telling = (*reversed(material.suites), *reversed(suites))
+    labels = {name: label for suite in telling for name, label in suite.labels.items()}
     lines = entries(cells, frozenset(seed for suite in suites for seed in suite.seeds), started, labels)
     known = {(slug(entry.method), entry.config_digest[:10]) for entry in lines}
     splits = {cell.record["identity"]["seed"]: cell.record["split"] for cell in cells}
