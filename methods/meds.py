@@ -68,7 +68,7 @@ class Meds:
     version: ClassVar[int] = 1
 
     host: str = "dinomaly"
-    """Method that is trained: dinomaly, inpformer, hvq, rd, or any other that offers `host`."""
+    """Method that is trained: dinomaly, inpformer, hvq, uniad, rd, or any other that offers `host`."""
     host_fields: tuple[str, ...] = ()
     """Fields of the host that differ from its defaults, as 'name=value'; lists with '|' between values."""
     backbone: str = "tiny"

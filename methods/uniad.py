@@ -6,13 +6,19 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from methods import catalog
 from methods.base import Card, Context, MapPost, Need, Prediction
 from methods.blocks.image_scores import largest_of_pooled
-from methods.features.tokens import TokenBank, TokenReader
+from methods.features.tokens import TokenReader
 from methods.layers.uniad import ReconstructionTransformer, feature_jitter
+from methods.reconstruction.arrangements import resized_side_by_side
+from methods.reconstruction.hosting import Host
+from methods.reconstruction.recipes import seconds, steps_of
+from methods.reconstruction.teacher import Teacher, TeacherSettings
+from methods.reconstruction.uniad_student import UniadStudent
 from methods.training import engine
 from methods.training.engine import Batch, Plan
 from methods.training.identity import identity_of
@@ -109,7 +115,7 @@ class UniAD:
         )
         bank = self._reader.fit(train, title="embed training images")
         with seeded(context):
-            self._model = self._network(bank).to(context.device)
+            self._model = self._network(bank.vectors.shape[-1]).to(context.device)
             optimizer = torch.optim.AdamW(
                 self._model.parameters(), lr=self.learning_rate, weight_decay=self.weight_decay
             )
@@ -136,9 +142,44 @@ class UniAD:
         scores = largest_of_pooled(grids, context.view.crop, POST, self.pool)
         return Prediction(scores=scores, grids=grids, post=POST)
 
-    def _network(self, bank: TokenBank) -> ReconstructionTransformer:
+    def host(self, train: ImageSet, context: Context) -> Host:
+        """What there is to train, for methods that train it their own way.
+
+        Every channel of a backbone that is no timm network has unit spread here, whatever its layer.
+        """
+        settings = TeacherSettings(
+            self.backbone, self.layers, resized_side_by_side(self.grid), for_cosines=False
+        )
+        teacher = Teacher(settings, context)
+        targets = teacher.learn(train, context.rng, title="embed training images")
+        channels = targets[torch.tensor([0])][0].shape[1]
+
+        def predict(grids: npt.NDArray[np.float32]) -> Prediction:
+            scores = largest_of_pooled(grids, context.view.crop, POST, self.pool)
+            return Prediction(scores=scores, grids=grids, post=POST)
+
+        return Host(
+            teacher=teacher,
+            targets=targets,
+            images=train,
+            class_ids=None,
+            build=lambda: UniadStudent(self._network(channels), self.jitter, self.jitter_probability),
+            optimizer=lambda module: torch.optim.AdamW(
+                module.parameters(), lr=self.learning_rate, weight_decay=self.weight_decay
+            ),
+            schedule=drop,
+            iterations=steps_of(self.iterations, self.epochs, len(train), self.batch_size),
+            batch_size=self.batch_size,
+            predict=predict,
+            clip=self.clip,
+            max_seconds=seconds(self.max_minutes),
+            mixed_precision=self.mixed_precision,
+            memory_metric="euclidean",
+        )
+
+    def _network(self, channels: int) -> ReconstructionTransformer:
         return ReconstructionTransformer(
-            bank.vectors.shape[-1],
+            channels,
             self.grid,
             width=self.width,
             heads=self.heads,
@@ -153,7 +194,7 @@ class UniAD:
         steps = self.iterations if self.epochs is None else iterations_of(self.epochs, sampler)
         return Plan(
             steps,
-            max_seconds=None if self.max_minutes is None else self.max_minutes * 60,
+            max_seconds=seconds(self.max_minutes),
             schedule=drop(steps),
             clip=self.clip,
             mixed_precision=self.mixed_precision,

@@ -10,10 +10,12 @@ import torch
 from torch.nn import functional
 
 from methods.errors import BadParameter
+from methods.layers.uniad import ReconstructionTransformer
 from methods.reconstruction.hosting import Student
 from methods.reconstruction.hvq_student import HvqNetwork
 from methods.reconstruction.rd_student import RdNetwork, middle_grid
 from methods.reconstruction.token_students import DinomalyNetwork, InpNetwork, coherence_of
+from methods.reconstruction.uniad_student import UniadStudent
 
 
 @pytest.fixture(autouse=True)
@@ -53,6 +55,13 @@ STUDENTS: dict[str, tuple[Callable[[], Student], list[tuple[int, ...]], tuple[in
         lambda: HvqNetwork(5, 4, 3, width=16, heads=2, hidden=8, depth=3, codes=6),
         [(2, 5, 4, 4)],
         (4, 4),
+    ),
+    "uniad": (
+        lambda: UniadStudent(
+            ReconstructionTransformer(5, 9, width=8, heads=2, hidden=8, layers=1, dropout=0.0), 20.0, 1.0
+        ),
+        [(2, 5, 9, 9)],
+        (9, 9),
     ),
     "rd": (
         lambda: RdNetwork((4, 6, 8), bottleneck_blocks=1, decoder_blocks=(1, 1, 1)),
