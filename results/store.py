@@ -220,7 +220,10 @@ class Store:
 
     def unfinished(self) -> list[Place]:
         """Folders of cells that were started and whose process ended before they were finished."""
-        return [path.parent for path in matches(self.root, f"*/*/*/*/{STARTED}")]
+        # A process may be killed between its last two steps: the record says that the cell is finished.
+        finished = {path.parent for path in matches(self.root, f"*/*/*/*/{RECORD}")}
+        started = [path.parent for path in matches(self.root, f"*/*/*/*/{STARTED}")]
+        return [folder for folder in started if folder not in finished]
 
     def metrics(self) -> pd.DataFrame:
         """The rows of all finished cells; columns of METRICS, possibly no row."""

@@ -22,7 +22,7 @@ from benchmark.processes import LOG_HEAD_BYTES, LOG_TAIL_BYTES
 from results.errors import ResultsError
 from results.places import Place, below, matches, place
 from results.status import Status
-from results.store import MAPS_FILE, METRICS_FILE, SCORES_FILE, STARTED, Store
+from results.store import MAPS_FILE, METRICS_FILE, SCORES_FILE, Store
 
 ROOT = Path(__file__).parents[1]
 MEASURED_ANEW = ["fit_seconds", "score_ms_per_image", "peak_rss_mb", "peak_vram_mb", "started_at"]
@@ -65,7 +65,6 @@ def require_equal(found: Place, undisturbed: Path, seeds: int) -> None:
         assert left.columns.tolist() == right.columns.tolist()
         assert left.equals(right), left.compare(right)
     assert Store(found).unfinished() == []
-    assert matches(found, f"*/*/*/*/{STARTED}") == []
 
 
 @pytest.mark.parametrize(
@@ -146,10 +145,9 @@ def test_a_full_disk_ends_the_run_and_keeps_what_is_finished(
     where = (tree, str(small_disk / "runs"), str(tmp_path / "home"))
     drive(*where, (1,))
     ballast = small_disk / "ballast"
-    with ballast.open("wb") as file, pytest.raises(OSError, match="No space"):  # noqa: PT012
+    with ballast.open("wb", buffering=0) as file, pytest.raises(OSError, match="No space"):  # noqa: PT012
         while True:
             file.write(bytes(4096))
-            file.flush()
     with pytest.raises(ResultsError, match=r"No space left on device.*choose a folder with free space"):
         drive(*where, SEEDS)
     (kept,) = Store(small_disk / "runs").cells()
@@ -214,7 +212,7 @@ def test_a_run_on_s3_killed_and_started_again_ends_where_an_undisturbed_one_does
     assert again.reused == len(finished) >= 1
     assert [cell.record["error"] for cell in again.failed] == []
     require_equal(place(url), undisturbed, 6)
-    assert (again.cells[0].folder / "log.txt").exists()
+    assert (again.cells[-1].folder / "log.txt").exists()
 
 
 @pytest.mark.parametrize("where", ["here", pytest.param("s3", marks=pytest.mark.slow)])
