@@ -16,6 +16,7 @@ from benchmark.selection import parse_seeds
 from methods import catalog
 from methods.base import View
 from results.files import write_json
+from results.places import Place, below
 from results.store import slug
 
 FOLDER = Path(__file__).parent
@@ -135,14 +136,14 @@ def _with_fields(method: SuiteMethod, fields: Mapping[str, Any]) -> SuiteMethod:
     return replace(method, fields={**method.fields, **{k: v for k, v in fields.items() if k in known}})
 
 
-def store_facts(suite: Suite, results: Path, folders: Mapping[Path, str]) -> None:
+def store_facts(suite: Suite, results: Place, folders: Mapping[Place, str]) -> None:
     """Leave in the results folder what was asked for: a report tells partial rows from whole ones by it.
 
     folders: of the suite's cells, each with the label of its row, which boards show.
     """
     facts = {
         **suite.facts(),
-        "cells": sorted(str(folder.relative_to(results)) for folder in folders),
-        "labels": {folder.name: label for folder, label in sorted(folders.items()) if label},
+        "cells": sorted(below(folder, results) for folder in folders),
+        "labels": {folder.name: label for folder, label in sorted(folders.items(), key=str) if label},
     }
     write_json(results / "suites" / f"{slug(suite.name)}-{slug(suite.dataset)}.json", facts)
