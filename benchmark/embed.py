@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import resource
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -110,7 +109,7 @@ def embed_jobs(
     if not asked:
         return []
     parallel = settings.parallel
-    threads = max(1, (os.cpu_count() or 1) // parallel)
+    threads = settings.threads_of(parallel)
     processes = Processes(threads_per_child=threads)
     done: list[Embedded] = []
     log = settings.local(settings.results) / ".locks" / "embed.log"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -90,7 +89,7 @@ def forecast(
 ) -> Forecast:
     """Estimate the cells at the positions in `will_run`; its value says that only metrics are computed."""
     count = max(1, min(settings.parallel, len(will_run)))
-    threads = max(1, (os.cpu_count() or 1) // count)
+    threads = settings.threads_of(count)
     cells = {
         position: _estimate(planned[position], rates, settings.device, threads, evaluate_only=light)
         for position, light in will_run.items()

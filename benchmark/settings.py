@@ -34,6 +34,8 @@ class Settings:
     """The feature cache evicts its oldest entries beyond this size."""
     jobs: int = 0
     """Cells at a time; 0 = one per core."""
+    threads: int = 0
+    """Threads of a cell; 0 = OMP_NUM_THREADS if that was set, else the cores shared between the cells."""
     device: str = "cpu"
     timeout: float = 0.0
     """Seconds that one cell may take; 0 = no limit."""
@@ -60,6 +62,10 @@ class Settings:
     def parallel(self) -> int:
         return self.jobs or os.cpu_count() or 1
 
+    def threads_of(self, cells: int) -> int:
+        """Threads of each of so many cells at a time."""
+        return self.threads or max(1, (os.cpu_count() or 1) // max(1, cells))
+
     def local(self, folder: Place) -> Path:
         """`folder` itself, or what stands for a remote one on this machine: for locks, logs, checkpoints."""
         return local_side(folder, self.home)
@@ -74,6 +80,9 @@ def load_settings(
     known = {field.name: field for field in fields(Settings)}
     file = (folder or Path.cwd()) / FILE
     merged: dict[str, tuple[Any, str]] = {}
+    if environment.get("OMP_NUM_THREADS", "").isdecimal():
+        # Read here and not where cells start: by then we have set it ourselves.
+        merged["threads"] = (environment["OMP_NUM_THREADS"], "in the environment variable OMP_NUM_THREADS")
     for name, value in _from_file(file).items():
         if name not in known:
             raise UsageError(
@@ -100,8 +109,8 @@ def _from_file(file: Path) -> dict[str, Any]:
 
 
 def _convert(name: str, value: Any, origin: str) -> Any:
-    if name in {"jobs", "timeout", "memory_gb", "cache_gb", "task_cpus"}:
-        kind = int if name in {"jobs", "task_cpus"} else float
+    if name in {"jobs", "threads", "timeout", "memory_gb", "cache_gb", "task_cpus"}:
+        kind = int if name in {"jobs", "threads", "task_cpus"} else float
         try:
             number = kind(value)
         except (TypeError, ValueError):

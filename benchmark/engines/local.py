@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import wait
@@ -35,7 +34,7 @@ def run(
 ) -> list[StoredCell]:
     """Run every cell, `settings.parallel` at a time; a cell that fails is a stored row, not an exception."""
     parallel = max(1, min(settings.parallel, len(cells)))
-    threads = max(1, (os.cpu_count() or 1) // parallel)
+    threads = settings.threads_of(parallel)
     processes = Processes(threads_per_child=threads, also=_modules(cells))
     machine = environment()
     waiting = list(range(len(cells)))
