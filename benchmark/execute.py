@@ -34,10 +34,6 @@ if TYPE_CHECKING:
     from methods.features.cache import FeatureCache
 
 
-WEIGHT_FIELDS = ("backbone", "text_encoder")
-"""Fields of a method that name pretrained weights."""
-
-
 @dataclass(frozen=True)
 class Prepared:
     """A cell with everything that is known before it runs."""
@@ -112,8 +108,7 @@ class Resolver:
         Raises WeightsMissing; what is missing is looked for once, since a hub without network takes its time.
         """
         method = catalog.create(cell.method, **cell.fields)
-        named = [str(getattr(method, name)) for name in WEIGHT_FIELDS if getattr(method, name, "")]
-        found = [self._weights_of(backbone) for backbone in named]
+        found = [self._weights_of(name) for name in catalog.pretrained(method)]
         if len(found) < 2:
             return "".join(found)
         return hashlib.sha256(" ".join(found).encode()).hexdigest()

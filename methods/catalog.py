@@ -17,6 +17,10 @@ from methods.errors import BadParameter, UnknownMethod
 
 # Modules of this folder that serve the methods and are none themselves.
 _SHARED = {"base", "catalog", "errors"}
+WEIGHT_FIELDS = ("backbone", "text_encoder", "encoder")
+"""Fields of a method that name networks."""
+SHIPPED = {"tiny", "desc", "toy-vl"}
+"""Networks whose weights are part of the package."""
 
 
 def names() -> list[str]:
@@ -66,6 +70,12 @@ def config(method: Method) -> dict[str, Any]:
     values = {field.name: getattr(method, field.name) for field in fields if field.init}
     plain: dict[str, Any] = json.loads(json.dumps(values))
     return plain
+
+
+def pretrained(method: Method) -> list[str]:
+    """Networks with pretrained weights that the method's fields name; one with random weights has no ":"."""
+    named = [str(getattr(method, field)) for field in WEIGHT_FIELDS if getattr(method, field, "")]
+    return [name for name in named if ":" in name or name in SHIPPED]
 
 
 def _convert(method: str, field: str, value: Any, kind: Any) -> Any:

@@ -156,11 +156,12 @@ def test_every_call_that_ran_something_leaves_a_record_of_cells_and_cache(
     run_all(cells, settings)
     (call,) = runs(settings.results)
     assert (call["asked"], call["statuses"], len(call["cells"])) == (2, {"ok": 2}, 2)
-    # Two pairs of images have one content; all else is embedded once, and both cells read it from there.
+    # Images of one content may meet within a batch; what lies there already is not embedded again.
     distinct = len(list((settings.home / "features").glob("*/*/*.npy")))
     (embedded,) = call["embedded"]
     assert (embedded["backbone"], embedded["images"]) == ("desc", 20)
-    assert (embedded["cache"]["misses"], embedded["cache"]["hits"]) == (distinct, 20 - distinct)
+    assert embedded["cache"]["misses"] + embedded["cache"]["hits"] == 20
+    assert distinct <= embedded["cache"]["misses"] < 20
     for cell in outcome.cells:
         assert (cell.record["cache"]["hits"], cell.record["cache"]["misses"]) == (20, 0)
     assert call["cache"] == {

@@ -34,14 +34,12 @@ def called(*words: str) -> Result:
 
 
 def named() -> set[str]:
-    """Backbones and text encoders of all rows of all suites."""
-    fields = [
-        catalog.config(catalog.create(row.name, **row.fields))
+    """Networks of all rows of all suites."""
+    return {
+        network
         for name in suites.names()
         for row in suites.load(name).methods
-    ]
-    return {
-        str(config[field]) for config in fields for field in ("backbone", "text_encoder") if config.get(field)
+        for network in catalog.pretrained(catalog.create(row.name, **row.fields))
     }
 
 
@@ -50,12 +48,23 @@ def test_size_and_licence_of_all_that_suites_need_are_known() -> None:
     assert {name for name in named() if not needs_download(name)} >= {"tiny", "toy-vl"}
 
 
-@pytest.mark.parametrize("name", ["timm:tf_efficientnet_b4.aa_in1k", "timm:wide_resnet50_2.tv_in1k"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "timm:tf_efficientnet_b4.aa_in1k",
+        "timm:wide_resnet50_2.tv_in1k",
+        "timm:resnet18.tv_in1k",
+        "timm:vgg16.tv_in1k",
+        "timm:vit_base_patch8_224.dino",
+    ],
+)
 def test_sizes_are_the_networks_and_licences_those_of_timm(name: str) -> None:
     timm = pytest.importorskip("timm")
     model = name.partition(":")[2]
+    # DINO's file has no classifier.
+    options = {"num_classes": 0} if model.endswith(".dino") else {}
     with torch.device("meta"):
-        numbers = sum(tensor.numel() for tensor in timm.create_model(model).state_dict().values())
+        numbers = sum(tensor.numel() for tensor in timm.create_model(model, **options).state_dict().values())
     known = published(name)
     assert known is not None
     assert known.megabytes == round(4 * numbers / 1e6)
@@ -69,7 +78,8 @@ def test_the_list_tells_what_is_here_and_what_is_to_be_fetched(tmp_path: Path) -
     assert (align["here"], align["MB"], align["suites"]) == ("no", 690, "ltad-mvtec")
     assert "Apache-2.0" in align["licence"]
     assert set(rows) == {"align:kakaobrain/align-base", "openclip:ViT-H-14@laion2b_s32b_b79k",
-                         "timm:tf_efficientnet_b7.aa_in1k", "timm:wide_resnet50_2.tv_in1k"}  # fmt: skip
+                         "timm:tf_efficientnet_b7.aa_in1k", "timm:wide_resnet50_2.tv_in1k",
+                         "timm:resnet18.tv_in1k", "timm:vgg16.tv_in1k?mean=0&std=1"}  # fmt: skip
     own = {row["backbone"]: row for row in json.loads(called("ls", "demo-ltad", "--json").stdout)["weights"]}
     assert {name: (row["here"], row["licence"]) for name, row in own.items()} == {
         "tiny": ("yes", "part of ltbench"),

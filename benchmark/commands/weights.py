@@ -64,10 +64,8 @@ def _needed(suite: str) -> dict[str, list[str]]:
     needed: dict[str, dict[str, None]] = {}
     for name in [suite] if suite else suites.names():
         for entry in suites.load(name).methods:
-            fields = catalog.config(catalog.create(entry.name, **entry.fields))
-            for field in ("backbone", "text_encoder"):
-                if fields.get(field):
-                    needed.setdefault(str(fields[field]), {})[name] = None
+            for backbone in catalog.pretrained(catalog.create(entry.name, **entry.fields)):
+                needed.setdefault(backbone, {})[name] = None
     return {backbone: list(names) for backbone, names in needed.items()}
 
 

@@ -22,9 +22,12 @@ _KNOWN = {
     "openclip:ViT-B-16-plus-240@laion400m_e31": PublishedWeights(834, "MIT"),
     "openclip:ViT-H-14@laion2b_s32b_b79k": PublishedWeights(3944, "MIT"),
     "openclip:ViT-L-14-336-quickgelu@openai": PublishedWeights(1712, "MIT"),
+    "timm:resnet18.tv_in1k": PublishedWeights(47, "BSD-3-Clause"),
     "timm:tf_efficientnet_b4.aa_in1k": PublishedWeights(78, "Apache-2.0"),
     "timm:tf_efficientnet_b7.aa_in1k": PublishedWeights(267, "Apache-2.0"),
+    "timm:vgg16.tv_in1k": PublishedWeights(553, "BSD-3-Clause"),
     "timm:vit_base_patch14_reg4_dinov2.lvd142m": PublishedWeights(346, "Apache-2.0"),
+    "timm:vit_base_patch8_224.dino": PublishedWeights(343, "Apache-2.0"),
     "timm:wide_resnet50_2.tv_in1k": PublishedWeights(276, "BSD-3-Clause"),
 }
 """Licences as timm and the Hugging Face hub give them; sizes from the networks' numbers."""
