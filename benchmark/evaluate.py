@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -11,13 +12,13 @@ import numpy.typing as npt
 from benchmark import metrics
 from benchmark.curves import Points, pro_curve
 from benchmark.errors import BrokenPrediction
+from benchmark.kept_masks import masks_within
 from benchmark.maps import anomaly_maps
 from benchmark.metrics import Answer, Truth, Undefined, Value
 from methods.base import MapPost, Prediction, View
 from splits.datasets import Dataset
 from splits.images import LabelledImage
 from splits.split import Split
-from splits.view import resize_and_crop_mask
 
 MASK_RULE = "> 0, nearest"
 """How a mask comes to the view's size: the same for every method, neither eroded nor dilated."""
@@ -56,8 +57,10 @@ def check_prediction(prediction: Prediction, count: int) -> None:
         raise BrokenPrediction(f"the method returned grids of shape {shape}: expected ({count}, h, w)")
 
 
-def evaluate(prediction: Prediction, split: Split, dataset: Dataset, view: View) -> Iterator[CategoryValues]:
-    """Values per category, one category in memory at a time.
+def evaluate(
+    prediction: Prediction, split: Split, dataset: Dataset, view: View, kept_masks: Path | None = None
+) -> Iterator[CategoryValues]:
+    """Values per category, one category in memory at a time; `kept_masks` is a folder for masks to come.
 
     `prediction` is in the order of `split.test`. Full maps are made from the patch score grids here, at the
     view's size, so that every method is judged at one resolution.
@@ -68,7 +71,7 @@ def evaluate(prediction: Prediction, split: Split, dataset: Dataset, view: View)
         by_category[image.category].append(index)
     for category, indices in by_category.items():
         images = [split.test[index] for index in indices]
-        truth = category_truth(images, dataset, view)
+        truth = category_truth(images, dataset, view, kept_masks)
         answer = category_answer(prediction, indices, view)
         yield CategoryValues(category, metrics.evaluate(truth, answer), _pro(truth, answer))
 
@@ -80,18 +83,16 @@ def _pro(truth: Truth, answer: Answer) -> Points | None:
         return None
 
 
-def category_truth(images: Sequence[LabelledImage], dataset: Dataset, view: View) -> Truth:
+def category_truth(
+    images: Sequence[LabelledImage], dataset: Dataset, view: View, kept_masks: Path | None = None
+) -> Truth:
     """Labels and, where every defective image has one, masks within the view."""
     labels = np.array([image.is_defective for image in images], dtype=bool)
     without = [image.path for image in images if image.is_defective and not image.mask]
     if without:
         why = f"{len(without)} of {int(labels.sum())} defective images have no mask"
         return Truth(labels=labels, masks=None, why_no_masks=why, mask_rule=MASK_RULE, view=str(view))
-    masks: npt.NDArray[np.bool_] = np.zeros((len(images), view.crop, view.crop), dtype=bool)
-    for index, image in enumerate(images):
-        mask = dataset.mask(image) if image.is_defective else None
-        if mask is not None:
-            masks[index] = resize_and_crop_mask(mask, view.resize, view.crop)
+    masks = masks_within(view, images, dataset, kept_masks)
     return Truth(labels=labels, masks=masks, mask_rule=MASK_RULE, view=str(view))
 
 

@@ -177,7 +177,9 @@ def execute(
             prediction = method.score(images_for(method, "score", split.test, prepared), context)
         check_prediction(prediction, len(split.test))
         with watch.time("evaluate"):
-            judged = evaluate(prediction, split, prepared.dataset, cell.view)
+            judged = evaluate(
+                prediction, split, prepared.dataset, cell.view, kept_masks=settings.home / "masks"
+            )
             values = list(progress(judged, "evaluate", len(split.categories)))
         base |= {
             "figures": figures,

@@ -160,6 +160,17 @@ class FileDataset:
         height, width = image_size(self.file(image.path))
         return read_mask(self.file(image.mask), height, width)
 
+    def mask_version(self, image: LabelledImage) -> str:
+        """What changes when somebody changes the mask's file; "" without one."""
+        if not image.mask:
+            return ""
+        try:
+            state = self.file(image.mask).stat()
+        except OSError:
+            # Reading it will say what is wrong.
+            return "missing"
+        return f"{state.st_size} {state.st_mtime_ns}"
+
     def content_digest(self, image: LabelledImage) -> str:
         """sha256 of the image file's bytes, remembered for the life of this object."""
         if image.path not in self._digests:

@@ -99,6 +99,10 @@ class SyntheticDataset:
         _, mask = self._draw(image, name)
         return mask
 
+    def mask_version(self, _: LabelledImage) -> str:
+        """What is drawn: the recipe's version and difficulty."""
+        return self.identity
+
     def _draw(self, image: LabelledImage, name: Name) -> tuple[Pixels, Pixels | None]:
         pixels, mask = render(name, self._difficulty)
         if self._shelf.put(image.path, pixels) and mask is not None:
