@@ -95,10 +95,12 @@ def test_tables_3_to_5_have_ltad_without_and_with_its_semantic_part_beside_uniad
     assert any(row.name == "chance" for row in suites.load(name).methods)
 
 
-def test_the_demo_compares_on_the_same_features() -> None:
+def test_the_demo_compares_on_the_same_features_and_as_many_real_images() -> None:
     rows = [row for row in made("demo-ltad") if isinstance(row, LTAD | UniAD)]
     assert len({(row.backbone, tuple(row.layers), row.grid, row.standardise) for row in rows}) == 1
-    assert len({(row.width, row.depth, row.iterations, row.learning_rate, row.jitter) for row in rows}) == 1
+    assert len({(row.width, row.depth, row.batch_size, row.learning_rate, row.jitter) for row in rows}) == 1
+    real = {row.iterations * (row.real_probability if isinstance(row, LTAD) else 1) for row in rows}
+    assert len(real) == 1
 
 
 @pytest.mark.parametrize(
