@@ -14,7 +14,7 @@ from benchmark.curves import Points, pro_curve
 from benchmark.errors import BrokenPrediction
 from benchmark.kept_masks import masks_within
 from benchmark.maps import anomaly_maps
-from benchmark.metrics import Answer, Truth, Undefined, Value
+from benchmark.metrics import Answer, Scratch, Truth, Undefined, Value
 from methods.base import MapPost, Prediction, View
 from splits.datasets import Dataset
 from splits.images import LabelledImage
@@ -69,10 +69,11 @@ def evaluate(
     by_category: dict[str, list[int]] = {category: [] for category in split.categories}
     for index, image in enumerate(split.test):
         by_category[image.category].append(index)
+    scratch = Scratch()
     for category, indices in by_category.items():
         images = [split.test[index] for index in indices]
         truth = category_truth(images, dataset, view, kept_masks)
-        answer = category_answer(prediction, indices, view)
+        answer = category_answer(prediction, indices, view, scratch)
         yield CategoryValues(category, metrics.evaluate(truth, answer), _pro(truth, answer))
 
 
@@ -96,12 +97,15 @@ def category_truth(
     return Truth(labels=labels, masks=masks, mask_rule=MASK_RULE, view=str(view))
 
 
-def category_answer(prediction: Prediction, indices: Sequence[int], view: View) -> Answer:
-    """Scores and full-resolution maps of some of the images."""
+def category_answer(
+    prediction: Prediction, indices: Sequence[int], view: View, scratch: Scratch | None = None
+) -> Answer:
+    """Scores and full-resolution maps of some of the images; `scratch` spares the pages of the next sort."""
     scores = np.asarray(prediction.scores, dtype=np.float32)[indices]
     if prediction.grids is None:
         return Answer(scores=scores, maps=None)
-    return Answer(scores=scores, maps=full_maps(prediction.grids[indices], prediction.post, view))
+    maps = full_maps(prediction.grids[indices], prediction.post, view)
+    return Answer(scores=scores, maps=maps, scratch=scratch)
 
 
 def full_maps(grids: npt.NDArray[np.float32], post: MapPost, view: View) -> npt.NDArray[np.float32]:
