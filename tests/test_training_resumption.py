@@ -56,7 +56,7 @@ def kill_on_the_way(process: subprocess.Popen[bytes], root: Path, name: str) -> 
     """Kill the whole group once the training has come some way; the checkpoint that it left."""
     deadline = time.monotonic() + 300
     while time.monotonic() < deadline and process.poll() is None:
-        for checkpoint in root.glob(f"**/work/{name}.pt"):
+        for checkpoint in root.rglob(f"{name}.pt"):
             if iterations_in(checkpoint) >= KILLED_AFTER:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
