@@ -15,6 +15,7 @@ from pathlib import Path
 from rich.console import Console
 
 from benchmark.settings import load_settings
+from benchmark.threads import tune_malloc
 from perf import overlap, scale
 from perf.ceilings import Ceiling, ceilings
 from perf.comparisons import all_comparisons
@@ -31,6 +32,8 @@ Job = Callable[[], list[Row]]
 def main() -> None:
     """Run what is asked for, by default everything but --scale; exit 1 if a target is missed."""
     options = _options()
+    # As in the process of every cell; all sides have it.
+    tune_malloc()
     console = Console(width=None if sys.stdout.isatty() else 150)
     known = ceilings() if not (options.brief or options.list) else {}
     jobs = _jobs(options, known)
