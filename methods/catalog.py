@@ -14,13 +14,12 @@ from typing import Any
 import methods
 from methods.base import Method
 from methods.errors import BadParameter, UnknownMethod
+from methods.features.published_weights import SHIPPED
 
 # Modules of this folder that serve the methods and are none themselves.
 _SHARED = {"base", "catalog", "errors"}
 WEIGHT_FIELDS = ("backbone", "text_encoder", "encoder")
 """Fields of a method that name networks."""
-SHIPPED = {"tiny", "desc", "toy-vl"}
-"""Networks whose weights are part of the package."""
 
 
 def names() -> list[str]:

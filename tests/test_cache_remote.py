@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from remote_roots import in_memory, new_bucket, s3_environment
+from remote_roots import in_memory, new_bucket
 from test_feature_cache import SPEC, equal, features, key, record_files
 
 from methods.features.cache import FeatureSpec
@@ -17,17 +16,11 @@ from methods.features.records import encode
 from results.places import RemotePath, place
 
 
-@pytest.fixture(scope="module")
-def variables() -> Iterator[dict[str, str]]:
-    with s3_environment() as found, pytest.MonkeyPatch.context() as patch:
-        for name, value in found.items():
-            patch.setenv(name, value)
-        yield found
-
-
 @pytest.fixture(params=["s3", "memory"])
 def remote(request: pytest.FixtureRequest) -> RemotePath:
-    found = place(new_bucket(request.getfixturevalue("variables"))) if request.param == "s3" else in_memory()
+    found = (
+        place(new_bucket(request.getfixturevalue("s3_variables"))) if request.param == "s3" else in_memory()
+    )
     assert isinstance(found, RemotePath)
     return found
 

@@ -7,12 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from interrupted_training import require_exact_resumption
 from scipy import ndimage
 from scipy.spatial.distance import mahalanobis
 from sklearn.covariance import LedoitWolf
 from small_images import context, image_set, judged_images, train_images
 
 from methods import catalog
+from methods.base import Context
 from methods.blocks.shrinkage import ShrunkGaussian, ledoit_wolf
 from methods.cutpaste import Teller, variants
 from methods.errors import BadParameter
@@ -169,21 +171,9 @@ def test_training_lowers_the_loss_and_maps_can_be_left_out() -> None:
 
 
 def test_a_killed_training_ends_with_the_same_scores(tmp_path: Path) -> None:
-    train, test = train_images(), judged_images()
-
-    def scores(work: Path | None, iterations: int = 5) -> np.ndarray:
-        shared = context()
-        shared.work = work
+    def scores(shared: Context) -> np.ndarray:
         method = catalog.create("cutpaste", **SMALL)
-        if iterations < 5:
-            # Training alone has a title that changes.
-            shared.progress = lambda items, title, total=None: iter(
-                list(items)[: iterations if callable(title) else None]
-            )
-        method.fit(image_set(train), shared)
-        shared.progress = context().progress
-        return method.score(image_set(test), shared).scores
+        method.fit(image_set(train_images()), shared)
+        return method.score(image_set(judged_images()), shared).scores
 
-    whole = scores(None)
-    scores(tmp_path, iterations=2)
-    np.testing.assert_array_equal(scores(tmp_path), whole)
+    require_exact_resumption(scores, context, tmp_path)

@@ -7,11 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from interrupted_training import require_exact_resumption
 from PIL import Image
 from small_images import context, image_set, judged_images, train_images
 from torch.nn import functional
 
 from methods import catalog
+from methods.base import Context
 from methods.draem import corrupted, two_drops
 from methods.errors import BadParameter, MethodsError
 from methods.layers.unets import Restorer, Segmenter
@@ -151,21 +153,9 @@ def test_training_lowers_the_loss() -> None:
 
 
 def test_a_killed_training_ends_with_the_same_scores(tmp_path: Path) -> None:
-    train, test = train_images(), judged_images()
-
-    def scores(work: Path | None, iterations: int = 4) -> np.ndarray:
-        shared = context()
-        shared.work = work
+    def scores(shared: Context) -> np.ndarray:
         method = catalog.create("draem", **SMALL)
-        if iterations < 4:
-            # Training alone has a title that changes.
-            shared.progress = lambda items, title, total=None: iter(
-                list(items)[: iterations if callable(title) else None]
-            )
-        method.fit(image_set(train), shared)
-        shared.progress = context().progress
-        return method.score(image_set(test), shared).scores
+        method.fit(image_set(train_images()), shared)
+        return method.score(image_set(judged_images()), shared).scores
 
-    whole = scores(None)
-    scores(tmp_path, iterations=2)
-    np.testing.assert_array_equal(scores(tmp_path), whole)
+    require_exact_resumption(scores, context, tmp_path)

@@ -9,13 +9,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from faulty_cells import Fault, drive
-from remote_roots import new_bucket, s3_environment
+from remote_roots import new_bucket
 from split_trees import mvtec_style_class
 
 from benchmark.processes import LOG_HEAD_BYTES, LOG_TAIL_BYTES
@@ -128,15 +128,8 @@ def test_a_truncated_file_costs_its_own_cell_alone(
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 4 MB of its own."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder)]
-    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("only root may mount a small file system")
-    yield folder
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+def small_disk(mounted: Callable[[int], Path]) -> Path:
+    return mounted(4)
 
 
 def test_a_full_disk_ends_the_run_and_keeps_what_is_finished(
@@ -191,19 +184,11 @@ def test_a_driver_killed_and_started_again_ends_where_an_undisturbed_one_does(
     require_equal(tmp_path / "runs", undisturbed, 6)
 
 
-@pytest.fixture(scope="module")
-def variables() -> Iterator[dict[str, str]]:
-    with s3_environment() as found, pytest.MonkeyPatch.context() as patch:
-        for name, value in found.items():
-            patch.setenv(name, value)
-        yield found
-
-
 def test_a_run_on_s3_killed_and_started_again_ends_where_an_undisturbed_one_does(
-    tree: str, undisturbed: Path, tmp_path: Path, variables: dict[str, str]
+    tree: str, undisturbed: Path, tmp_path: Path, s3_variables: dict[str, str]
 ) -> None:
     # Complete: the fork server of this process may be older than the variables.
-    url = new_bucket(variables, complete=True)
+    url = new_bucket(s3_variables, complete=True)
     with start_driver(tree, url, tmp_path / "home", 6) as driver:
         wait_for_a_cell(place(url))
         os.killpg(driver.pid, signal.SIGKILL)
@@ -219,7 +204,7 @@ def test_a_run_on_s3_killed_and_started_again_ends_where_an_undisturbed_one_does
 def test_two_runs_of_one_suite_at_once_leave_what_one_does(
     tree: str, undisturbed: Path, tmp_path: Path, request: pytest.FixtureRequest, where: str
 ) -> None:
-    url = str(tmp_path / "runs") if where == "here" else new_bucket(request.getfixturevalue("variables"))
+    url = str(tmp_path / "runs") if where == "here" else new_bucket(request.getfixturevalue("s3_variables"))
     # Homes of their own: two machines, which share no lock if the results lie behind a URL.
     drivers = [start_driver(tree, url, tmp_path / name, 4) for name in ("one", "two")]
     assert [driver.wait(timeout=300) for driver in drivers] == [0, 0]

@@ -7,10 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from interrupted_training import require_exact_resumption
 from scipy.spatial.distance import cdist
 from small_images import context, image_set, judged_images, train_images
 
 from methods import catalog
+from methods.base import Context
 from methods.blocks.pseudo_labels import (
     balanced_cross_entropy,
     disagreement,
@@ -105,21 +107,10 @@ def test_defects_of_a_dirty_training_set_are_found() -> None:
 
 def test_a_killed_training_ends_with_the_same_scores(tmp_path: Path) -> None:
     """Killed between two choices of the memory, which must be known after the resumption."""
-    train, test = train_images(), judged_images()
 
-    def scores(work: Path | None, iterations: int = 9) -> np.ndarray:
-        shared = context()
-        shared.work = work
+    def scores(shared: Context) -> np.ndarray:
         method = catalog.create("funad", **SMALL, iterations=9, refresh=4)
-        if iterations < 9:
-            # Training alone has a title that changes.
-            shared.progress = lambda items, title, total=None: iter(
-                list(items)[: iterations if callable(title) else None]
-            )
-        method.fit(image_set(train), shared)
-        shared.progress = context().progress
-        return method.score(image_set(test), shared).scores
+        method.fit(image_set(train_images()), shared)
+        return method.score(image_set(judged_images()), shared).scores
 
-    whole = scores(None)
-    scores(tmp_path, iterations=6)
-    np.testing.assert_array_equal(scores(tmp_path), whole)
+    require_exact_resumption(scores, context, tmp_path, done=6)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from interrupted_training import require_exact_resumption
 
 from benchmark.conformance import check_method, small_context, small_images
 from methods import catalog
@@ -88,29 +89,14 @@ def test_each_phase_moves_its_own_parameters_only(monkeypatch: pytest.MonkeyPatc
     assert not any(moved("phase 1", "text") + moved("phase 2", "text"))
 
 
-def test_a_killed_training_ends_with_the_same_scores(tmp_path: Path) -> None:
-    def scores(work: Path | None, *, stopped_in: str = "") -> np.ndarray:
-        context = small_context()
-        context.work = work
-
-        def progress(items: Any, title: Any, total: int | None = None) -> Any:
-            for number, item in enumerate(items):
-                if callable(title) and title().startswith(stopped_in or "-") and number == 2:
-                    raise KeyboardInterrupt
-                yield item
-
-        context.progress = progress
+@pytest.mark.parametrize("phase", ["phase 1", "phase 2"])
+def test_a_killed_training_ends_with_the_same_scores(tmp_path: Path, phase: str) -> None:
+    def scores(shared: Context) -> np.ndarray:
         method = catalog.create("ltad", **{**SMALL, "dropout": 0.1, "phase_1_iterations": 4, "iterations": 4})
-        try:
-            method.fit(images(8, "train", method), context)
-        except KeyboardInterrupt:
-            return np.empty(0)
-        return method.score(images(4, "test", method), small_context()).scores
+        method.fit(images(8, "train", method), shared)
+        return method.score(images(4, "test", method), shared).scores
 
-    whole = scores(None)
-    for phase in ("phase 1", "phase 2"):
-        scores(tmp_path / phase, stopped_in=phase)
-        assert np.array_equal(scores(tmp_path / phase), whole)
+    require_exact_resumption(scores, small_context, tmp_path, phase=phase)
 
 
 @pytest.mark.parametrize(

@@ -7,13 +7,12 @@ import pickle
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from remote_roots import in_memory, new_bucket, s3_environment
+from remote_roots import in_memory, new_bucket
 from test_store import IDENTITY, write_cell
 
 from results.errors import ResultsDiffer, ResultsError
@@ -24,24 +23,18 @@ from results.schema import METRICS, SCORES, table
 from results.store import MAPS_FILE, METRICS_FILE, RECORD, SCORES_FILE, STARTED, CellWriter, Store
 
 
-@pytest.fixture(scope="module")
-def variables() -> Iterator[dict[str, str]]:
-    with s3_environment() as found, pytest.MonkeyPatch.context() as patch:
-        for name, value in found.items():
-            patch.setenv(name, value)
-        yield found
-
-
 @pytest.fixture(params=["s3", "memory", "local"])
 def root(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     if request.param == "s3":
-        return place(new_bucket(request.getfixturevalue("variables")))
+        return place(new_bucket(request.getfixturevalue("s3_variables")))
     return in_memory() if request.param == "memory" else tmp_path / "runs"
 
 
 @pytest.fixture(params=["s3", "memory"])
 def remote(request: pytest.FixtureRequest) -> RemotePath:
-    found = place(new_bucket(request.getfixturevalue("variables"))) if request.param == "s3" else in_memory()
+    found = (
+        place(new_bucket(request.getfixturevalue("s3_variables"))) if request.param == "s3" else in_memory()
+    )
     assert isinstance(found, RemotePath)
     return found
 
@@ -115,7 +108,7 @@ def test_a_url_that_leads_nowhere_is_one_sentence(url: str) -> None:
         place(url)
 
 
-def test_a_bucket_that_is_not_there_is_one_sentence(variables: dict[str, str]) -> None:
+def test_a_bucket_that_is_not_there_is_one_sentence(s3_variables: dict[str, str]) -> None:
     with pytest.raises(ResultsError, match=r"cannot write 's3://no-such-bucket-here/runs/x.*--results"):
         write_json(place("s3://no-such-bucket-here/runs") / "x.json", {})
 

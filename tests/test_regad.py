@@ -7,12 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from interrupted_training import require_exact_resumption
 from scipy.spatial.distance import mahalanobis
 from small_images import context, image_set, judged_images, train_images
 from torch import nn
 from torch.nn import functional
 
 from methods import catalog
+from methods.base import Context
 from methods.errors import MethodsError
 from methods.layers import trunk
 from methods.layers.registration import RegisteredPyramid, Siamese, SpatialTransformer, inverse, warped
@@ -171,21 +173,9 @@ def test_a_product_without_a_training_image_is_an_error() -> None:
 
 
 def test_a_killed_training_ends_with_the_same_scores(tmp_path: Path) -> None:
-    train, test = train_images(), judged_images(2)
-
-    def scores(work: Path | None, iterations: int = 4) -> np.ndarray:
-        shared = context(needs=NEEDS)
-        shared.work = work
+    def scores(shared: Context) -> np.ndarray:
         method = catalog.create("regad", **SMALL)
-        if iterations < 4:
-            # Training alone has a title that changes.
-            shared.progress = lambda items, title, total=None: iter(
-                list(items)[: iterations if callable(title) else None]
-            )
-        method.fit(image_set(train, NEEDS), shared)
-        shared.progress = context().progress
-        return method.score(image_set(test, NEEDS), shared).scores
+        method.fit(image_set(train_images(), NEEDS), shared)
+        return method.score(image_set(judged_images(2), NEEDS), shared).scores
 
-    whole = scores(None)
-    scores(tmp_path, iterations=2)
-    np.testing.assert_array_equal(scores(tmp_path), whole)
+    require_exact_resumption(scores, lambda: context(needs=NEEDS), tmp_path)

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from interrupted_training import require_exact_resumption
 from torch.nn import functional
 
 from benchmark.conformance import check_method, small_context, small_images
@@ -116,25 +117,12 @@ def test_it_keeps_the_contract() -> None:
 
 
 def test_a_killed_training_ends_with_the_same_scores(tmp_path: Path) -> None:
-    train, test = small_images(8, "train"), small_images(4, "test")
-    fields = {**SMALL, "iterations": 6, "dropout": 0.1}
+    def scores(shared: Context) -> np.ndarray:
+        method = catalog.create("uniad", **{**SMALL, "iterations": 6, "dropout": 0.1})
+        method.fit(small_images(8, "train"), shared)
+        return method.score(small_images(4, "test"), shared).scores
 
-    def scores(work: Path | None, iterations: int = 6) -> np.ndarray:
-        context = small_context()
-        context.work = work
-        method = catalog.create("uniad", **fields)
-        if iterations < 6:
-            # Training alone has a title that changes.
-            context.progress = lambda items, title, total=None: iter(
-                list(items)[: iterations if callable(title) else None]
-            )
-        method.fit(train, context)
-        context.progress = small_context().progress
-        return method.score(test, context).scores
-
-    whole = scores(None)
-    scores(tmp_path, iterations=3)
-    assert np.array_equal(scores(tmp_path), whole)
+    require_exact_resumption(scores, small_context, tmp_path, done=3)
 
 
 def test_more_training_rebuilds_normal_features_better() -> None:

@@ -32,8 +32,8 @@ _KNOWN = {
 }
 """Licences as timm and the Hugging Face hub give them; sizes from the networks' numbers."""
 
-_OWN = ("tiny", "desc", "toy-vl")
-"""Kinds that the package brings along."""
+SHIPPED = ("tiny", "desc", "toy-vl")
+"""Networks whose weights are part of the package."""
 
 
 def published(name: str) -> PublishedWeights | None:
@@ -43,4 +43,4 @@ def published(name: str) -> PublishedWeights | None:
 
 def needs_download(name: str) -> bool:
     """Whether a backbone's weights are not part of the package."""
-    return name.partition(":")[0] not in _OWN
+    return name.partition(":")[0] not in SHIPPED
