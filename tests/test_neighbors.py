@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from methods.blocks import neighbors, screening
 from methods.blocks.neighbors import ExactIndex, has_native_bfloat16, nearest
+from methods.blocks.screening import Candidates
 from methods.errors import BadParameter, MethodsError
 
 SCREENS = ["bfloat16", "float32"]
@@ -86,7 +87,7 @@ def test_queries_with_too_many_candidates_are_screened_again(monkeypatch: pytest
     screened: list[int] = []
     candidates = index._fine.candidates
 
-    def counted(asked: np.ndarray, **limit: int) -> tuple[np.ndarray, ...]:
+    def counted(asked: np.ndarray, **limit: int) -> Candidates:
         screened.append(len(asked))
         return candidates(asked, **limit)
 

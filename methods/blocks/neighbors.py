@@ -85,15 +85,18 @@ class ExactIndex:
 
     def _nearest(self, queries: Rows) -> tuple[npt.NDArray[np.float64], Indices]:
         if self.backend == "float32":
-            query, row, _ = self._fine.candidates(queries)
-            return _decide(queries, self.rows, query, row)
-        query, row, crowded = self._coarse.candidates(queries, limit=max(16, int(CROWDED * len(self.rows))))
-        if len(crowded):
-            finer, more, _ = self._fine.candidates(queries[crowded])
-            query, row = np.concatenate([query, crowded[finer]]), np.concatenate([row, more])
+            found = self._fine.candidates(queries)
+            return _decide(queries, self.rows, found.query, found.row, found.distance)
+        found = self._coarse.candidates(queries, limit=max(16, int(CROWDED * len(self.rows))))
+        query, row, distance = found.query, found.row, found.distance
+        if len(found.crowded):
+            finer = self._fine.candidates(queries[found.crowded])
+            query = np.concatenate([query, found.crowded[finer.query]])
+            row = np.concatenate([row, finer.row])
+            distance = np.concatenate([distance, finer.distance])
             order = np.argsort(query, kind="stable")
-            query, row = query[order], row[order]
-        return _decide(queries, self.rows, query, row)
+            query, row, distance = query[order], row[order], distance[order]
+        return _decide(queries, self.rows, query, row, distance)
 
     @cached_property
     def _mean(self) -> Rows:
@@ -147,15 +150,19 @@ def has_native_bfloat16(device: str = "cpu") -> bool:
 
 
 def _decide(
-    queries: Rows, rows: Rows, query: Indices, row: Indices
+    queries: Rows, rows: Rows, query: Indices, row: Indices, exact: npt.NDArray[np.float64]
 ) -> tuple[npt.NDArray[np.float64], Indices]:
-    """The nearest of the candidate pairs of every query (grouped, ascending), by direct differences."""
+    """The nearest of the candidate pairs of every query (grouped, ascending), by direct differences.
+
+    exact: squared distances as far as they are known, NaN elsewhere.
+    """
     if len(query) > MANY * len(queries):
         rough = squared_distances(queries, rows, query, row, np.float32)
         best = np.minimum.reduceat(rough, np.flatnonzero(np.diff(query, prepend=-1)))
         close = rough <= best[query] * (1 + 4 * (rows.shape[1] + 8) * EPS32)
-        query, row = query[close], row[close]
-    exact = squared_distances(queries, rows, query, row, np.float64)
+        query, row, exact = query[close], row[close], exact[close]
+    unknown = np.flatnonzero(np.isnan(exact))
+    exact[unknown] = squared_distances(queries, rows, query[unknown], row[unknown], np.float64)
     order = np.lexsort((row, exact, query))
     winners = order[np.flatnonzero(np.diff(query[order], prepend=-1))]
     return exact[winners], row[winners]

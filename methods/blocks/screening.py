@@ -25,6 +25,18 @@ EPS16 = 2.0**-8
 
 
 @dataclass(frozen=True)
+class Candidates:
+    """Pairs of a query and a row that can be its nearest neighbour, by ascending query."""
+
+    query: Indices
+    row: Indices
+    distance: npt.NDArray[np.float64]
+    """Squared distance by direct differences where it is known already, else NaN."""
+    crowded: Indices
+    """Queries left out because they have too many candidates."""
+
+
+@dataclass(frozen=True)
 class _Quantised:
     """Low-precision rows with added columns, so that a product with others is half their squared distance."""
 
@@ -52,9 +64,9 @@ def _quantised(
         torch.sub(torch.from_numpy(rows[part]), torch.from_numpy(centre), out=here)
         low_precision.copy_(here)
         there.copy_(low_precision)
-        length[part] = np.einsum("ij,ij->i", there.numpy(), there.numpy())
+        length[part] = np.vecdot(there.numpy(), there.numpy())
         here -= there
-        lost[part] = np.einsum("ij,ij->i", here.numpy(), here.numpy())
+        lost[part] = np.vecdot(here.numpy(), here.numpy())
         if not is_bank:
             low_precision.neg_()
     half = length / 2
@@ -86,8 +98,8 @@ class Screen:
         self.storage = 1 / (1 - (EPS16 if self.is_coarse else EPS32))
         self.summation = 5 * (self.bank.matrix.shape[1] + 8) * EPS32
 
-    def candidates(self, queries: Rows, *, limit: int | None = None) -> tuple[Indices, Indices, Indices]:
-        """Pairs (query, row) by ascending query, and the queries left out for more than `limit` pairs."""
+    def candidates(self, queries: Rows, *, limit: int | None = None) -> Candidates:
+        """Pairs that can be nearest; queries with more than `limit` of them are left out."""
         matrix = self.bank.matrix
         asked = _quantised(queries, self.centre, matrix.dtype, matrix.device, is_bank=False)
         lowest = np.full(len(queries), np.inf)
@@ -108,25 +120,26 @@ class Screen:
         kept = np.flatnonzero((value <= threshold[query]) & ~crowded[query])
         kept = kept[np.argsort(query[kept], kind="stable")]
         query, row, value = query[kept], row[kept], value[kept]
-        kept = self._within_reach(queries, asked, query, row, value)
-        return query[kept], row[kept], np.flatnonzero(crowded)
+        kept, distance = self._within_reach(queries, asked, query, row, value)
+        return Candidates(query[kept], row[kept], distance[kept], np.flatnonzero(crowded))
 
     def _within_reach(
         self, queries: Rows, asked: _Quantised, query: Indices, row: Indices, value: npt.NDArray
-    ) -> npt.NDArray[np.bool_]:
+    ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.float64]]:
         """Pairs that may still be nearest, now that the distance of each query's best pair is computed.
 
         That distance takes the place of a bound on it, and each row's error that of the largest error.
         """
         order = np.lexsort((value, query))
         best = order[np.flatnonzero(np.diff(query, prepend=-1))]
+        distance = np.full(len(query), np.nan)
+        distance[best] = squared_distances(queries, self.rows, query[best], row[best], np.float64)
         reach = np.full(len(queries), np.inf)
-        squared = squared_distances(queries, self.rows, query[best], row[best], np.float32)
-        reach[query[best]] = np.sqrt(squared * (1 + 4 * (self.rows.shape[1] + 8) * EPS32))
+        reach[query[best]] = np.sqrt(distance[best] * (1 + EPS32))
         farthest = reach[query] + asked.error[query] + self.bank.error[row]
         summation = self.summation * (asked.half[query] + self.bank.half[row])
         kept: npt.NDArray[np.bool_] = value <= self._stored((farthest**2 / 2 + summation) * self.storage)
-        return kept
+        return kept, distance
 
     def _product(self, queries: torch.Tensor, rows: torch.Tensor) -> npt.NDArray:
         """Half squared distances; bfloat16 ones as int16 of the same bits: same order from zero up."""
@@ -167,5 +180,5 @@ def squared_distances(queries: Rows, rows: Rows, query: Indices, row: Indices, d
         part = slice(low, low + ROWS)
         difference = queries[query[part]].astype(dtype, copy=False)
         difference -= rows[row[part]]
-        out[part] = np.einsum("ij,ij->i", difference, difference)
+        out[part] = np.vecdot(difference, difference)
     return out
