@@ -57,7 +57,7 @@ def kcenter(
         return np.empty(0, np.int64)
     rows = X if projection is None else project(X, projection, rng)
     rows = np.ascontiguousarray(rows if mask is None else rows[allowed], np.float32)
-    finite = np.isfinite(np.einsum("ij,ij->i", rows, rows))
+    finite = np.isfinite(np.vecdot(rows, rows))
     if not finite.all():
         index = allowed[finite.argmin()]
         raise MethodsError(f"row {index} of {len(X)} is not finite or too large: a coreset needs numbers")
@@ -94,7 +94,7 @@ def _squared_distance(rows: Rows, index: int) -> npt.NDArray[np.float64]:
     for low in range(0, len(rows), 8192):
         difference = rows[low : low + 8192].astype(np.float64)
         difference -= rows[index]
-        distance[low : low + 8192] = np.einsum("ij,ij->i", difference, difference)
+        distance[low : low + 8192] = np.vecdot(difference, difference)
     return distance
 
 
@@ -192,7 +192,7 @@ class _LazyGreedy:
         row, column = np.nonzero(product[hits] >= threshold[:, None].astype(np.float32))
         difference = self.rows[block[hits[row]]].astype(np.float64)
         difference -= self.rows[self.chosen[centres][column]]
-        squared = np.einsum("ij,ij->i", difference, difference)
+        squared = np.vecdot(difference, difference)
         nearest = np.minimum.reduceat(squared, np.flatnonzero(np.diff(row, prepend=-1)))
         updated = block[hits]
         self.bound[updated] = np.minimum(self.bound[updated], nearest)
@@ -208,7 +208,7 @@ class _LazyGreedy:
             bound[farthest] = -1
             near = np.flatnonzero(screen @ self.centres[self.taken - 1] > bar)
             difference = rows[near] - rows[farthest]
-            bound[near] = np.minimum(bound[near], np.einsum("ij,ij->i", difference, difference))
+            bound[near] = np.minimum(bound[near], np.vecdot(difference, difference))
             bar[near], _ = self._bars(square[near], bound[near])
             farthest = int(bound.argmax())
         self.bound[active] = bound
