@@ -12,7 +12,7 @@ import numpy.typing as npt
 from benchmark import metrics
 from benchmark.curves import Points, pro_curve
 from benchmark.errors import BrokenPrediction
-from benchmark.kept_masks import masks_within
+from benchmark.kept_regions import regions_within
 from benchmark.maps import anomaly_maps
 from benchmark.metrics import Answer, Scratch, Truth, Undefined, Value
 from methods.base import MapPost, Prediction, View
@@ -58,9 +58,9 @@ def check_prediction(prediction: Prediction, count: int) -> None:
 
 
 def evaluate(
-    prediction: Prediction, split: Split, dataset: Dataset, view: View, kept_masks: Path | None = None
+    prediction: Prediction, split: Split, dataset: Dataset, view: View, kept_regions: Path | None = None
 ) -> Iterator[CategoryValues]:
-    """Values per category, one category in memory at a time; `kept_masks` is a folder for masks to come.
+    """Values per category, one category in memory at a time; `kept_regions` is a folder for regions to come.
 
     `prediction` is in the order of `split.test`. Full maps are made from the patch score grids here, at the
     view's size, so that every method is judged at one resolution.
@@ -72,7 +72,7 @@ def evaluate(
     scratch = Scratch()
     for category, indices in by_category.items():
         images = [split.test[index] for index in indices]
-        truth = category_truth(images, dataset, view, kept_masks)
+        truth = category_truth(images, dataset, view, kept_regions)
         answer = category_answer(prediction, indices, view, scratch)
         yield CategoryValues(category, metrics.evaluate(truth, answer), _pro(truth, answer))
 
@@ -85,7 +85,7 @@ def _pro(truth: Truth, answer: Answer) -> Points | None:
 
 
 def category_truth(
-    images: Sequence[LabelledImage], dataset: Dataset, view: View, kept_masks: Path | None = None
+    images: Sequence[LabelledImage], dataset: Dataset, view: View, kept_regions: Path | None = None
 ) -> Truth:
     """Labels and, where every defective image has one, masks within the view."""
     labels = np.array([image.is_defective for image in images], dtype=bool)
@@ -93,8 +93,14 @@ def category_truth(
     if without:
         why = f"{len(without)} of {int(labels.sum())} defective images have no mask"
         return Truth(labels=labels, masks=None, why_no_masks=why, mask_rule=MASK_RULE, view=str(view))
-    masks = masks_within(view, images, dataset, kept_masks)
-    return Truth(labels=labels, masks=masks, mask_rule=MASK_RULE, view=str(view))
+    regions = regions_within(view, images, dataset, kept_regions)
+    return Truth(
+        labels=labels,
+        masks=regions.masks((len(images), view.crop, view.crop)),
+        known_regions=regions,
+        mask_rule=MASK_RULE,
+        view=str(view),
+    )
 
 
 def category_answer(

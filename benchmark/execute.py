@@ -178,7 +178,7 @@ def execute(
         check_prediction(prediction, len(split.test))
         with watch.time("evaluate"):
             judged = evaluate(
-                prediction, split, prepared.dataset, cell.view, kept_masks=settings.home / "masks"
+                prediction, split, prepared.dataset, cell.view, kept_regions=settings.home / "regions"
             )
             values = list(progress(judged, "evaluate", len(split.categories)))
         base |= {

@@ -72,6 +72,9 @@ class Truth:
     view: str = ""
     """What part of an image is judged, e.g. "resize256-crop224"; part of a pixel metric's recipe."""
 
+    known_regions: Regions | None = field(default=None, repr=False)
+    """Regions of `masks`, where somebody has them already."""
+
     def __post_init__(self) -> None:
         object.__setattr__(self, "labels", np.asarray(self.labels, bool))
         for name in ("masks", "has_mask"):
@@ -109,7 +112,7 @@ class Truth:
         masks = self.require_masks()
         if not isinstance(masks, np.ndarray):
             raise TypeError("regions of streamed masks are labelled chunk by chunk, see streaming.py")
-        regions = label_regions(masks)
+        regions = self.known_regions or label_regions(masks)
         self.check_masks(regions.pixels_of_image)
         return regions
 

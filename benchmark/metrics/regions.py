@@ -34,6 +34,12 @@ class Regions:
         weight: npt.NDArray[np.float64] = (1.0 / self.size)[self.region]
         return weight
 
+    def masks(self, shape: tuple[int, int, int]) -> npt.NDArray[np.bool_]:
+        """(N, H, W): true where anomalous."""
+        masks = np.zeros(shape, bool)
+        masks.reshape(-1)[self.index] = True
+        return masks
+
     @cached_property
     def image(self) -> npt.NDArray[np.int64]:
         """(R,) image that each region is in."""
