@@ -90,6 +90,21 @@ def test_a_batch_of_hits_and_misses_gives_the_same_bits(tmp_path: Path) -> None:
     assert (cache.stats().hits, cache.stats().misses) == (3, 3 + 5)
 
 
+def test_a_feature_does_not_depend_on_what_is_computed_with_it(tmp_path: Path) -> None:
+    timm, files = pytest.importorskip("timm"), pytest.importorskip("safetensors.torch")
+    torch.manual_seed(0)
+    # The last bits of its answers do depend on the number of images, even after rounding to float16.
+    model = timm.create_model("mobilenetv2_050")
+    files.save_file(model.state_dict(), tmp_path / "mobile.safetensors")
+    backbone = f"timm:mobilenetv2_050@{tmp_path / 'mobile.safetensors'}"
+    images = given_images.images(16)
+    context = given_images.context(view=View(224, 224))
+    together = list(Extractor(backbone, context, batch_size=16).batches(images, title="at once"))
+    for size in (1, 5):
+        parts = list(Extractor(backbone, context, batch_size=size).batches(images, title="in parts"))
+        assert_same_bits(parts, together)
+
+
 def test_a_warm_cache_decodes_no_image(tmp_path: Path) -> None:
     for decodings in (4, 0):
         source = given_images.NoisePictures()

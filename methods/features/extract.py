@@ -20,6 +20,10 @@ from splits.images import ImageSet
 POOLED = "pooled"
 """Name of the embedding of the whole view among a backbone's answers and in a cached record."""
 
+TOGETHER = 8
+"""Images per pass through the backbone on a CPU, filled up where there are fewer: kernels are chosen by size,
+and a feature's last bits with them. So they do not depend on which other features were in the cache."""
+
 Half = npt.NDArray[np.float16]
 
 
@@ -52,12 +56,14 @@ class Extractor:
         self._context = context
         self._batch_size = batch_size
         device = torch.device(context.device).type
+        self._together = TOGETHER if device == "cpu" else None
         self._spec = FeatureSpec(
             backbone=self.backbone.name,
             backbone_digest=self.backbone.digest,
             layers=self.layers,
             view=f"{context.view}/{transform.RECIPE}",
-            engine=f"torch {torch.__version__} {device}",
+            engine=f"torch {torch.__version__} {device}"
+            + (f" by {self._together}" if self._together else ""),
         )
 
     @property
@@ -120,14 +126,26 @@ class Extractor:
     def _compute(self, rows: Sequence[Row], reader: PixelReader) -> list[Mapping[str, Half]]:
         if not rows:
             return []
-        pixels = torch.from_numpy(reader.read(rows)).permute(0, 3, 1, 2)
-        answers = self.backbone(pixels)
-        halves = {name: _half(answers[name]) for name in (*self.layers, POOLED)}
-        return [{name: values[place] for name, values in halves.items()} for place in range(len(rows))]
+        pixels = torch.from_numpy(reader.read(rows))
+        step = self._together or len(rows)
+        found: list[Mapping[str, Half]] = []
+        for low in range(0, len(rows), step):
+            here = pixels[low : low + step]
+            # Always in the order of decoded pixels: it chooses kernels, too.
+            answers = self.backbone(filled(here, step).permute(0, 3, 1, 2))
+            halves = {name: _half(answers[name]) for name in (*self.layers, POOLED)}
+            found += [{name: values[place] for name, values in halves.items()} for place in range(len(here))]
+        return found
 
     def _stacked(self, rows: Sequence[Mapping[str, Half]], name: str) -> torch.Tensor:
         stacked = torch.from_numpy(np.stack([row[name] for row in rows]))
         return stacked.to(self._context.device).to(torch.float32)
+
+
+def filled(rows: torch.Tensor, count: int) -> torch.Tensor:
+    """`rows` (n, ...) with the last one repeated up to `count` rows."""
+    missing = count - len(rows)
+    return torch.cat([rows, rows[-1:].expand(missing, *rows.shape[1:])]) if missing > 0 else rows
 
 
 def _half(values: torch.Tensor) -> Half:
