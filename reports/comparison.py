@@ -69,7 +69,7 @@ def compare(sheet: Sheet) -> list[Compared]:
     board = sheet.board
     lines = [_measured(sheet, entry) for entry in board.entries]
     found = [line for line in lines if line.pairs]
-    known = {entry.method for entry in board.entries}
+    known = {entry.printed.method for entry in board.entries}
     for method in sorted(_reported(sheet) - known):
         found.append(Compared(method, method, None, tuple(_pairs(sheet, method, {}))))
     return found
@@ -91,7 +91,7 @@ def _measured(sheet: Sheet, entry: Entry) -> Compared:
         for line in table.lines:
             if line.entry is entry:
                 numbers |= {c.key: n for c, n in zip(table.columns, line.numbers, strict=True)}
-    return Compared(entry.label, entry.method, entry, tuple(_pairs(sheet, entry.method, numbers)))
+    return Compared(entry.label, entry.method, entry, tuple(_pairs(sheet, entry.printed.method, numbers)))
 
 
 def _pairs(sheet: Sheet, method: str, numbers: dict[str, Number]) -> Iterator[Pair]:

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from reports.material import Unfinished
+from results.published.variants import Name, printed_as
 from results.status import Status
 from results.store import StoredCell, slug
 
@@ -57,6 +58,11 @@ class Entry:
     def card(self) -> Mapping[str, Any]:
         card: Mapping[str, Any] = self.facts.get("card") or {}
         return card
+
+    @cached_property
+    def printed(self) -> Name:
+        """What the papers call this configuration."""
+        return printed_as(self.method, self.facts.get("fields") or {})
 
     @property
     def title(self) -> str:

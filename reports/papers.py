@@ -9,7 +9,9 @@ from reports.comparison import Pair, caution
 from reports.entries import Entry
 from reports.leaderboard import GROUP_TITLES, Sheet
 from reports.numbers import Number
+from reports.tables import Line
 from results.published.finding import METRIC_TITLES
+from results.published.lookup import printed_split
 from results.published.printed import PublishedCell, Table, cells, tables
 
 GROUPS = ("tail", "head", "high", "low", "all", "std")
@@ -116,28 +118,32 @@ class PaperTable:
 def measurements(sheets: Sequence[Sheet]) -> dict[Key, Measured]:
     """What this site measured under the papers' conditions, by what a paper would print.
 
-    Of several configurations of a method the one that stands highest on its board, ranked ones first.
+    Of several configurations that mean one printed row: ranked ones first, then the one closest to the
+    paper's text, then the first by name. Never by score, which would show the luckiest one.
     """
     found: dict[Key, Measured] = {}
     for sheet in sheets:
         board = sheet.board
         if board.overlap_policy != "paper":
             continue
+        split = printed_split(board.dataset, board.split)
         for table in (*sheet.metrics, *sheet.classes):
-            for line in sorted(table.lines, key=lambda line: not line.entry.is_ranked):
+            for line in sorted(table.lines, key=_closeness):
                 for column, number in zip(table.columns, line.numbers, strict=True):
                     metric, _, name = column.key.partition(".")
-                    key = (board.dataset, board.split, line.entry.method, metric, name)
+                    key = (board.dataset, split, line.entry.printed.method, metric, name)
                     if number.mean is not None:
                         found.setdefault(key, Measured(line.entry, number, board.name))
     return found
 
 
-def paper_tables(paper: str, sheets: Sequence[Sheet]) -> Iterator[PaperTable]:
-    """Tables of means and ablations, and those of single classes whose split has a board on this site.
+def _closeness(line: Line) -> tuple[bool, int, str, str]:
+    entry = line.entry
+    return not entry.is_ranked, entry.printed.order, entry.variant, entry.anchor
 
-    Rows of ablations are variants of a method: nothing measured stands beside them.
-    """
+
+def paper_tables(paper: str, sheets: Sequence[Sheet]) -> Iterator[PaperTable]:
+    """Tables of means and ablations, and those of single classes whose split has a board on this site."""
     measured = measurements(sheets)
     known = {(sheet.board.dataset, sheet.board.split) for sheet in sheets}
     by_table: dict[int, list[PublishedCell]] = {}
@@ -148,7 +154,7 @@ def paper_tables(paper: str, sheets: Sequence[Sheet]) -> Iterator[PaperTable]:
             continue
         has_board = any((d, s) in known for d in table.datasets for s in table.splits)
         if table.kind in ("main", "ablation") or has_board:
-            yield _in_shape(table, by_table[table.table], {} if table.kind == "ablation" else measured)
+            yield _in_shape(table, by_table[table.table], measured)
 
 
 def _in_shape(table: Table, members: Sequence[PublishedCell], measured: Mapping[Key, Measured]) -> PaperTable:

@@ -3,6 +3,7 @@
 from results.published.lookup import column, published
 from results.published.papers import PAPERS, Paper
 from results.published.printed import PublishedCell, Table, cells, load, table, tables
+from results.published.variants import printed_as
 
 __all__ = [
     "PAPERS",
@@ -12,6 +13,7 @@ __all__ = [
     "cells",
     "column",
     "load",
+    "printed_as",
     "published",
     "table",
     "tables",
