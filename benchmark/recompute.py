@@ -12,9 +12,9 @@ from benchmark.evaluate import evaluate, metric_facts
 from benchmark.settings import Settings
 from methods.base import MapPost, Prediction, View
 from results.errors import ResultsError
-from results.schema import METRICS, table
+from results.schema import CURVES, METRICS, table
 from results.status import Status
-from results.store import MAPS_FILE, RECORD, StoredCell, rewrite_metrics
+from results.store import CURVES_FILE, MAPS_FILE, METRICS_FILE, RECORD, StoredCell, rewrite_tables
 from splits.datasets import Dataset, open_dataset
 from splits.split import Split
 
@@ -31,7 +31,7 @@ class Recomputed:
 
 
 def recompute(cell: StoredCell, settings: Settings) -> Recomputed:
-    """Evaluate a stored prediction anew and replace the cell's rows.
+    """Evaluate a stored prediction anew and replace the cell's rows and curves.
 
     A cell whose maps were not kept is left as it is, since its pixel metrics would be lost, and so is one
     whose images are not at hand. Raises ResultsError where split or data are not those of the cell.
@@ -52,12 +52,15 @@ def why_not(cell: StoredCell) -> str:
     if cell.status is not Status.OK:
         return f"it ended with '{cell.status}'"
     if not (cell.folder / MAPS_FILE).exists() and _has_pixel_values(cell):
-        return "its maps were not kept (--keep-maps)"
+        return "its maps were not kept (--keep-maps all)"
     return ""
 
 
 def reevaluate(cell: StoredCell, split: Split, dataset: Dataset, view: View) -> Recomputed:
-    """Replace a cell's rows by what its stored prediction says now; `split`, `dataset` are the cell's own."""
+    """Replace a cell's rows and curves by what its stored prediction says now.
+
+    `split` and `dataset` are the cell's own.
+    """
     reason = why_not(cell)
     if reason:
         return Recomputed(cell, 0, reason)
@@ -68,11 +71,13 @@ def reevaluate(cell: StoredCell, split: Split, dataset: Dataset, view: View) -> 
     values = list(evaluate(prediction, split, dataset, view))
     fresh = {**cell.record, "metrics": metric_facts(view)}
     rows = table(record.metric_rows(fresh, values, Status.OK), METRICS)
+    # The curve belongs to the same maps and recipe as AUPRO: one of each time would contradict the other.
+    curves = table(record.curve_rows(values), CURVES)
     before = cell.metrics().set_index(["category", "metric"])["value"]
     after = rows.to_pandas().set_index(["category", "metric"])["value"]
     both = before.reindex(after.index)
     changed = int((~np.isclose(both, after, rtol=0, atol=1e-12, equal_nan=True)).sum())
-    return Recomputed(rewrite_metrics(cell, rows, fresh), changed)
+    return Recomputed(rewrite_tables(cell, {METRICS_FILE: rows, CURVES_FILE: curves}, fresh), changed)
 
 
 def _has_pixel_values(cell: StoredCell) -> bool:

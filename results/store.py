@@ -119,7 +119,7 @@ class CellWriter:
             (folder / name).unlink(missing_ok=True)
 
     def write_table(self, name: str, table: pa.Table) -> None:
-        self._write(name, lambda file: pq.write_table(table, file, compression="zstd"))
+        self._hold(name, _parquet(table))
 
     def write_array(self, name: str, array: npt.NDArray[np.float32]) -> None:
         self._write(name, lambda file: np.save(file, array, allow_pickle=False))
@@ -143,7 +143,9 @@ class CellWriter:
         # Into memory first: pyarrow and numpy want to seek, and the files are small.
         buffer = io.BytesIO()
         write(buffer)
-        content = buffer.getbuffer()
+        self._hold(name, buffer.getbuffer())
+
+    def _hold(self, name: str, content: memoryview) -> None:
         self._files[name] = hashlib.sha256(content).hexdigest()
         if isinstance(self.folder, RemotePath):
             self._held[name] = content
@@ -169,16 +171,32 @@ class CellWriter:
         )
 
 
-def rewrite_metrics(cell: StoredCell, rows: pa.Table, record: Mapping[str, Any]) -> StoredCell:
-    """Replace a finished cell's rows; the other files stay."""
+def rewrite_tables(cell: StoredCell, tables: Mapping[str, pa.Table], record: Mapping[str, Any]) -> StoredCell:
+    """Replace some of a finished cell's tables, by file name; one without rows takes its file away.
+
+    The other files stay, and so does what would not change.
+    """
+    contents = {name: _parquet(rows) if len(rows) else None for name, rows in tables.items()}
+    files = {name: digest for name, digest in record["files"].items() if name not in contents}
+    files |= {name: hashlib.sha256(content).hexdigest() for name, content in contents.items() if content}
+    # From the first write to the last the record does not fit its files, so a crash there means "run again",
+    # not a lie.
+    for name, content in contents.items():
+        if content and files[name] != record["files"].get(name):
+            write_bytes(cell.folder / name, content)
+    fresh = {**record, "files": files}
+    write_json(cell.folder / RECORD, fresh)
+    for name, content in contents.items():
+        if content is None:
+            # Last: a file that no record names is no part of the cell.
+            (cell.folder / name).unlink(missing_ok=True)
+    return StoredCell(cell.folder, fresh)
+
+
+def _parquet(rows: pa.Table) -> memoryview:
     buffer = io.BytesIO()
     pq.write_table(rows, buffer, compression="zstd")
-    content = buffer.getbuffer()
-    # Between the two writes the record does not fit the file, so a crash there means "run again", not a lie.
-    write_bytes(cell.folder / METRICS_FILE, content)
-    fresh = {**record, "files": {**record["files"], METRICS_FILE: hashlib.sha256(content).hexdigest()}}
-    write_json(cell.folder / RECORD, fresh)
-    return StoredCell(cell.folder, fresh)
+    return buffer.getbuffer()
 
 
 class Store:

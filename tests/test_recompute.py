@@ -1,0 +1,84 @@
+"""Metrics and curves again from stored maps: all of a cell's tables are of one time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from split_trees import mvtec_style_class
+from test_run import chance, run_all
+
+from benchmark.recompute import recompute
+from benchmark.settings import Settings
+from results import store
+from results.schema import CURVES, METRICS, table
+from results.store import CURVES_FILE, METRICS_FILE, RECORD, Store, StoredCell, rewrite_tables
+
+STALE = [{"category": "nut", "curve": "pro", "false_positives": 0.1, "covered": 0.9}]
+"""As an older recipe might have left it."""
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    root = tmp_path_factory.mktemp("ltbench")
+    return Settings(home=root / "home", results=root / "runs", jobs=1)
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("data") / "parts"
+    mvtec_style_class(root, "bolt", train=4, good=3, bad=3)
+    mvtec_style_class(root, "nut", train=4, good=3, bad=3, suffix=None)
+    return root
+
+
+@pytest.fixture
+def cell(tree: Path, settings: Settings) -> StoredCell:
+    """With maps, and as it was run; what a test has damaged is run again."""
+    return run_all([chance(tree)], settings, keep_maps="all", force=True).cells[0]
+
+
+def test_recomputing_replaces_the_curves_too(cell: StoredCell, settings: Settings) -> None:
+    before = cell.curves()
+    assert set(before["category"]) == {"bolt"}  # the other class has no masks
+    stale = rewrite_tables(cell, {CURVES_FILE: table(STALE, CURVES)}, cell.record)
+    assert set(stale.curves()["category"]) == {"nut"}
+    recompute(stale, settings)
+    found = Store(settings.results).find(cell.folder)
+    assert found is not None
+    assert found.curves().equals(before)
+    assert found.metrics().equals(cell.metrics())
+
+
+def test_recomputing_adds_curves_where_none_were_stored(cell: StoredCell, settings: Settings) -> None:
+    without = rewrite_tables(cell, {CURVES_FILE: CURVES.empty_table()}, cell.record)
+    assert not (cell.folder / CURVES_FILE).exists()
+    assert without.damage() == ""
+    recompute(without, settings)
+    found = Store(settings.results).find(cell.folder)
+    assert found is not None
+    assert found.curves().equals(cell.curves())
+
+
+@pytest.mark.parametrize("stopped_at", [METRICS_FILE, CURVES_FILE, RECORD])
+def test_a_recomputation_that_is_killed_leaves_the_old_cell_or_a_damaged_one(
+    cell: StoredCell, settings: Settings, monkeypatch: pytest.MonkeyPatch, stopped_at: str
+) -> None:
+    rows = cell.metrics().assign(value=0.5)
+    fresh = {METRICS_FILE: pa.Table.from_pandas(rows, METRICS), CURVES_FILE: table(STALE, CURVES)}
+
+    def killed(path: Path, *content: object) -> None:
+        if path.name == stopped_at:
+            raise KeyboardInterrupt
+        real[type(content[0]) is dict](path, *content)
+
+    real = {False: store.write_bytes, True: store.write_json}
+    monkeypatch.setattr(store, "write_bytes", killed)
+    monkeypatch.setattr(store, "write_json", killed)
+    with pytest.raises(KeyboardInterrupt):
+        rewrite_tables(cell, fresh, cell.record)
+    found = Store(settings.results).find(cell.folder)
+    assert (found is not None) == (stopped_at == METRICS_FILE)
+    if found is not None:
+        assert found.metrics().equals(cell.metrics())
