@@ -15,6 +15,7 @@ from benchmark import gallery, record
 from benchmark.auxiliary import Auxiliary, auxiliary_of
 from benchmark.cell import Cell, build_split
 from benchmark.evaluate import check_prediction, evaluate, metric_facts
+from benchmark.kept_maps import KeptMaps, are_kept
 from benchmark.recompute import reevaluate
 from benchmark.settings import Settings
 from benchmark.stopwatch import Stopwatch
@@ -133,7 +134,7 @@ def execute(
     *,
     cache: FeatureCache | None = None,
     progress: Progress = no_progress,
-    keep_maps: bool = False,
+    keep_maps: KeptMaps = "small",
     rank: bool = False,
     force: bool = False,
     machine: Mapping[str, Any] | None = None,
@@ -197,7 +198,7 @@ def execute(
         base["gallery"] = _store_gallery(prepared, prediction, writer, settings)
         if cache is not None:
             base["cache"] = asdict(cache.stats())
-        if keep_maps and prediction.grids is not None:
+        if prediction.grids is not None and are_kept(np.shape(prediction.grids), keep_maps):
             writer.write_array(MAPS_FILE, np.asarray(prediction.grids, dtype=np.float32))
         finished = writer.finish({**base, "status": str(Status.OK), "error": ""})
         # Checkpoints served a cell that might be killed.

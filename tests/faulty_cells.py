@@ -173,7 +173,7 @@ def drive(
     return run(
         plan(cells, settings).cells,
         settings,
-        Options(keep_maps=True),
+        Options(keep_maps="all"),
         lambda *_: nullcontext(Quiet()),
         engine=engine,
     )

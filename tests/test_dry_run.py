@@ -35,7 +35,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     other = Cell(f"folder:{root / 'parts'}", "clean", 1, "chance", view=View(32, 32))
     for folder, cell in (("runs", ranked), ("other", other)):
         settings = Settings(home=root / "home", results=root / folder, jobs=1)
-        options = Options(keep_maps=True, rank_training=cell is ranked)
+        options = Options(keep_maps="all", rank_training=cell is ranked)
         assert not run(plan([cell], settings).cells, settings, options, silent).failed
     return root
 

@@ -30,7 +30,7 @@ def cell(tmp_path: Path) -> Cell:
 
 def run_one(cell: Cell, settings: Settings) -> StoredCell:
     planned = plan([cell], settings).cells
-    done = run(planned, settings, Options(keep_maps=True), lambda *_: nullcontext(Quiet()))
+    done = run(planned, settings, Options(keep_maps="all"), lambda *_: nullcontext(Quiet()))
     assert done.cells[0].status is Status.OK, done.cells[0].record["error"]
     return done.cells[0]
 

@@ -71,7 +71,7 @@ def as_if_measured_before(cell: StoredCell) -> None:
 def test_a_new_metric_recipe_alone_computes_values_from_kept_maps_without_a_fit(
     tree: Path, settings: Settings
 ) -> None:
-    first = run_all([chance(tree)], settings, keep_maps=True).cells[0]
+    first = run_all([chance(tree)], settings).cells[0]
     values = first.metrics()["value"]
     before = fitted_at(first)
     as_if_measured_before(first)
@@ -84,7 +84,7 @@ def test_a_new_metric_recipe_alone_computes_values_from_kept_maps_without_a_fit(
 
 
 def test_without_maps_a_new_recipe_needs_the_method_again(tree: Path, settings: Settings) -> None:
-    first = run_all([chance(tree)], settings).cells[0]
+    first = run_all([chance(tree)], settings, keep_maps="none").cells[0]
     before = fitted_at(first)
     as_if_measured_before(first)
     assert states([chance(tree)], settings) == ["to run"]

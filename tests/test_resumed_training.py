@@ -27,7 +27,7 @@ STEPS = 12
 
 
 def trained(cell: Cell, settings: Settings) -> StoredCell:
-    options = Options(keep_maps=True)
+    options = Options(keep_maps="all")
     outcome = run(plan([cell], settings).cells, settings, options, lambda *_: nullcontext(Quiet()))
     return outcome.cells[0]
 

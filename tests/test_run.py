@@ -16,6 +16,7 @@ from benchmark.cell import Cell
 from benchmark.engines import Options
 from benchmark.errors import CellsImpossible
 from benchmark.execute import Resolver
+from benchmark.kept_maps import are_kept
 from benchmark.recompute import recompute
 from benchmark.retry import parse_retry
 from benchmark.run import Outcome, plan, run
@@ -70,7 +71,7 @@ def run_all(cells: Sequence[Cell], settings: Settings, **options: bool) -> Outco
 
 
 def test_a_cell_writes_rows_scores_and_provenance(tree: Path, settings: Settings) -> None:
-    outcome = run_all([chance(tree)], settings, keep_maps=True)
+    outcome = run_all([chance(tree)], settings, keep_maps="all")
     (cell,) = outcome.cells
     assert (cell.status, outcome.reused, outcome.failed) == (Status.OK, 0, [])
     rows = cell.metrics()
@@ -173,7 +174,7 @@ def test_a_damaged_result_is_run_again(tree: Path, settings: Settings) -> None:
 
 
 def test_recomputing_kept_maps_gives_the_same_bits(tree: Path, settings: Settings) -> None:
-    cell = run_all([chance(tree)], settings, keep_maps=True).cells[0]
+    cell = run_all([chance(tree)], settings, keep_maps="all").cells[0]
     before = cell.metrics()
     again = recompute(cell, settings)
     assert (again.changed, again.why_not) == (0, "")
@@ -183,7 +184,7 @@ def test_recomputing_kept_maps_gives_the_same_bits(tree: Path, settings: Setting
 
 
 def test_recomputing_without_maps_leaves_the_cell_alone(tree: Path, settings: Settings) -> None:
-    cell = run_all([chance(tree)], settings).cells[0]
+    cell = run_all([chance(tree)], settings, keep_maps="none").cells[0]
     again = recompute(cell, settings)
     assert "--keep-maps" in again.why_not
     assert Store(settings.results).find(cell.folder) is not None
@@ -230,3 +231,9 @@ def test_records_are_plain_json_for_other_languages(tree: Path, settings: Settin
 
     json.loads((cell.folder / RECORD).read_text(), parse_constant=refuse)
     assert Store(settings.results).unfinished() == []
+
+
+def test_only_small_grids_are_kept_unless_asked_for() -> None:
+    assert [are_kept((1000, side, side), "small") for side in (14, 64, 65)] == [True, True, False]
+    assert are_kept((1000, 256, 256), "all")
+    assert not are_kept((1000, 14, 14), "none")

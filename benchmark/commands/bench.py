@@ -42,7 +42,7 @@ def bench(
     memory_gb: options.MemoryOption = None,
     engine: options.EngineOption = "local",
     address: options.AddressOption = None,
-    keep_maps: options.KeepMapsOption = False,
+    keep_maps: options.KeepMapsOption = "small",
     rank_training: options.RankOption = False,
     force: options.ForceOption = False,
     retry: options.RetryOption = "failed",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from benchmark.commands.output import percent, print_json, print_table
 from benchmark.console import console, print_failures, warn, watching
 from benchmark.errors import CellsFailed, UsageError
+from benchmark.kept_maps import KeptMaps
 from benchmark.selection import parse_fields, parse_seeds, parse_view, select_names
 from benchmark.settings import Settings
 
@@ -83,7 +84,7 @@ def run_cells(
     settings: Settings,
     *,
     engine: str,
-    keep_maps: bool,
+    keep_maps: KeptMaps,
     rank_training: bool,
     force: bool,
     retry: Retry,

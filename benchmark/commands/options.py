@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from benchmark.kept_maps import KeptMaps
 from benchmark.settings import Settings, load_settings
 
 PLACES = "Places"
@@ -73,8 +74,12 @@ AddressOption = Annotated[
     ),
 ]
 KeepMapsOption = Annotated[
-    bool,
-    typer.Option("--keep-maps", help="Keep patch score grids (a few KB per image).", rich_help_panel=RUNNING),
+    KeptMaps,
+    typer.Option(
+        "--keep-maps",
+        help="Patch score grids kept for computing metrics again: of at most 64 x 64 patches, all, none.",
+        rich_help_panel=RUNNING,
+    ),
 ]
 RankOption = Annotated[
     bool,

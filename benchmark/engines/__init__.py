@@ -10,6 +10,7 @@ from typing import Protocol
 
 from benchmark.errors import UsageError
 from benchmark.execute import Prepared
+from benchmark.kept_maps import KeptMaps
 from benchmark.settings import Settings
 from results.status import Status
 from results.store import StoredCell
@@ -19,7 +20,7 @@ from results.store import StoredCell
 class Options:
     """How cells are run, beyond where things are."""
 
-    keep_maps: bool = False
+    keep_maps: KeptMaps = "small"
     rank_training: bool = False
     """Rank the training images by suspicion, for active label correction."""
     force: bool = False
