@@ -14,7 +14,7 @@ from reports.site import build_site
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 # The tests' generator, so that what is measured is what is tested.
-from generated_records import METHODS, FakeMethod
+from generated_records import ALL_METRICS, METHODS, FakeMethod
 from generated_results import generate
 
 FAMILIES = ("memory bank", "vision-language", "reconstruction", "density")
@@ -76,6 +76,7 @@ def fill(root: Path, methods: int, boards: int, seeds: int, classes: int, *, wit
         categories=[f"category_{at:02d}" for at in range(classes)],
         gallery=0,
         with_scores=with_scores,
+        metrics=ALL_METRICS,
     )
 
 

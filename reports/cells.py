@@ -49,7 +49,7 @@ def number_cell(number: Number, column: Column, notes: Footnotes | None = None) 
         reference = notes.reference(number.why) if notes is not None else ""
         return Markup('<td class="x" title="{}">n/a{}').format(number.why, reference)
     shown = number_text(number, column)
-    attributes = f' class="{_MARKS[number.mark]}"' if number.mark else ""
+    attributes = f" class={_MARKS[number.mark]}" if number.mark else ""
     spread = f"<i>{spread_text(number, column)}</i>" if number.sd is not None else ""
     # Every part is a number or a constant.
     return Markup(f"<td{attributes}>{shown}{spread}")

@@ -62,7 +62,8 @@ def inline(svg: str, is_compact: bool = False) -> Markup:
 def board_figures(sheet: Sheet, is_compact: bool = False) -> Iterator[Figure]:
     """For the first image metric and the first pixel metric; what a board has no facts for is left out.
 
-    A compact site has no heat maps: the shaded tables of single categories show the same.
+    A compact site has no heat maps: the shaded tables of single categories show the same. It shows the spread
+    of one method's scores.
     """
     metrics = {
         metric.name: (metric, table) for metric, table in zip(sheet.board.metrics, sheet.metrics, strict=True)
@@ -80,7 +81,7 @@ def board_figures(sheet: Sheet, is_compact: bool = False) -> Iterator[Figure]:
     for at, one in enumerate(sheet.board.metrics):
         if one.title in titles and not is_compact and (svg := class_heat_map(sheet, at)):
             yield Figure(f"{one.name}-classes".replace("_", "-"), one.title, svg)
-    for name, svg in score_figures(sheet):
+    for name, svg in score_figures(sheet, *([1] if is_compact else [])):
         metric = metrics["aupro"][0] if name == "pro" else metrics[first][0]
         yield Figure(f"{metric.name}-{name}".replace("_", "-"), metric.title, svg)
 

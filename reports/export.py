@@ -24,8 +24,10 @@ _LATEX = {
 }  # fmt: skip
 
 
-def to_csv(table: Table) -> str:
+def to_csv(table: Table, spread_digits: int = 5) -> str:
     """One line per method: mean, standard deviation and number of seeds of every column; scores as fractions.
+
+    spread_digits: significant ones of standard deviations.
 
     An empty mean has its reason in the last column.
     """
@@ -47,11 +49,11 @@ def to_csv(table: Table) -> str:
         head += [column.key, f"{column.key}.sd"]
     writer.writerow([*head, "why_empty"])
     for line in table.lines:
-        writer.writerow(_csv_line(line))
+        writer.writerow(_csv_line(line, spread_digits))
     return text.getvalue()
 
 
-def _csv_line(line: Line) -> list[object]:
+def _csv_line(line: Line, spread_digits: int) -> list[object]:
     entry, facts = line.entry, line.entry.facts
     cells: list[object] = [
         entry.method, entry.variant, entry.title, entry.config_digest[:10], facts.get("backbone", ""),
@@ -59,7 +61,8 @@ def _csv_line(line: Line) -> list[object]:
         len(entry.finished), len(entry.asked), line.rank,
     ]  # fmt: skip
     for number in line.numbers:
-        cells += ["" if value is None else f"{value:.5g}" for value in (number.mean, number.sd)]
+        pair = ((number.mean, 5), (number.sd, spread_digits))
+        cells += ["" if value is None else f"{value:.{digits}g}" for value, digits in pair]
     return [*cells, "; ".join(dict.fromkeys(number.why for number in line.numbers if number.why))]
 
 
@@ -135,11 +138,12 @@ def table_files(sheet: Sheet, is_compact: bool = False) -> Iterator[File]:
     """The tables of groups as files below data/, and all tables of the board in one archive.
 
     Categories are in the archive alone: as plain files they are most of a large site. A compact site has the
-    archive alone, with the groups as one table, and its categories in `summary.parquet`.
+    archive alone, with the groups as one table and LaTeX without spreads, and its categories in
+    `summary.parquet`.
     """
     if is_compact:
-        text = "\n".join(to_latex(table) for table in sheet.metrics)
-        whole = {".csv": to_csv(_joined(sheet)), ".tex": text, ".bib": bibtex(sheet.board)}
+        text = "\n".join(to_latex(table, with_spread=False) for table in sheet.metrics)
+        whole = {".csv": to_csv(_joined(sheet), spread_digits=3), ".tex": text, ".bib": bibtex(sheet.board)}
         yield File(
             f"data/{sheet.board.name}.zip",
             _archive({f"{sheet.board.name}{end}": text for end, text in whole.items()}),

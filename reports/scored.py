@@ -51,8 +51,8 @@ def class_heat_map(sheet: Sheet, at: int) -> str:
     )
 
 
-def score_figures(sheet: Sheet) -> Iterator[tuple[str, str]]:
-    """(name, SVG): ROC and PRO curves of the best methods, and how the first ones' scores are spread."""
+def score_figures(sheet: Sheet, spread: int = MOST_DISTRIBUTIONS) -> Iterator[tuple[str, str]]:
+    """(name, SVG): ROC and PRO curves of the best methods; for the first `spread` ones, how scores lie."""
     seed = sheet.board.asked[0]
     chosen = _chosen(sheet.metrics[0], seed)
     scores = {entry.anchor: entry.cells[seed].scores() for entry in chosen}
@@ -65,7 +65,7 @@ def score_figures(sheet: Sheet) -> Iterator[tuple[str, str]]:
     pro = [] if localising is None else _pro(_chosen(sheet.metrics[localising], seed)[:MOST_CURVES], seed)
     if pro:
         yield "pro", pro_curves(pro, title="Per-region overlap", subtitle=where)
-    for entry in told[:MOST_DISTRIBUTIONS]:
+    for entry in told[:spread]:
         yield f"scores-{entry.anchor}", _distribution(sheet, entry, scores[entry.anchor], seed)
 
 

@@ -36,6 +36,16 @@ METRIC_TITLES = {
     "pixel_auroc": ("Pixel AUROC", "all pixels of a category, 224 px"),
     "aupro": ("AUPRO", "exact, FPR up to 0.3, 8-connected, 224 px"),
 }
+ALL_METRICS = {
+    "image_auroc": ("I-AUROC", "exact, ties one half; per category"),
+    "image_ap": ("I-AP", "exact, step rule; per category"),
+    "image_f1max": ("I-F1max", "exact, every threshold; per category"),
+    "pixel_auroc": ("P-AUROC", "exact, ties one half; all images; per category"),
+    "pixel_ap": ("P-AP", "exact, step rule; all images; per category"),
+    "pixel_f1max": ("P-F1max", "exact, every threshold; all images; per category"),
+    "aupro": ("AUPRO", "exact, linear between thresholds, cut at FPR 0.3; regions 8-connected; per category"),
+}
+"""What a run stores by default."""
 VIEW = "resize256-crop224"
 
 
@@ -141,7 +151,13 @@ ENVIRONMENT = {
 
 
 def record_of(
-    method: FakeMethod, split: Mapping[str, Any], status: Status, error: str, overlap: str, view: str = VIEW
+    method: FakeMethod,
+    split: Mapping[str, Any],
+    status: Status,
+    error: str,
+    overlap: str,
+    view: str = VIEW,
+    metrics: Mapping[str, tuple[str, str]] = METRIC_TITLES,
 ) -> dict[str, Any]:
     """A cell's record, complete but for the digests of its files."""
     name, recipe, seed = split["dataset"], split["recipe"], split["seed"]
@@ -176,7 +192,7 @@ def record_of(
             "citation": f"@misc{{{slug(name)},\n  title = {{{name}}}\n}}", "address": "generated",
             "digest": digest(name), "gallery_allowed": True,
         },
-        "metrics": {key: {"title": title, "recipe": text} for key, (title, text) in METRIC_TITLES.items()},
+        "metrics": {key: {"title": title, "recipe": text} for key, (title, text) in metrics.items()},
         "figures": {"memory_bank_mb": 3.25},
         "timing": {
             "fit_seconds": method.fit_seconds, "score_seconds": 4.5, "score_ms_per_image": 6.9,

@@ -11,6 +11,7 @@ import numpy as np
 from generated_records import (
     CATEGORIES,
     METHODS,
+    METRIC_TITLES,
     FakeMethod,
     curve_rows,
     digest,
@@ -88,6 +89,7 @@ def generate(
     overlap: str = "paper",
     gallery: int = 12,
     with_scores: bool = False,
+    metrics: Mapping[str, tuple[str, str]] = METRIC_TITLES,
 ) -> Path:
     """Fill `root`: every method on every board and seed, except what real runs lack.
 
@@ -114,7 +116,7 @@ def generate(
                 failed = is_last and method.name == "funad"
                 status = Status.OUT_OF_MEMORY if failed else Status.OK
                 error = "CUDA out of memory: tried to allocate 2.4 GiB" if failed else ""
-                record = record_of(method, split, status, error, overlap)
+                record = record_of(method, split, status, error, overlap, metrics=metrics)
                 shown = method.has_maps and seed == seeds[0] and not failed
                 record["gallery"] = facts if shown else []
                 grids = grids_of(facts, rng) if shown and facts else None

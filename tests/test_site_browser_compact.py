@@ -8,9 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from generated_results import generate
 
+from reports.packing import packed
 from reports.site import build_site
 
 pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
@@ -54,6 +56,31 @@ def test_packed_parts_unfold_and_work(packed_site: Path, browser: Any) -> None: 
     header.find_element("tag name", "button").click()
     assert header.get_attribute("aria-sort") == "descending"
     assert browser.get_log("browser") == []
+
+
+def test_the_script_unfolds_what_python_folded(packed_site: Path, browser: Any) -> None:  # noqa: F811
+    rng = np.random.default_rng(0)
+    texts = [
+        "",
+        "a",
+        "ab" * 9,
+        "x" * 100_000,
+        "\0\ufeff 1.5 \x01",
+        "é−“" * 400,
+        "".join(rng.choice(list("ab"), 70_000)),
+        "".join(map(chr, rng.integers(32, 1000, 5_000))),
+        rng.bytes(40_000).decode("latin-1"),
+        "12.34 -56 1.5 <i>0.07</i> 007.50 655.36 999.99 9999 -9999 9999.9 0.5 -0.5 10 10.0 100.00",
+        " ".join(f"{number / 100:.2f}" for number in range(70_000)),
+        " ".join(f"{number / 10:.1f}" for number in range(70_000)),
+        " ".join(map(str, range(-10_100, 10_100))),
+    ]
+    visit(browser, packed_site / f"{BOARD}.html")
+    parts = [str(packed(text)).partition('data-packed="')[2].partition('"')[0] for text in texts]
+    unfolded = browser.execute_script(
+        "return arguments[0].map((part) => ltbench.together(unfold(ltbench.bytes(part))))", parts
+    )
+    assert unfolded == texts
 
 
 def test_a_link_to_a_run_leads_to_it_although_it_was_packed(packed_site: Path, browser: Any) -> None:  # noqa: F811

@@ -63,7 +63,15 @@ def whole(path: Path) -> str:
     return html + "".join(unpacked(part) for part in Folded(html).parts)
 
 
-@given(st.text(max_size=300))
+NUMBERS = st.one_of(
+    st.integers(-10_100, 10_100).map(str),
+    st.floats(-1200, 1200).map(lambda value: f"{value:.1f}"),
+    st.floats(-1200, 1200).map(lambda value: f"{value:.2f}"),
+    st.sampled_from(["<i>", " ", ",", "#", "007", "-0", ".", "\x01", "\0"]),
+)
+
+
+@given(st.one_of(st.text(max_size=300), st.lists(NUMBERS, max_size=60).map("".join)))
 def test_what_is_packed_comes_back_through_an_attribute(text: str) -> None:
     text = text.encode("utf-8", "ignore").decode()
     (part,) = Folded(packed(text)).parts

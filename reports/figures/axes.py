@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from reports.figures import theme
 from reports.figures.labels import spread
@@ -119,8 +120,20 @@ def mark(series: int, x: float, y: float, *children: str, radius: float = 3.6) -
         return tag("circle", *children, cx=x, cy=y, r=radius, class_=kind, fill=fill)
     if shape not in _CORNERS:
         return _outlined(series, x, y, children, radius)
-    points = " ".join(f"{number(x + radius * dx)},{number(y + radius * dy)}" for dx, dy in _CORNERS[shape])
-    return tag("polygon", *children, points=points, class_=kind, fill=fill)
+    corners = [(radius * across, radius * down) for across, down in _CORNERS[shape]]
+    return tag("path", *children, d=f"{_strokes(x, y, corners, 'l')}z", class_=kind, fill=fill)
+
+
+def _strokes(x: float, y: float, ends: Sequence[tuple[float, float]], steps: str) -> str:
+    """A path around (x, y) from end to end; `steps` are its commands in turn, "l" draws and "m" moves.
+
+    Each step is relative: marks of one shape differ in where they begin alone, and pack well.
+    """
+    parts = [f"M{number(x + ends[0][0])} {number(y + ends[0][1])}"]
+    for at, (here, there) in enumerate(pairwise(ends)):
+        command = steps[at % len(steps)]
+        parts.append(f"{command}{number(there[0] - here[0])} {number(there[1] - here[1])}")
+    return "".join(parts)
 
 
 def _outlined(series: int, x: float, y: float, children: Sequence[str], radius: float) -> str:
@@ -133,8 +146,15 @@ def _outlined(series: int, x: float, y: float, children: Sequence[str], radius: 
     ends = ((-reach, -reach), (reach, reach), (-reach, reach), (reach, -reach))
     if shape == "plus":
         ends = ((-reach, 0), (reach, 0), (0, -reach), (0, reach))
-    steps = "".join(f"{'ML'[at % 2]}{number(x + dx)} {number(y + dy)}" for at, (dx, dy) in enumerate(ends))
-    return tag("path", *children, d=steps, class_=kind, fill="none", stroke=colour, stroke_width=2.0)
+    return tag(
+        "path",
+        *children,
+        d=_strokes(x, y, ends, "lm"),
+        class_=kind,
+        fill="none",
+        stroke=colour,
+        stroke_width=2.0,
+    )
 
 
 def stroke(series: int, width: float = 2.0) -> dict[str, str | float | None]:

@@ -109,7 +109,8 @@ def _bars(
     heights = counts / counts.max() * (ROW / 2 - 3)
     steps = [f"M{number(across[0])} {number(middle)}"]
     for at, height in enumerate(heights):
-        steps.append(f"V{number(middle + side * height)}H{number(across[0] + step * (at + 1))}")
+        if at + 1 == len(heights) or heights[at + 1] != height:
+            steps.append(f"V{number(middle + side * height)}H{number(across[0] + step * (at + 1))}")
     steps.append(f"V{number(middle)}Z")
     return tag("path", d="".join(steps), class_=f"fill{series}", fill=theme.colour(series), opacity=0.85)
 

@@ -16,6 +16,7 @@ from reports.entries import BASELINE, Entry
 from reports.export import table_files
 from reports.leaderboard import Sheet
 from reports.notices import notices
+from reports.packing import details_unit
 from reports.pages import File, Page
 from reports.site import Site
 from reports.writing import plural, short_digest
@@ -52,7 +53,7 @@ def build_board(site: Site, sheet: Sheet) -> Iterable[File]:
         first=sheet.metrics[0],
         rows=list(_rows(sheet, runs, notes)),
         notes=notes,
-        details={board.name: details(sheet)},
+        details={board.name: details(sheet, details_unit(site.is_compact))},
         notices=notices(board),
         which_sizes=which_sizes(board),
         sizes=inline(class_sizes(sheet, board.seeds[0])),
@@ -62,14 +63,15 @@ def build_board(site: Site, sheet: Sheet) -> Iterable[File]:
     yield from table_files(sheet, is_compact=site.is_compact)
 
 
-def details(sheet: Sheet) -> Facts:
+def details(sheet: Sheet, unit: int) -> Facts:
     """What stands behind the scores of the leaderboard, see `table_details`; a gap is told by its groups."""
     lines = sheet.metrics[0].lines
     by_table = [{line.entry.anchor: line for line in table.lines} for table in sheet.metrics]
     numbers = [[n for table in by_table for n in table[line.entry.anchor].numbers] for line in lines]
     keys = [column.key for table in sheet.metrics for column in table.columns]
     kept = [at for at, key in enumerate(keys) if not key.endswith(".gap")]
-    return table_details([keys[at] for at in kept], lines, [[row[at] for at in kept] for row in numbers])
+    kept_numbers = [[row[at] for at in kept] for row in numbers]
+    return table_details([keys[at] for at in kept], lines, kept_numbers, unit=unit)
 
 
 def _rows(sheet: Sheet, runs: str, notes: Footnotes) -> Iterator[Row]:

@@ -11,6 +11,7 @@ from reports.boards import Board
 from reports.cells import Footnotes, method_cell, number_cell
 from reports.details import table_details
 from reports.leaderboard import TINTS, Sheet
+from reports.packing import details_unit
 from reports.pages import File, Page
 from reports.site import Site
 from reports.tables import Table
@@ -53,6 +54,7 @@ def build_board(site: Site, sheet: Sheet) -> Iterable[File]:
                 table.lines,
                 [line.numbers for line in table.lines],
                 with_seeds=not site.is_compact,
+                unit=details_unit(site.is_compact),
             )
             for table in sheet.classes
         },

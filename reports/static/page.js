@@ -185,19 +185,19 @@ document.addEventListener("keydown", (event) => {
     if (!found) return null;
     const text = (cell.querySelector("a") || cell).firstChild;
     const mean = Math.round(100 * Number((text.exact ?? text.textContent).replace("−", "-")));
-    const from = (steps) => steps?.map((step) => (step === null ? null : mean + step));
+    const from = (steps) => steps?.map((step) => (step === null ? null : mean + step * facts.unit));
     const values = from(found[0]) ?? [];
-    return { table, header, values, rank: found[1], overSeeds: overSeeds(values, facts.t),
+    return { table, header, values, decimals: facts.unit > 1 ? 1 : 2, rank: found[1], overSeeds: overSeeds(values, facts.t),
       overImages: from(found[2]), seeds: row[row.length - 1] };
   };
 
-  const show = (cell, { table, header, values, rank, overSeeds, overImages, seeds }) => {
+  const show = (cell, { table, header, values, decimals, rank, overSeeds, overImages, seeds }) => {
     const known = values.filter((value) => value !== null);
     const ends = [...known, ...(overImages ?? [])];
     const low = Math.min(...ends);
     const span = Math.max(...ends) - low || 1;
     const place = (value) => `${4 + (92 * (value - low)) / span}%`;
-    const percent = (value) => ltbench.write(value / 100, 2);
+    const percent = (value) => ltbench.write(value / 100, decimals);
     const name = cell.parentElement.querySelector("th").textContent.trim();
     panel.replaceChildren();
     const heading = add(panel, "p", `${name}: ${header.dataset.title ?? table.dataset.title ?? ""} `);

@@ -43,6 +43,19 @@ function place(table) {
   });
 }
 
+/* A column below a metric's header knows its metric; a hint stands in the page once for all metrics. */
+function name(table) {
+  for (const header of table.tHead.querySelectorAll("th[data-key]")) {
+    const [metric, part] = header.dataset.key.split(".");
+    const above = table.tHead.querySelector(`th[colspan][data-metric="${metric}"]`);
+    if (!above) continue;
+    header.dataset.metric = metric;
+    header.dataset.sort ??= "number";
+    header.dataset.title = above.textContent;
+    header.title ||= table.tHead.querySelector(`th[data-key$=".${part}"][title]`)?.title ?? "";
+  }
+}
+
 function makeSortable(table) {
   for (const header of table.tHead.querySelectorAll("th[data-sort]")) {
     const button = document.createElement("button");
@@ -135,6 +148,7 @@ ltbench.ready.then(() => {
   for (const table of document.querySelectorAll("table.grid")) {
     if (!table.tHead || !table.tBodies.length) continue;
     place(table);
+    name(table);
     makeSortable(table);
     ltbench.shade(table);
     ltbench.round(table, 1);
