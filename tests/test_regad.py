@@ -18,7 +18,7 @@ from methods.base import Context
 from methods.errors import MethodsError
 from methods.layers import trunk
 from methods.layers.registration import RegisteredPyramid, Siamese, SpatialTransformer, inverse, warped
-from methods.regad import RegAD, companions
+from methods.regad import RegAD, companions, spread
 from methods.synthesis.support import ANGLES, COPIES, SHIFTS, copies
 
 SMALL = {"size": None, "grid": 4, "iterations": 4, "batch_size": 4}
@@ -164,6 +164,17 @@ def test_spotted_images_score_above_good_ones_of_their_product() -> None:
         good = [s for s, i in zip(scores, ordered, strict=True) if i.category == product and not i.defect]
         bad = [s for s, i in zip(scores, ordered, strict=True) if i.category == product and i.defect]
         assert np.mean(np.array(bad)[:, None] > good) > 0.9
+
+
+def test_a_channel_that_lies_still_in_one_products_supports_has_the_scale_of_all() -> None:
+    rows = np.random.default_rng(0).normal(size=(40, 3)).astype(np.float32)
+    still = rows.copy()
+    still[:, 1] = 0.5
+    parts = [still.reshape(4, 2, 5, 3), (rows * 3).reshape(4, 2, 5, 3)]
+    found = spread(parts)
+    np.testing.assert_allclose(found, np.concatenate([still, rows * 3]).std(axis=0), rtol=1e-5)
+    assert found[1] > 1
+    assert spread([np.ones((2, 1, 1, 1), np.float32)]).tolist() == [1.0]
 
 
 def test_a_product_without_a_training_image_is_an_error() -> None:
