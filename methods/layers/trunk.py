@@ -45,15 +45,17 @@ class Trunk(nn.Module):
         return found
 
 
-def load(name: str, weights_root: Path | None, *, normalise: bool) -> Trunk:
+def load(name: str, weights_root: Path | None, *, normalise: bool, with_norms: bool = False) -> Trunk:
     """ "tiny" (its weights ship with the package), "resnet18" (random) or "timm:resnet..." (pretrained).
 
     normalise: whether a ResNet's images are brought to ImageNet's mean and deviation; "tiny" has its own.
+    with_norms: whether the convolutions of "tiny", whose batch norms are folded into them, get new ones that
+    change nothing in evaluation mode before they are trained; a ResNet has its own.
     Random weights are drawn from torch's generator. Raises BadParameter for another name, WeightsMissing
     without the weights.
     """
     if name == "tiny":
-        return _tiny()
+        return _tiny(with_norms)
     if name != "resnet18" and not name.startswith("timm:resnet"):
         raise BadParameter(f"unknown encoder '{name}': expected 'tiny', 'resnet18' or 'timm:resnet...'")
     from methods.features.backbones import timm as backbones
@@ -82,14 +84,26 @@ class _Activated(nn.Module):
         return functional.relu(self.inner(maps))
 
 
-def _tiny() -> Trunk:
+class _Normed(nn.Conv2d):
+    """A convolution of "tiny" with a batch norm behind it."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+        super().__init__(inputs, outputs, 3, stride, padding=1)
+        self.norm = nn.BatchNorm2d(outputs)
+
+    def forward(self, maps: torch.Tensor) -> torch.Tensor:
+        return self.norm(super().forward(maps))
+
+
+def _tiny(with_norms: bool) -> Trunk:
     from safetensors.torch import load_file
 
     from methods.features.backbones import tiny
 
     tiny.load("", device="cpu", weights_root=None, layers=None)  # raises where the file is not this version's
-    network = tiny.Network(tiny.convolution)
+    network = tiny.Network(_Normed if with_norms else tiny.convolution)
     weights = {key: value.to(torch.float32) for key, value in load_file(tiny.WEIGHTS).items()}
-    network.load_state_dict({key: weights[key] for key in network.state_dict()})
+    own = {key for key in network.state_dict() if ".norm." in key}
+    network.load_state_dict({key: weights[key] for key in network.state_dict().keys() - own}, strict=not own)
     stages = [_Activated(stage) for stage in network.stages]
     return Trunk(_Activated(network.stem), stages, tiny.WIDTHS, (tiny._MIDDLE,) * 3, (tiny._SPREAD,) * 3)
