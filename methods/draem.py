@@ -73,17 +73,17 @@ class Draem:
         ),
     )
     needs: ClassVar[frozenset[Need]] = frozenset()
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     size: int | None = 64
     """Side in pixels of what both networks see (paper: 256), a multiple of 32; none = the view's."""
     textures: str = "generated"
     """'generated', or a folder of pictures (paper: 'images' of DTD)."""
-    restorer_width: int = 16
+    restorer_width: int = 8
     """Channels of the first stage of the restoring network (paper: 128)."""
     segmenter_width: int = 16
     """Channels of the first stage of the segmenting network (paper: 64)."""
-    iterations: int = 200
+    iterations: int = 600
     """Training steps, unless epochs are given."""
     epochs: float | None = None
     """Passes over the training images instead of iterations (paper: 700)."""
