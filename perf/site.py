@@ -1,4 +1,4 @@
-"""`python -m perf.site`: size and time of the site of a large results folder of generated numbers."""
+"""`python -m perf.site`: size, build time and response of the site of a large folder of generated results."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ import zipfile
 from collections import Counter
 from pathlib import Path
 
-from reports.site import build_site
+from perf import site_browser
+from reports.site import SiteReport, build_site
+from reports.uncertainty import CACHE_FILE
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 # The tests' generator, so that what is measured is what is tested.
@@ -21,12 +23,13 @@ FAMILIES = ("memory bank", "vision-language", "reconstruction", "density")
 
 
 def main() -> None:
-    """Generate (or reuse) results, build their site, print sizes by kind of file and seconds."""
+    """Generate (or reuse) results, build their site; print sizes by kind of file, seconds, and response."""
     parser = argparse.ArgumentParser(prog="python -m perf.site", description=__doc__)
     for name, count in (("methods", 25), ("boards", 40), ("seeds", 5), ("classes", 15)):
         parser.add_argument(f"--{name}", type=int, default=count)
     parser.add_argument("--results", type=Path, help="results folder to fill or, if it is there, to reuse")
-    parser.add_argument("--scores", action="store_true", help="store scores of test images and curves too")
+    parser.add_argument("--no-scores", action="store_true", help="store no scores of test images, no curves")
+    parser.add_argument("--no-browser", action="store_true", help="do not open the site in Chromium")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         root = options.results or Path(temporary) / "results"
@@ -37,18 +40,37 @@ def main() -> None:
                 options.boards,
                 options.seeds,
                 options.classes,
-                with_scores=options.scores,
+                with_scores=not options.no_scores,
             )
         out = Path(temporary) / "site"
-        wall, cpu = time.perf_counter(), time.process_time()
-        report = build_site(root, out)
-        wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+        (root / CACHE_FILE).unlink(missing_ok=True)
+        _, first = timed(root, out)
+        report, again = timed(root, out)
         for kind, size in kinds(out).most_common(12):
             print(f"{size / 1e6:8.3f} MB  {kind}")
         print(
             f"{report.bytes / 1e6:8.3f} MB  all of {report.pages} pages; as a zip {zipped(out) / 1e6:.3f} MB"
         )
-        print(f"{cpu:8.1f} s   of processor time, {wall:.1f} s by the clock")
+        print(f"{again:8.1f} s   of processor time to build")
+        print(f"{first:8.1f} s   the first time, when test images are resampled")
+        if not options.no_browser:
+            response(out)
+
+
+def timed(root: Path, out: Path) -> tuple[SiteReport, float]:
+    """The build and its processor seconds, all threads together."""
+    start = time.process_time()
+    report = build_site(root, out)
+    return report, time.process_time() - start
+
+
+def response(site: Path) -> None:
+    """Print how soon the pages answer, or what is missing to tell."""
+    if missing := site_browser.installed():
+        print(f"how soon it answers is not known: {missing} is not installed")
+        return
+    for what, median, longest in site_browser.measured(site):
+        print(f"{median:8.0f} ms  {what} (longest {longest:.0f})")
 
 
 def fill(root: Path, methods: int, boards: int, seeds: int, classes: int, *, with_scores: bool) -> None:

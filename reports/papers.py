@@ -142,9 +142,14 @@ def _closeness(line: Line) -> tuple[bool, int, str, str]:
     return not entry.is_ranked, entry.printed.order, entry.variant, entry.anchor
 
 
-def paper_tables(paper: str, sheets: Sequence[Sheet]) -> Iterator[PaperTable]:
-    """Tables of means and ablations, and those of single classes whose split has a board on this site."""
-    measured = measurements(sheets)
+def paper_tables(
+    paper: str, sheets: Sequence[Sheet], measured: Mapping[Key, Measured] | None = None
+) -> Iterator[PaperTable]:
+    """Tables of means and ablations, and those of single classes whose split has a board on this site.
+
+    measured: `measurements` of the sheets, where they are at hand.
+    """
+    measured = measurements(sheets) if measured is None else measured
     known = {(sheet.board.dataset, sheet.board.split) for sheet in sheets}
     by_table: dict[int, list[PublishedCell]] = {}
     for cell in cells(paper):

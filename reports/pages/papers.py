@@ -6,13 +6,14 @@ from collections.abc import Iterable
 
 from reports.comparison import CLOSE, NEAR
 from reports.pages import File, Page
-from reports.papers import paper_tables
+from reports.papers import measurements, paper_tables
 from reports.site import Site
 from results.published.papers import PAPERS
 
 
 def build(site: Site) -> Iterable[File]:
-    papers = [(paper, list(paper_tables(name, site.sheets))) for name, paper in PAPERS.items()]
+    measured = measurements(site.sheets)
+    papers = [(paper, list(paper_tables(name, site.sheets, measured))) for name, paper in PAPERS.items()]
     verdicts = [pair.verdict for _, found in papers for one in found for pair in one.deltas]
     yield site.page(
         "papers.html",
