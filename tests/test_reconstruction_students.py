@@ -191,3 +191,9 @@ def test_memory_of_rd_judges_patches_as_its_student_does() -> None:
 def test_more_groups_than_blocks_are_refused() -> None:
     with pytest.raises(BadParameter, match="depth is 1"):
         DinomalyNetwork(8, 2, depth=1)
+
+
+def test_reverse_distillation_says_which_grids_its_bottleneck_can_halve() -> None:
+    network = RdNetwork((4, 6, 8), bottleneck_blocks=1, decoder_blocks=(1, 1, 1))
+    with pytest.raises(BadParameter, match="side of 7"):
+        network(tuple(torch.rand(2, width, side, side) for width, side in ((4, 28), (6, 14), (8, 7))))

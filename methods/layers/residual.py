@@ -9,8 +9,6 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-EXPANSION = 4
-
 
 def convolution(inputs: int, outputs: int, size: int, stride: int = 1) -> nn.Conv2d:
     return nn.Conv2d(inputs, outputs, size, stride, padding=size // 2, bias=False)

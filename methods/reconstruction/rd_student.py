@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch.nn import functional
 
+from methods.errors import BadParameter
 from methods.layers.cosine import global_cosine, point_distance
 from methods.layers.residual import MirroredDecoder, OneClassBottleneck, kaiming_init
 from methods.reconstruction.arrangements import Maps
@@ -30,7 +31,13 @@ class RdNetwork(Student):
         self.apply(kaiming_init)
 
     def forward(self, maps: Maps, class_ids: torch.Tensor | None = None) -> Rebuilt:
-        """Of three maps, each half as large as the one before."""
+        """Of three maps, each half as large as the one before; raises BadParameter for an odd coarsest one."""
+        coarsest = maps[-1].shape[2]
+        if coarsest % 2:
+            raise BadParameter(
+                f"the coarsest of the three maps has a side of {coarsest}: the bottleneck halves it once more; "
+                "expected a grid whose side is a multiple of 8"
+            )
         outputs = self.decoder(self.bottleneck(maps))
         return Rebuilt(tuple(maps), tuple(outputs), outputs[0].new_zeros(()))
 
