@@ -31,7 +31,7 @@ class LTAD:
 
     card: ClassVar[Card] = CARD
     needs: ClassVar[frozenset[Need]] = frozenset({"class_ids_fit", "class_ids_score"})
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     backbone: str = "tiny"
     """Frozen image features; the paper's: align:kakaobrain/align-base."""
@@ -99,17 +99,17 @@ class LTAD:
     """In the transformer (UniAD: 0.1)."""
     query_scale: float = 0.02
     """Deviation of the learned queries at first (UniAD: 1): small ones learn in fewer steps."""
-    phase_1_iterations: int = 200
+    phase_1_iterations: int = 400
     """Steps of phase 1, unless epochs are given."""
     phase_1_epochs: float | None = None
     """Passes over the training images in phase 1 (paper: 100)."""
-    iterations: int = 400
+    iterations: int = 1600
     """Steps of phase 2, unless epochs are given."""
     epochs: float | None = None
     """Passes over the training images in phase 2 (paper: 500)."""
-    batch_size: int = 16
+    batch_size: int = 8
     """Images per step."""
-    learning_rate: float = 5e-3
+    learning_rate: float = 2e-3
     """Of AdamW in phase 2 (paper: 1e-4)."""
     phase_1_learning_rate: float = 1e-3
     """Of AdamW in phase 1 (paper: 1e-4); much larger ones let the variances of codes explode."""

@@ -62,7 +62,7 @@ class UniAD:
         ),
     )
     needs: ClassVar[frozenset[Need]] = frozenset()
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     backbone: str = "tiny"
     """Frozen features; the paper's: timm:tf_efficientnet_b4.aa_in1k."""
@@ -90,13 +90,13 @@ class UniAD:
     """Scale of the noise on the features while training."""
     jitter_probability: float = 1.0
     """Share of the batches that are jittered."""
-    iterations: int = 400
+    iterations: int = 1600
     """Steps of training, unless epochs are given."""
     epochs: float | None = None
     """Passes over the training images instead of iterations (paper: 1000)."""
-    batch_size: int = 16
+    batch_size: int = 8
     """Images per step (paper: 8 on each of 8 GPUs)."""
-    learning_rate: float = 5e-3
+    learning_rate: float = 2e-3
     """Of AdamW; a tenth of it for the last fifth of the training (paper: 1e-4)."""
     weight_decay: float = 1e-4
     """Of AdamW."""

@@ -31,11 +31,11 @@ class RdNetwork(Student):
         self.apply(kaiming_init)
 
     def forward(self, maps: Maps, class_ids: torch.Tensor | None = None) -> Rebuilt:
-        """Of three maps, each half as large as the one before; raises BadParameter for an odd coarsest one."""
+        """Of three maps, each half as large as the one before. Raises BadParameter if the last is odd."""
         coarsest = maps[-1].shape[2]
         if coarsest % 2:
             raise BadParameter(
-                f"the coarsest of the three maps has a side of {coarsest}: the bottleneck halves it once more; "
+                f"the coarsest of the three maps has a side of {coarsest}, and the bottleneck halves it: "
                 "expected a grid whose side is a multiple of 8"
             )
         outputs = self.decoder(self.bottleneck(maps))
