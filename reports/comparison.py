@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from reports.cube import ALL
@@ -71,8 +71,15 @@ def compare(sheet: Sheet) -> list[Compared]:
     found = [line for line in lines if line.pairs]
     known = {entry.printed.method for entry in board.entries}
     for method in sorted(_reported(sheet) - known):
-        found.append(Compared(method, method, None, tuple(_pairs(sheet, method, {}))))
+        pairs = tuple(_pairs(sheet, method, {}))
+        found.append(Compared(_printed_title(pairs, method), method, None, pairs))
     return found
+
+
+def _printed_title(pairs: Iterable[Pair], method: str) -> str:
+    """The method's name as a paper prints it; "Ours" and "+ MeDS" name nothing outside of their table."""
+    printed = (pair.printed.printed_method for pair in pairs)
+    return next((name for name in printed if not name.startswith(("Ours", "+"))), method)
 
 
 def _reported(sheet: Sheet) -> set[str]:

@@ -16,6 +16,8 @@ from results.published.printed import PublishedCell, Table, cells, tables
 
 GROUPS = ("tail", "head", "high", "low", "all", "std")
 """Means over categories in the order of the papers' columns."""
+WIDE = 20
+"""Columns beyond which a table is turned."""
 Key = tuple[str, str, str, str, str]
 """(data set, split, method, metric, group or category)."""
 
@@ -64,6 +66,17 @@ class Row:
 
 
 @dataclass(frozen=True)
+class Part:
+    """Columns below one span of a wide table, turned: a row per class, a column per method."""
+
+    title: str
+    """The span's: metric, and split where there are several."""
+    methods: Sequence[str]
+    rows: Sequence[tuple[str, Sequence[Cell | None]]]
+    """(class, cells by method)."""
+
+
+@dataclass(frozen=True)
 class PaperTable:
     """A printed table in its own shape."""
 
@@ -101,6 +114,20 @@ class PaperTable:
                 found[-1] = (title, found[-1][1] + 1)
             else:
                 found.append((title, 1))
+        return found
+
+    @property
+    def parts(self) -> list[Part]:
+        """A wide table in parts that fit a page, as the papers print single classes; else none."""
+        if len(self.columns) <= WIDE:
+            return []
+        found, start = list[Part](), 0
+        for title, width in self.spans:
+            rows = [
+                (self.titles[at], [row.cells[at] for row in self.rows]) for at in range(start, start + width)
+            ]
+            found.append(Part(title, [row.method for row in self.rows], rows))
+            start += width
         return found
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from benchmark.curves import LIMIT, pro_curve
 from benchmark.metrics import Answer, Truth
 from benchmark.metrics import load as load_metric
 from reports.boards import boards
-from reports.leaderboard import sheet
+from reports.leaderboard import Sheet, sheet
 from reports.material import read
 from reports.packing import packed, script_data, unpacked
 from reports.papers import paper_tables
@@ -177,6 +178,29 @@ def test_papers_tables_hold_every_printed_number_of_their_kind() -> None:
             printed = [cell.pair.printed for row in one.rows for cell in row.cells if cell is not None]
             assert len(printed) == one.table.cells == len(set(printed))
         assert sum(one.table.cells for one in shown) == sum(cell.table in wanted for cell in cells(paper))
+
+
+def test_wide_tables_are_turned_and_keep_every_cell(results: Path) -> None:
+    shown = [one for one in paper_tables("meds", sheets_with("meds_nr10", results)) if one.table.table == 9]
+    (one,) = shown
+    assert len(one.columns) == 64
+    parts = one.parts
+    assert [part.title for part in parts] == ["P-AUROC", "P-AP", "P-F1max", "AUPRO"]
+    turned = [cell for part in parts for _, cells in part.rows for cell in cells if cell is not None]
+    plain = [cell for row in one.rows for cell in row.cells if cell is not None]
+    assert {id(cell) for cell in turned} == {id(cell) for cell in plain}
+    assert len(turned) == len(plain) == one.table.cells
+    title, row = parts[1].rows[3]
+    for method, cell in zip(parts[1].methods, row, strict=True):
+        assert cell is not None
+        printed = cell.pair.printed
+        assert (printed.category, printed.metric, printed.printed_method) == (title, "pixel_ap", method)
+
+
+def sheets_with(split: str, results: Path) -> list[Sheet]:
+    """The sheet of the results, as if it were of this split of MVTec AD."""
+    one = sheet(boards(read(results))[0])
+    return [replace(one, board=replace(one.board, dataset="mvtec", split=split))]
 
 
 def test_measured_numbers_stand_beside_the_papers(results: Path, site: Path) -> None:
