@@ -194,6 +194,27 @@ def test_what_is_on_screen_becomes_csv_and_latex(site: Path, browser: Any) -> No
     assert len({line.count("&") for line in body}) == 1
 
 
+def test_the_papers_tables_are_taken_with_what_was_measured(site: Path, browser: Any) -> None:
+    browser.get((site / "papers.html").as_uri())
+    table = "document.querySelector('table[data-name=tailedcore-2], table[data-name=tailedcore-1]')"
+    lines = list(csv.reader(browser.execute_script(f"return ltbench.csv({table})").splitlines()))
+    head, rows = lines[0], {line[0]: line for line in lines[1:]}
+    measured = next(at for at, title in enumerate(head) if title.endswith("step_k4, I-AUROC Ct.measured"))
+    assert head[measured - 1 : measured + 2 : 2] == [
+        head[measured].replace(".measured", end) for end in ("", ".delta")
+    ]
+    printed, here, delta = (float(text) for text in rows["SoftPatch"][measured - 1 : measured + 2])
+    assert abs(here - printed - delta) < 0.011
+    latex = browser.execute_script(f"return ltbench.latex({table})")
+    row = next(line for line in latex.splitlines() if line.startswith("SoftPatch"))
+    assert row.count("&") == len(rows["SoftPatch"]) // 3
+    assert f"{printed:.2f} {{\\scriptsize({here:.2f})}}" in row
+    assert latex.splitlines()[1].count("r") == 1 + row.count("&")  # one of them in "tabular"
+    browser.get((site / "lint.html").as_uri())
+    told = browser.execute_script("return ltbench.latex(document.querySelector('table[data-name]'))")
+    assert {line.count("&") for line in told.splitlines() if line.endswith("\\\\")} == {6}
+
+
 def test_decimals_come_from_the_file_and_not_from_rounding_twice(site: Path, browser: Any) -> None:
     browser.get((site / BOARD).as_uri())
     shown = column(browser, "image_auroc.all")

@@ -7,10 +7,21 @@ ltbench.ready.then(() => {
     for (const part of copy.querySelectorAll(parts)) part.remove();
     return copy.textContent.replace(/\s+/g, " ").trim();
   };
-  const plain = (cell) => without(cell, "i, sup");
+  const plain = (cell) => without(cell, "i, sup, .here, .caution");
   const title = (header) => without(header, "small");
   const isScore = (header) => header.dataset.key && !header.dataset.unit;
   const spread = (cell) => cell.querySelector("i")?.textContent ?? "";
+  const sign = (text) => text.replace("−", "-");
+  /* Below a printed number: what was measured in its place, and the difference. */
+  const beside = (cell) => [".here a", ".here .badge"].map((part) => cell.querySelector(part)?.textContent ?? "");
+
+  /* A column's own name, or its title with that of the header above it. */
+  function name(table, header) {
+    if (header.dataset.key) return header.dataset.key;
+    let at = 0;
+    const above = [...table.tHead.rows[0].cells].find((one) => (at += one.colSpan) > ltbench.column(header));
+    return above === header ? title(header) : `${title(above)} ${title(header)}`;
+  }
 
   /* Visible columns from left to right, and visible rows. */
   function screen(table) {
@@ -25,12 +36,17 @@ ltbench.ready.then(() => {
   ltbench.csv = function (table) {
     const { columns, rows, withSpread } = screen(table);
     const quote = (text) => (/[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
-    const name = (header) => header.dataset.key || title(header);
-    const head = columns.flatMap((h) => (isScore(h) && withSpread ? [name(h), `${name(h)}.sd`] : [name(h)]));
+    const withMeasured = rows.some((row) => row.querySelector(".here"));
+    const head = columns.flatMap((h, i) => {
+      const own = name(table, h);
+      if (withMeasured && i) return [own, `${own}.measured`, `${own}.delta`];
+      return isScore(h) && withSpread ? [own, `${own}.sd`] : [own];
+    });
     const body = rows.map((row) =>
-      columns.flatMap((h) => {
+      columns.flatMap((h, i) => {
         const cell = row.cells[ltbench.column(h)];
-        const text = plain(cell).replace("−", "-").replace("n/a", "");
+        const text = sign(plain(cell)).replace("n/a", "");
+        if (withMeasured && i) return [text, ...beside(cell).map(sign)];
         return isScore(h) && withSpread ? [text, spread(cell)] : [text];
       }),
     );
@@ -39,9 +55,12 @@ ltbench.ready.then(() => {
 
   ltbench.latex = function (table) {
     const { columns, rows, withSpread } = screen(table);
-    const kept = columns.filter((h) => h.classList.contains("method") || h.dataset.key);
+    /* Boards leave out what is not a score or a cost: seeds, backbone, rank. */
+    const isBoard = table.matches("#scores, .classes");
+    const kept = columns.filter((h) => !isBoard || h.classList.contains("method") || h.dataset.key);
     const clean = (text) => text.replace(/[&%$#_{}]/g, "\\$&").replaceAll("−", "$-$");
-    const head = kept.map((h) => (h.dataset.key ? clean(title(h)).replace(/^C([th])$/, "$C_$1$") : "Method"));
+    const head = kept.map((h) => clean(title(h)).replace(/^C([th])$/, "$C_$1$"));
+    const [first, ...others] = kept.map((h) => (h.dataset.sort === "text" || h.classList.contains("t") ? "l" : "r"));
     const spans = [...table.tHead.querySelectorAll("th[colspan]")].filter((span) => !span.hidden);
     const over = spans.map((span) => `\\multicolumn{${span.colSpan}}{c}{${clean(title(span))}}`);
     const body = rows.map((row) =>
@@ -51,13 +70,15 @@ ltbench.ready.then(() => {
         let text = clean(plain(cell));
         if (cell.classList.contains("b")) text = `\\textbf{${text}}`;
         if (cell.classList.contains("u")) text = `\\underline{${text}}`;
+        const [measured] = beside(cell);
+        if (measured) return `${text} {\\scriptsize(${measured})}`;
         return isScore(h) && withSpread && spread(cell) ? `${text} {\\scriptsize$\\pm$${spread(cell)}}` : text;
       }),
     );
     const rule = rows.findIndex((row) => row.classList.contains("baseline"));
     return [
       "% needs \\usepackage{booktabs}",
-      `\\begin{tabular}{l${"r".repeat(kept.length - 1)}}`,
+      `\\begin{tabular}{${first ? "l" : ""}${others.join("")}}`,
       "\\toprule",
       ...(over.length ? [`${["", ...over].join(" & ")} \\\\`] : []),
       `${head.join(" & ")} \\\\`,
