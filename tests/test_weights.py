@@ -15,7 +15,7 @@ from benchmark import suites
 from benchmark.cli import main
 from benchmark.commands import weights as command
 from methods import catalog
-from methods.features import weights
+from methods.features import hub, weights
 from methods.features.published_weights import needs_download, published
 
 
@@ -116,3 +116,43 @@ def test_a_run_without_its_weights_ends_with_4(ended: Ended, tmp_path: Path) -> 
     code, told = ended(*words, "ltad_exp20", "--results", str(tmp_path), "--weights", str(tmp_path))
     assert code == 4
     assert "ltbench weights fetch 'align:kakaobrain/align-base'" in told
+
+
+def test_a_list_never_asks_the_hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("HF_HUB_OFFLINE")
+    asked: list[str] = []
+    monkeypatch.setattr(hub, "_answers", asked.append)
+    answer = called("ls", "ltad-mvtec", "--weights", str(tmp_path), "--json")
+    assert {row["here"] for row in json.loads(answer.stdout)["weights"]} == {"no"}
+    assert asked == []
+
+
+def test_a_hub_out_of_reach_is_asked_once_and_without_a_word(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    from huggingface_hub import constants
+
+    monkeypatch.delenv("HF_HUB_OFFLINE")
+    # Nobody listens on port 9 of this machine.
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", downloaded := Downloads())
+    hub._answers.cache_clear()
+    try:
+        assert hub.file_of("somebody/something", ["model.safetensors"]) is None
+        assert hub._answers("http://127.0.0.1:9") is False
+        assert hub._answers.cache_info().misses == 1
+    finally:
+        hub._answers.cache_clear()
+    assert downloaded.only_local == [True]
+    assert capfd.readouterr().err == ""
+
+
+class Downloads:
+    """The hub's download with an empty cache: remembers whether the network was to be used."""
+
+    def __init__(self) -> None:
+        self.only_local: list[bool] = []
+
+    def __call__(self, _repository: str, _name: str, *, local_files_only: bool) -> str:
+        self.only_local.append(local_files_only)
+        raise FileNotFoundError

@@ -19,13 +19,15 @@ def show_all(
     weights: options.WeightsOption = None,
     as_json: options.JsonOption = False,
 ) -> None:
-    """List the backbones that suites need: size, licence, who needs them, whether they can be had here."""
+    """List the backbones that suites need: size, licence, who needs them, whether they are here."""
+    from methods.features.hub import offline
     from methods.features.published_weights import needs_download, published
 
     needed = _needed(suite)
     root = options.settings(weights=weights).weights_root
     columns = ["backbone", "here", "MB", "licence", "suites"]
-    with console.status("looking for weights ...") as spinner:
+    # A list fetches nothing.
+    with offline(), console.status("looking for weights ...") as spinner:
         rows = []
         for backbone in sorted(needed):
             spinner.update(f"looking for {backbone}")

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from methods.errors import BadParameter, WeightsMissing
+from methods.features import hub
 
 ENVIRONMENT = "LTBENCH_WEIGHTS"
 """Names a folder with weights, looked in before any hub."""
@@ -56,17 +57,10 @@ def mirrored_file(name: str, url: str, weights_root: Path | None) -> Path | None
 
 def hub_file(name: str, repository: str, weights_root: Path | None) -> Path:
     """The file of a model from the Hugging Face hub or its local cache; else WeightsMissing."""
-    ways_out = _ways_out(name, repository, weights_root)
-    if not repository:
-        raise WeightsMissing(ways_out)
-    import huggingface_hub
-
-    offline = os.environ.get("HF_HUB_OFFLINE", "").upper() not in ("", "0", "FALSE", "NO", "OFF")
-    try:
-        found = huggingface_hub.hf_hub_download(repository, "model.safetensors", local_files_only=offline)
-    except (OSError, ValueError) as error:
-        raise WeightsMissing(ways_out) from error
-    return Path(found)
+    found = hub.file_of(repository, ["model.safetensors"]) if repository else None
+    if found is None:
+        raise WeightsMissing(_ways_out(name, repository, weights_root))
+    return found
 
 
 def sha256(path: Path) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,19 +15,6 @@ def in_mirror(candidates: Sequence[str], weights_root: Path | None) -> Path | No
     root = weights.folder(weights_root)
     found = (root / name for name in candidates) if root is not None else iter(())
     return next((path for path in found if path.exists()), None)
-
-
-def from_hub(repository: str, files: Sequence[str]) -> Path | None:
-    """The first of these files of a Hugging Face repository, fetched or from its local cache; else None."""
-    import huggingface_hub
-
-    offline = os.environ.get("HF_HUB_OFFLINE", "").upper() not in ("", "0", "FALSE", "NO", "OFF")
-    for file in files:
-        try:
-            return Path(huggingface_hub.hf_hub_download(repository, file, local_files_only=offline))
-        except (OSError, ValueError):
-            continue
-    return None
 
 
 def missing(encoder: str, source: str, put: str) -> WeightsMissing:

@@ -18,7 +18,7 @@ import torch
 from torch import nn
 
 from methods.errors import BadParameter, MethodsError
-from methods.features import weights
+from methods.features import hub, weights
 from methods.language import checkpoints
 from methods.language.encoder import NOTHING, Encoder, Tokens
 from methods.language.pixels import normalised
@@ -140,11 +140,11 @@ def checkpoint_folder(model: str, encoder: str, weights_root: Path | None) -> Pa
     found = checkpoints.in_mirror((model, model.rpartition("/")[2]), weights_root)
     if found is not None:
         return found
-    file = checkpoints.from_hub(model, _WEIGHTS) if model.count("/") == 1 else None
+    file = hub.file_of(model, _WEIGHTS) if model.count("/") == 1 else None
     if file is None:
         raise checkpoints.missing(encoder, f"https://huggingface.co/{model}", f"{model}/")
     for name in _REST:
-        checkpoints.from_hub(model, (name,))
+        hub.file_of(model, (name,))
     return file.parent
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import ModuleType
 
 from methods.errors import BadParameter, MethodsError
-from methods.features import weights
+from methods.features import hub, weights
 from methods.features.backbones.timm import parse
 from methods.language import checkpoints
 from methods.language.encoder import Encoder
@@ -93,7 +93,7 @@ def checkpoint(
     mirrored = [f"{own}{suffix}" for suffix in (".safetensors", ".pt", ".bin")]
     mirrored += [f"{repository}/{file}" for file in files] + ([url.rsplit("/", 1)[-1]] if url else [])
     found = checkpoints.in_mirror(mirrored, weights_root)
-    found = found or (checkpoints.from_hub(repository, files) if repository else None)
+    found = found or (hub.file_of(repository, files) if repository else None)
     if found is None:
         place = f"https://huggingface.co/{repository}" if repository else url
         raise checkpoints.missing(encoder, place, f"{own}.safetensors")

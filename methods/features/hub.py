@@ -1,0 +1,66 @@
+"""Files of the Hugging Face hub: from its local cache, else fetched, else said to be out of reach at once."""
+
+from __future__ import annotations
+
+import os
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+
+OFFLINE = "HF_HUB_OFFLINE"
+"""The hub's own variable: set, nothing is fetched."""
+_SECONDS = 10.0
+
+
+def file_of(repository: str, names: Sequence[str]) -> Path | None:
+    """The first of these files of a repository that is at hand or can be fetched; else None.
+
+    What the local cache holds needs no network. The hub's library tries for half a minute a file before it
+    gives up, and says so line by line; where the hub does not answer one plain request, it is not asked.
+    """
+    import huggingface_hub
+    from huggingface_hub import constants
+
+    for local in (True, False):
+        if not local and (_is_offline() or not _answers(constants.ENDPOINT)):
+            break
+        for name in names:
+            try:
+                return Path(huggingface_hub.hf_hub_download(repository, name, local_files_only=local))
+            except (OSError, ValueError):
+                continue
+    return None
+
+
+@contextmanager
+def offline() -> Iterator[None]:
+    """Look at what is at hand alone, for as long as this lasts."""
+    before = os.environ.get(OFFLINE)
+    os.environ[OFFLINE] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[OFFLINE]
+        else:
+            os.environ[OFFLINE] = before
+
+
+def _is_offline() -> bool:
+    return os.environ.get(OFFLINE, "").upper() not in ("", "0", "FALSE", "NO", "OFF")
+
+
+@cache
+def _answers(endpoint: str) -> bool:
+    """Whether the hub answers at all, through the environment's proxies; asked once per process."""
+    request = urllib.request.Request(endpoint, method="HEAD")
+    try:
+        urllib.request.urlopen(request, timeout=_SECONDS).close()
+    except urllib.error.HTTPError:
+        return True
+    except OSError:
+        return False
+    return True
