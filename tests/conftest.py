@@ -11,6 +11,8 @@ import pytest
 from hypothesis import settings
 from remote_roots import s3_environment
 
+pytest_plugins = ["browsing"]
+
 # The time of an example says nothing on a shared machine.
 settings.register_profile("ltbench", deadline=None)
 settings.load_profile("ltbench")

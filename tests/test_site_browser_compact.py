@@ -17,7 +17,6 @@ from reports.site import build_site
 
 pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
 from selenium.webdriver.support.ui import WebDriverWait
-from test_site_browser import axe, browser, start  # noqa: F401  (fixtures)
 
 pytestmark = pytest.mark.browser
 BOARD = "mvtec--pareto"
@@ -47,7 +46,7 @@ def visit(driver: Any, page: Path, anchor: str = "") -> None:
     )
 
 
-def test_packed_parts_unfold_and_work(packed_site: Path, browser: Any) -> None:  # noqa: F811
+def test_packed_parts_unfold_and_work(packed_site: Path, browser: Any) -> None:
     visit(browser, packed_site / f"{BOARD}.figures.html")
     assert browser.execute_script("return document.querySelectorAll('figure svg').length") > 6
     visit(browser, packed_site / f"{BOARD}.classes.html")
@@ -58,7 +57,7 @@ def test_packed_parts_unfold_and_work(packed_site: Path, browser: Any) -> None: 
     assert browser.get_log("browser") == []
 
 
-def test_the_script_unfolds_what_python_folded(packed_site: Path, browser: Any) -> None:  # noqa: F811
+def test_the_script_unfolds_what_python_folded(packed_site: Path, browser: Any) -> None:
     rng = np.random.default_rng(0)
     texts = [
         "",
@@ -83,7 +82,7 @@ def test_the_script_unfolds_what_python_folded(packed_site: Path, browser: Any) 
     assert unfolded == texts
 
 
-def test_a_link_to_a_run_leads_to_it_although_it_was_packed(packed_site: Path, browser: Any) -> None:  # noqa: F811
+def test_a_link_to_a_run_leads_to_it_although_it_was_packed(packed_site: Path, browser: Any) -> None:
     html = (packed_site / f"{BOARD}.html").read_text(encoding="utf-8")
     anchor = re.findall(r"runs\.html(#winclip-[0-9a-f]+)", html)[0]
     visit(browser, packed_site / f"{BOARD}.runs.html", anchor)
@@ -94,7 +93,7 @@ def test_a_link_to_a_run_leads_to_it_although_it_was_packed(packed_site: Path, b
     assert 0 <= top < 400
 
 
-def test_the_panel_tells_seeds_and_both_intervals(packed_site: Path, browser: Any) -> None:  # noqa: F811
+def test_the_panel_tells_seeds_and_both_intervals(packed_site: Path, browser: Any) -> None:
     visit(browser, packed_site / f"{BOARD}.html")
     told = browser.execute_script(
         "const table = document.getElementById('scores');"
@@ -113,7 +112,7 @@ def test_the_panel_tells_seeds_and_both_intervals(packed_site: Path, browser: An
     assert low < value < high
 
 
-def test_one_figure_becomes_one_page_of_its_size(packed_site: Path, browser: Any) -> None:  # noqa: F811
+def test_one_figure_becomes_one_page_of_its_size(packed_site: Path, browser: Any) -> None:
     visit(browser, packed_site / f"{BOARD}.figures.html")
     browser.execute_script("window.print = () => {}")
     size = browser.execute_script(
@@ -131,7 +130,7 @@ def test_one_figure_becomes_one_page_of_its_size(packed_site: Path, browser: Any
     assert not browser.find_elements("css selector", "#alone")
 
 
-def test_a_printed_board_holds_every_column_shown(packed_site: Path, browser: Any) -> None:  # noqa: F811
+def test_a_printed_board_holds_every_column_shown(packed_site: Path, browser: Any) -> None:
     visit(browser, packed_site / f"{BOARD}.html")
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
     try:
@@ -146,9 +145,9 @@ def test_a_printed_board_holds_every_column_shown(packed_site: Path, browser: An
 
 def test_axe_finds_nothing_in_what_was_packed(
     packed_site: Path,
-    browser: Any,  # noqa: F811
-    axe: str,  # noqa: F811
-    start: Callable[..., Any],  # noqa: F811
+    browser: Any,
+    axe: str,
+    start: Callable[..., Any],
 ) -> None:
     for name in ("papers.html", "lint.html", f"{BOARD}.classes.html", f"{BOARD}.figures.html"):
         visit(browser, packed_site / name)
