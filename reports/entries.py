@@ -19,6 +19,8 @@ BASELINE = "chance"
 
 NO_LABELS: Mapping[str, str] = MappingProxyType({})
 
+LONG_FIELD = 60
+"""Characters of a field beyond which it is left out of a label, if it can be."""
 Config = tuple[str, str]
 """(method, config digest)."""
 
@@ -155,13 +157,39 @@ def _variants(fields: Mapping[Config, Mapping[str, Any]]) -> dict[Config, str]:
         rivals = {key: settings for key, settings in fields.items() if key[0] == method}
         if len(rivals) == 1:
             continue
-        names = sorted({name for settings in rivals.values() for name in settings})
-        differing = [name for name in names if len({repr(s.get(name)) for s in rivals.values()}) > 1]
-        texts = {
-            key: ", ".join(f"{name}={settings[name]}" for name in differing if name in settings)
-            for key, settings in rivals.items()
-        }
+        texts = {key: ", ".join(parts) for key, parts in _differences(rivals).items()}
         repeated = Counter(texts.values())
         for key, text in texts.items():
             found[key] = text if text and repeated[text] == 1 else f"{text} #{key[1][:6]}".strip()
     return found
+
+
+def _differences(rivals: Mapping[Config, Mapping[str, Any]]) -> dict[Config, list[str]]:
+    """ "field=value" of the fields in which configurations differ; of lists, what not all of them hold.
+
+    A field that would fill a line is left out where the others tell all apart: MeDS records every field of
+    its host, and the host's name says enough.
+    """
+    names = sorted({name for settings in rivals.values() for name in settings})
+    columns = {}
+    for name in names:
+        values = {key: settings.get(name) for key, settings in rivals.items() if name in settings}
+        if len({repr(settings.get(name)) for settings in rivals.values()}) > 1:
+            columns[name] = {key: f"{name}={text}" for key, text in _own_parts(values).items()}
+    for name in sorted(columns, key=lambda name: max(map(len, columns[name].values())), reverse=True):
+        others = [column for other, column in columns.items() if other != name]
+        told = {tuple(column.get(key, "") for column in others) for key in rivals}
+        if max(map(len, columns[name].values())) > LONG_FIELD and len(told) == len(rivals):
+            del columns[name]
+    return {key: [column[key] for column in columns.values() if key in column] for key in rivals}
+
+
+def _own_parts(values: Mapping[Config, Any]) -> dict[Config, str]:
+    lists = [value for value in values.values() if isinstance(value, list)]
+    if len(lists) < len(values):
+        return {key: str(value) for key, value in values.items()}
+    shared = set.intersection(*(set(map(str, value)) for value in lists))
+    return {
+        key: " ".join(part for part in map(str, value) if part not in shared) or "[]"
+        for key, value in values.items()
+    }
