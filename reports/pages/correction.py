@@ -94,6 +94,7 @@ def build_board(site: Site, sheet: Sheet) -> Iterable[File]:
         ],
         floors=_floors(rows),
         shots=shots,
+        pictured=[name for name in board.categories if any(category == name for _, category in shots)],
         side=overlays.SIDE,
     )
 
