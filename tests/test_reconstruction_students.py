@@ -193,7 +193,9 @@ def test_more_groups_than_blocks_are_refused() -> None:
         DinomalyNetwork(8, 2, depth=1)
 
 
-def test_reverse_distillation_says_which_grids_its_bottleneck_can_halve() -> None:
+@pytest.mark.parametrize("side", [28, 10])
+def test_reverse_distillation_says_which_grids_its_bottleneck_can_halve(side: int) -> None:
     network = RdNetwork((4, 6, 8), bottleneck_blocks=1, decoder_blocks=(1, 1, 1))
-    with pytest.raises(BadParameter, match="side of 7"):
-        network(tuple(torch.rand(2, width, side, side) for width, side in ((4, 28), (6, 14), (8, 7))))
+    maps = tuple(torch.rand(2, width, side >> level, side >> level) for level, width in enumerate((4, 6, 8)))
+    with pytest.raises(BadParameter, match=f"side of {side}"):
+        network(maps)

@@ -7,12 +7,16 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
+from http.client import HTTPException
 from pathlib import Path
 
 OFFLINE = "HF_HUB_OFFLINE"
 """The hub's own variable: set, nothing is fetched."""
 _SECONDS = 10.0
+# Not by the environment: the hub's library reads it once, when it is imported, and would stay offline.
+_at_hand: ContextVar[bool] = ContextVar("at_hand", default=False)
 
 
 def file_of(repository: str, names: Sequence[str]) -> Path | None:
@@ -38,19 +42,15 @@ def file_of(repository: str, names: Sequence[str]) -> Path | None:
 @contextmanager
 def offline() -> Iterator[None]:
     """Look at what is at hand alone, for as long as this lasts."""
-    before = os.environ.get(OFFLINE)
-    os.environ[OFFLINE] = "1"
+    before = _at_hand.set(True)
     try:
         yield
     finally:
-        if before is None:
-            del os.environ[OFFLINE]
-        else:
-            os.environ[OFFLINE] = before
+        _at_hand.reset(before)
 
 
 def _is_offline() -> bool:
-    return os.environ.get(OFFLINE, "").upper() not in ("", "0", "FALSE", "NO", "OFF")
+    return _at_hand.get() or os.environ.get(OFFLINE, "").upper() not in ("", "0", "FALSE", "NO", "OFF")
 
 
 @cache
@@ -61,6 +61,7 @@ def _answers(endpoint: str) -> bool:
         urllib.request.urlopen(request, timeout=_SECONDS).close()
     except urllib.error.HTTPError:
         return True
-    except OSError:
+    except (OSError, HTTPException, ValueError):
+        # ValueError: the address is none.
         return False
     return True

@@ -31,12 +31,12 @@ class RdNetwork(Student):
         self.apply(kaiming_init)
 
     def forward(self, maps: Maps, class_ids: torch.Tensor | None = None) -> Rebuilt:
-        """Of three maps, each half as large as the one before. Raises BadParameter if the last is odd."""
-        coarsest = maps[-1].shape[2]
-        if coarsest % 2:
+        """Of three maps, each half as large as the one before. Raises BadParameter for other sides."""
+        side = maps[0].shape[2]
+        if side % 8:
             raise BadParameter(
-                f"the coarsest of the three maps has a side of {coarsest}, and the bottleneck halves it: "
-                "expected a grid whose side is a multiple of 8"
+                f"the finest of the three maps has a side of {side}: expected a multiple of 8, since it is "
+                "halved three times; give such a grid"
             )
         outputs = self.decoder(self.bottleneck(maps))
         return Rebuilt(tuple(maps), tuple(outputs), outputs[0].new_zeros(()))
