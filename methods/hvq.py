@@ -45,8 +45,11 @@ class Hvq:
             "backbone: 'tiny' ships with the package; the paper's is EfficientNet-B4, here "
             "'timm:tf_efficientnet_b4.aa_in1k' with layers blocks.0, blocks.1, blocks.2, blocks.4 at size = "
             "224, always in evaluation mode (the authors' code trains its batch norms along).",
-            "width, heads, hidden, depth, codes, dropout, iterations and learning_rate: the defaults are a "
-            "budget for a processor; the paper has 256, 8, 1024, 4, 512, 0.1, epochs = 1000 and 1e-4.",
+            "width, heads, hidden, depth, codes, dropout, iterations, batch_size and learning_rate: the "
+            "defaults are a budget for a processor; the paper has 256, 8, 1024, 4, 512, 0.1, epochs = 1000, 16 "
+            "and 1e-4.",
+            "revive_below: codes that hardly any token chooses start anew at a token of the batch; the authors "
+            "leave them where they are (0).",
             "The last state is scored; the authors' code keeps the state that is best on the test set.",
             "Codes are updated once per batch with the decay of its images; the authors loop over images.",
             "transport = 80 adds the paper's transport score, which the authors' default script leaves out.",
@@ -69,23 +72,25 @@ class Hvq:
     """Of every attention."""
     hidden: int = 256
     """Units of the feed-forward parts."""
-    depth: int = 2
+    depth: int = 1
     """Encoder layers, decoder layers and levels of codes."""
     codes: int = 64
     """Of each class at each level."""
+    revive_below: float = 0.5
+    """Codes that fewer tokens per image choose move to tokens of the batch; 0, never, as in the paper."""
     dropout: float = 0.0
     """In attentions and feed-forward parts."""
     transport: float = 0.0
     """Weight of the cost of transporting tokens to their codes in the score; 80 in the paper."""
     label_source: Literal["oracle", "centroid"] = "oracle"
     """Class of a scored image: the true one, or that of the nearest mean feature of a training class."""
-    iterations: int = 600
+    iterations: int = 2400
     """Training steps, unless epochs are given."""
     epochs: float | None = None
     """Passes over the training images instead of iterations (paper: 1000)."""
-    batch_size: int = 16
+    batch_size: int = 8
     """Images per step."""
-    learning_rate: float = 1e-3
+    learning_rate: float = 2e-3
     """Of AdamW; a tenth of it for the last fifth of the training."""
     weight_decay: float = 1e-4
     """Decoupled."""
@@ -117,7 +122,8 @@ class Hvq:
         channels = targets[torch.tensor([0])][0].shape[1]
         network = {
             "width": self.width, "heads": self.heads, "hidden": self.hidden, "depth": self.depth,
-            "codes": self.codes, "dropout": self.dropout, "transport": self.transport,
+            "codes": self.codes, "revive_below": self.revive_below, "dropout": self.dropout,
+            "transport": self.transport,
         }  # fmt: skip
         return Host(
             teacher=teacher,

@@ -44,8 +44,9 @@ class Rd:
         deviations=(
             "backbone: 'tiny' ships with the package; the paper's is 'timm:wide_resnet50_2.tv_in1k' at "
             "size = 256.",
-            "grid, bottleneck_blocks, decoder_blocks and iterations: the defaults are a budget for a "
-            "processor; the paper has none, 3, 3,4,6 and epochs = 200.",
+            "grid, bottleneck_blocks, decoder_blocks, width_ratio, batch_size, learning_rate and iterations: the "
+            "defaults are for narrow features and a processor; the paper has none, 3, 3,4,6, 0.5, 16, 5e-3 and "
+            "epochs = 200.",
             SHIFTED,
             "The loss takes whole maps as vectors, as the authors' code does; the paper's formula has "
             "points.",
@@ -63,19 +64,22 @@ class Rd:
     residual network, the strides of 'tiny', else the backbone's default."""
     size: int | None = None
     """Side in pixels of what the backbone sees (256 in the paper); none = the view's."""
-    grid: int | None = 32
+    grid: int | None = 56
     """Side of the finest scale; none = the backbone's own (64 in the paper)."""
     bottleneck_blocks: int = 1
     """Residual blocks that compress."""
     decoder_blocks: tuple[int, ...] = (1, 1, 1)
     """Residual blocks per decoder stage, coarse to fine."""
-    iterations: int = 400
+    width_ratio: float = 2.0
+    """Channels inside a residual block per channel of its output: 0.5 in a Wide-ResNet-50, whose blocks have
+    256 and more; those of 'tiny' would have 16, which is too few to learn from."""
+    iterations: int = 1000
     """Training steps, unless epochs are given."""
     epochs: float | None = None
     """Passes over the training images instead of iterations (paper: 200)."""
-    batch_size: int = 16
+    batch_size: int = 8
     """Images per step; batch statistics need at least a few."""
-    learning_rate: float = 5e-3
+    learning_rate: float = 2e-3
     """Of Adam with beta1 = 0.5, constant."""
     smoothing: float = 4.0
     """Gaussian on a 256 x 256 map, in pixels."""
@@ -96,7 +100,10 @@ class Rd:
             images=train,
             class_ids=None,
             build=lambda: RdNetwork(
-                channels, bottleneck_blocks=self.bottleneck_blocks, decoder_blocks=self.decoder_blocks
+                channels,
+                bottleneck_blocks=self.bottleneck_blocks,
+                decoder_blocks=self.decoder_blocks,
+                width_ratio=self.width_ratio,
             ),
             optimizer=lambda module: torch.optim.Adam(
                 module.parameters(), lr=self.learning_rate, betas=(0.5, 0.999)

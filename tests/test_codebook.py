@@ -72,6 +72,36 @@ def test_two_images_of_a_class_decay_twice(books: ClassCodebooks) -> None:
     assert books.counts[1].sum() == pytest.approx(0.99 * 7 + 0.01 * 5, rel=1e-6)
 
 
+def trained_far_away(revive_below: float) -> tuple[ClassCodebooks, torch.Tensor]:
+    """Books of two classes whose first has seen clusters far from where codes start, and its last batch."""
+    torch.manual_seed(1)
+    books = ClassCodebooks(classes=2, codes=8, width=4, revive_below=revive_below).train()
+    middles = 30 + 10 * torch.randn(8, 4)
+    for _ in range(60):
+        rows = (middles[torch.randint(8, (2, 40))] + 0.1 * torch.randn(2, 40, 4)).float()
+        books(rows, torch.tensor([0, 0]))
+    return books, rows
+
+
+def test_idle_codes_start_anew_at_tokens_if_asked_to() -> None:
+    usual, rows = trained_far_away(0.0)
+    assert len(usual.nearest(rows.flatten(0, 1), 0).unique()) <= 2
+    revived, rows = trained_far_away(0.5)
+    assert len(revived.nearest(rows.flatten(0, 1), 0).unique()) >= 6
+    torch.manual_seed(1)
+    untouched = ClassCodebooks(classes=2, codes=8, width=4)
+    assert torch.equal(revived.codes[1], untouched.codes[1])
+
+
+def test_more_idle_codes_than_tokens_move_as_far_as_tokens_go() -> None:
+    books = ClassCodebooks(classes=1, codes=9, width=4, revive_below=2.0).train()
+    before, rows = books.codes[0].clone(), 100 + tokens(1)
+    books(rows, torch.tensor([0]))
+    moved = (books.codes[0] - before).abs().amax(dim=1) > 50
+    assert 5 <= moved.sum() <= 6
+    assert books.counts[0, moved].min() >= 1.0
+
+
 def test_transport_cost_is_zero_on_a_lonely_code_and_finite_on_huge_tokens() -> None:
     books = ClassCodebooks(classes=1, codes=1, width=4)
     row = 3 * books.codes[0][None]

@@ -12,12 +12,24 @@ class ClassCodebooks(nn.Module):
 
     While training, a code follows the tokens that chose it by a moving average whose decay applies once per
     image, as if the images of a batch came one after another; classes that are not in the batch stay as they
-    are. Counts start at one, so that a code nobody chose stays where it is.
+    are. Counts start at one, so that a code nobody chose stays where it is: with random codes far from the
+    tokens, that is most of them. `revive_below`: codes that fewer tokens per image choose than this, in the
+    moving average, start anew at a token of the batch (Zeghidour et al., SoundStream, TASLP 2021, III-C); 0
+    leaves them.
     """
 
-    def __init__(self, classes: int, codes: int, width: int, decay: float = 0.99, eps: float = 1e-5) -> None:
+    def __init__(
+        self,
+        classes: int,
+        codes: int,
+        width: int,
+        *,
+        decay: float = 0.99,
+        eps: float = 1e-5,
+        revive_below: float = 0.0,
+    ) -> None:
         super().__init__()
-        self.decay, self.eps = decay, eps
+        self.decay, self.eps, self.revive_below = decay, eps, revive_below
         start = torch.randn(classes, codes, width)
         self.register_buffer("codes", start)
         self.register_buffer("counts", torch.ones(classes, codes))
@@ -62,6 +74,17 @@ class ClassCodebooks(nn.Module):
             total = self.counts[class_id].sum()
             smoothed = (self.counts[class_id] + self.eps) / (total + codes * self.eps) * total
             self.codes[class_id] = self.sums[class_id] / smoothed[:, None]
+            if self.revive_below:
+                self._revive(class_id, tokens[members].flatten(0, 1))
+
+    def _revive(self, class_id: int, rows: torch.Tensor) -> None:
+        """Codes of a class that hardly any token chooses move to tokens of this batch, drawn at random."""
+        (idle,) = (self.counts[class_id] < self.revive_below).nonzero(as_tuple=True)
+        idle = idle[: len(rows)]
+        drawn = rows[torch.randperm(len(rows), device=rows.device)[: len(idle)]]
+        self.codes[class_id, idle] = drawn
+        self.sums[class_id, idle] = drawn
+        self.counts[class_id, idle] = 1.0
 
     def transport_cost(self, tokens: torch.Tensor, class_ids: torch.Tensor, scale: float) -> torch.Tensor:
         """sum_m softmax_m(f . e_m / scale) (1 - cos(f, e_m)) of tokens (B, T, D): (B, T)."""

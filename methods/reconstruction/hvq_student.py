@@ -55,6 +55,7 @@ class HvqNetwork(Student):
         depth: int = 4,
         codes: int = 512,
         dropout: float = 0.1,
+        revive_below: float = 0.0,
         transport: float = 0.0,
     ) -> None:
         super().__init__()
@@ -69,8 +70,10 @@ class HvqNetwork(Student):
         self.back = ClassLinear(classes, 2 * width, channels)
         for module in (self.embed, self.encoder, self.decoder):
             module.apply(xavier_init)
-        self.top = ClassCodebooks(classes, codes, width)
-        self.levels = nn.ModuleList(ClassCodebooks(classes, codes, 2 * width) for _ in range(depth))
+        self.top = ClassCodebooks(classes, codes, width, revive_below=revive_below)
+        self.levels = nn.ModuleList(
+            ClassCodebooks(classes, codes, 2 * width, revive_below=revive_below) for _ in range(depth)
+        )
 
     def forward(self, maps: Maps, class_ids: torch.Tensor | None) -> Rebuilt:
         """Of one map (B, C, h, w); `extra` is the weighted sum of the commitments."""
