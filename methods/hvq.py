@@ -46,10 +46,10 @@ class Hvq:
             "'timm:tf_efficientnet_b4.aa_in1k' with layers blocks.0, blocks.1, blocks.2, blocks.4 at size = "
             "224, always in evaluation mode (the authors' code trains its batch norms along).",
             "width, heads, hidden, depth, codes, dropout, iterations, batch_size and learning_rate: the "
-            "defaults are a budget for a processor; the paper has 256, 8, 1024, 4, 512, 0.1, epochs = 1000, 16 "
-            "and 1e-4.",
-            "revive_below: codes that hardly any token chooses start anew at a token of the batch; the authors "
-            "leave them where they are (0).",
+            "defaults are a budget for a processor; the paper has 256, 8, 1024, 4, 512, 0.1, epochs = 1000, "
+            "16 and 1e-4.",
+            "revive_below: codes that hardly any token chooses start anew at a token of the batch; the "
+            "authors leave them where they are (0).",
             "The last state is scored; the authors' code keeps the state that is best on the test set.",
             "Codes are updated once per batch with the decay of its images; the authors loop over images.",
             "transport = 80 adds the paper's transport score, which the authors' default script leaves out.",

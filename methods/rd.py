@@ -44,9 +44,9 @@ class Rd:
         deviations=(
             "backbone: 'tiny' ships with the package; the paper's is 'timm:wide_resnet50_2.tv_in1k' at "
             "size = 256.",
-            "grid, bottleneck_blocks, decoder_blocks, width_ratio, batch_size, learning_rate and iterations: the "
-            "defaults are for narrow features and a processor; the paper has none, 3, 3,4,6, 0.5, 16, 5e-3 and "
-            "epochs = 200.",
+            "grid, bottleneck_blocks, decoder_blocks, width_ratio, batch_size, learning_rate and iterations: "
+            "the defaults are for narrow features and a processor; the paper has none, 3, 3,4,6, 0.5, 16, "
+            "5e-3 and epochs = 200.",
             SHIFTED,
             "The loss takes whole maps as vectors, as the authors' code does; the paper's formula has "
             "points.",

@@ -68,6 +68,7 @@ def kcenter(
         first = int(rng.integers(len(rows)))
         greedy = _LazyGreedy(rows, m, bound=_squared_distance(rows, first))
         greedy.take(first)
+        greedy.seen[:] = 1
     else:
         raise BadParameter(f"unknown start '{start}' of the coreset: expected 'mean10' or 'random1'")
     return allowed[greedy.select()]
@@ -189,11 +190,15 @@ class _LazyGreedy:
             return
         # The nearest centre is within twice the error of the best product.
         threshold = np.maximum(bar[hits], best[hits] - 2 * error[hits])
-        row, column = np.nonzero(product[hits] >= threshold[:, None].astype(np.float32))
+        product = product[hits]
+        near = product >= threshold[:, None].astype(np.float32)
+        alone = np.count_nonzero(near) == len(hits)
+        row, column = (np.arange(len(hits)), product.argmax(axis=1)) if alone else np.nonzero(near)
         difference = self.rows[block[hits[row]]].astype(np.float64)
         difference -= self.rows[self.chosen[centres][column]]
-        squared = np.vecdot(difference, difference)
-        nearest = np.minimum.reduceat(squared, np.flatnonzero(np.diff(row, prepend=-1)))
+        nearest = np.vecdot(difference, difference)
+        if not alone:
+            nearest = np.minimum.reduceat(nearest, np.flatnonzero(np.diff(row, prepend=-1)))
         updated = block[hits]
         self.bound[updated] = np.minimum(self.bound[updated], nearest)
 
