@@ -7,15 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from benchmark import metrics
 from benchmark.curves import Points, pro_curve
 from benchmark.errors import BrokenPrediction
 from benchmark.kept_regions import regions_within
-from benchmark.maps import anomaly_maps
+from benchmark.maps import MapsOfGrids
 from benchmark.metrics import Answer, Scratch, Truth, Undefined, Value
-from methods.base import MapPost, Prediction, View
+from methods.base import Prediction, View
 from splits.datasets import Dataset
 from splits.images import LabelledImage
 from splits.split import Split
@@ -110,11 +109,5 @@ def category_answer(
     scores = np.asarray(prediction.scores, dtype=np.float32)[indices]
     if prediction.grids is None:
         return Answer(scores=scores, maps=None)
-    maps = full_maps(prediction.grids[indices], prediction.post, view)
+    maps = MapsOfGrids(prediction.grids[indices], view.crop, prediction.post)
     return Answer(scores=scores, maps=maps, scratch=scratch)
-
-
-def full_maps(grids: npt.NDArray[np.float32], post: MapPost, view: View) -> npt.NDArray[np.float32]:
-    """(N, h, w) patch scores -> (N, crop, crop) anomaly maps."""
-    maps: npt.NDArray[np.float32] = anomaly_maps(grids, view.crop, post.sigma, post.upsample)
-    return maps

@@ -13,8 +13,11 @@ from hypothesis.extra import numpy as hnp
 from scipy import ndimage
 from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score
 
+from benchmark.maps import MapsOfGrids, anomaly_maps
 from benchmark.metrics import Answer, Scratch, Truth, evaluate
 from benchmark.metrics.regions import label_regions
+from benchmark.metrics.streaming import ArrayStream
+from methods.base import MapPost
 
 PIXEL = ("pixel_auroc", "pixel_ap", "pixel_f1max", "aupro", "aupro_05", "aupro_01")
 
@@ -127,6 +130,35 @@ def test_a_buffer_used_before_and_kept_maps_are_left_alone():
     kept = maps.copy()
     assert values(maps, masks, scratch) == values(maps, masks)
     assert np.array_equal(maps, kept)
+
+
+def test_maps_made_on_demand_give_the_same_as_maps_at_hand():
+    grids = np.random.default_rng(4).random((6, 5, 7), np.float32)
+    masks = np.zeros((6, 32, 32), bool)
+    masks[:2, 3:9, 10:20] = True
+    source, maps = MapsOfGrids(grids, 32, MapPost(2.0)), anomaly_maps(grids, 32, 2.0)
+    assert np.array_equal(np.asarray(source), maps)
+    for scratch in (None, Scratch()):
+        assert values(source, masks, scratch) == values(maps, masks)
+    labels = masks.any(axis=(1, 2))
+    one, other = (evaluate(Truth(labels, masks), Answer(maps=given), ["aupimo"]) for given in (source, maps))
+    assert [value.value for value in one] == [value.value for value in other]
+    (streamed,) = evaluate(Truth(labels, ArrayStream(masks)), Answer(maps=source), ["pixel_auroc"])
+    assert streamed.value == values(maps, masks)[0]
+
+
+def test_maps_made_on_demand_that_are_not_finite_are_refused():
+    grids = np.ones((3, 4, 4), np.float32)
+    grids[1, 2, 2] = np.nan
+    masks = np.zeros((3, 16, 16), bool)
+    masks[0, :4] = True
+    (value,) = evaluate(
+        Truth(masks.any(axis=(1, 2)), masks),
+        Answer(maps=MapsOfGrids(grids, 16, MapPost(0.0))),
+        ["pixel_auroc"],
+    )
+    assert value.value is None
+    assert "first at image 1" in value.why
 
 
 def test_four_threads_agree():

@@ -39,6 +39,27 @@ class MapStream(Protocol):
         ...
 
 
+@runtime_checkable
+class MapSource(Protocol):
+    """Anomaly maps that are made on demand, wherever somebody wants them; `np.asarray` makes them too."""
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(N, H, W)."""
+        ...
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of the maps."""
+        ...
+
+    def fill(self, out: npt.NDArray[Any]) -> None:
+        """Put the maps into `out`, of this shape and type."""
+        ...
+
+    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]: ...
+
+
 class Scratch:
     """Buffers that outlive a call, so that only the first one pays for fresh pages. One per thread."""
 
@@ -148,7 +169,7 @@ class Answer:
 
     scores: Floats | None = None
     """(N,), higher = more anomalous."""
-    maps: Floats | MapStream | None = None
+    maps: Floats | MapStream | MapSource | None = None
     """(N, H, W), higher = more anomalous; None if the method does not localise. A torch tensor on an
     accelerator is sorted there."""
     scratch: Scratch | None = field(default=None, repr=False)
@@ -178,7 +199,7 @@ class Answer:
             raise Undefined(not_finite("scores", scores))
         return scores
 
-    def require_maps(self, truth: Truth) -> Floats | MapStream:
+    def require_maps(self, truth: Truth) -> Floats | MapStream | MapSource:
         """The maps, of the masks' shape. Raises Undefined otherwise; finiteness shows in the pixel pass."""
         masks = truth.require_masks()
         if self.maps is None:
@@ -192,6 +213,8 @@ class Answer:
         maps, masks = self.require_maps(truth), truth.require_masks()
         if is_tensor(maps):
             maps = as_array(maps)
+        if isinstance(maps, MapSource):
+            maps = np.asarray(maps)
         if not isinstance(maps, np.ndarray) or not isinstance(masks, np.ndarray):
             raise Undefined(f"{who} needs maps and masks in memory, these are streamed")
         return maps, masks

@@ -6,6 +6,7 @@ as bare values, and a binary search per distinct anomalous score counts the rest
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,7 @@ import numpy.typing as npt
 from benchmark.metrics.base import (
     Answer,
     Floats,
+    MapSource,
     Scratch,
     Truth,
     Undefined,
@@ -44,9 +46,12 @@ def _pixel_curve(truth: Truth, answer: Answer) -> Curve:
     if is_tensor(maps):
         # NumPy sorts some thirty times as fast as torch on a CPU.
         maps = as_array(maps)
-    if isinstance(maps, np.ndarray) and isinstance(masks, np.ndarray):
+    if isinstance(maps, (np.ndarray, MapSource)) and isinstance(masks, np.ndarray):
         return curve_of_maps(maps, truth.regions, answer.scratch)
     from benchmark.metrics.streaming import curve_of_stream
+
+    if isinstance(maps, MapSource):
+        maps = np.asarray(maps)
 
     return curve_of_stream(maps, masks, check=truth.check_masks, memory_bytes=answer.memory_bytes)
 
@@ -76,23 +81,27 @@ class Positives:
         )
 
 
-def curve_of_maps(maps: Floats, regions: Regions, scratch: Scratch | None = None) -> CurveInMemory:
+def curve_of_maps(
+    maps: Floats | MapSource, regions: Regions, scratch: Scratch | None = None
+) -> CurveInMemory:
     """Curve of `maps` (N, H, W), all in memory. `scratch` saves the pages of one copy of the maps."""
-    values = maps.reshape(-1)
-    positives = order_positives(values[regions.index], regions.weight)
-    pixels = (scratch or Scratch()).take(values.size, values.dtype)
-    np.copyto(pixels, values)
+    pixels = (scratch or Scratch()).take(math.prod(maps.shape), maps.dtype)
+    if isinstance(maps, np.ndarray):
+        np.copyto(pixels, maps.reshape(-1))
+    else:
+        maps.fill(pixels.reshape(maps.shape))
+    positives = order_positives(pixels[regions.index], regions.weight)
     pixels.sort()
     # NaN sort last, infinities to both ends.
     if pixels.size and not (np.isfinite(pixels[0]) and np.isfinite(pixels[-1])):
-        raise Undefined(not_finite("maps", maps))
+        raise Undefined(not_finite("maps", np.asarray(maps)))
     below = np.searchsorted(pixels, positives.threshold, "left")
     # The pixels after `below` are the score's own; a normal pixel shares the score only if there is one more.
     not_above = below + positives.count
-    more = np.flatnonzero(pixels[np.minimum(not_above, values.size - 1)] == positives.threshold)
+    more = np.flatnonzero(pixels[np.minimum(not_above, pixels.size - 1)] == positives.threshold)
     not_above[more] = np.searchsorted(pixels, positives.threshold[more], "right")
-    piece = positives.piece(values.size - below, values.size - not_above, len(regions.size))
-    curve = CurveInMemory(piece, len(regions.index), values.size - len(regions.index))
+    piece = positives.piece(pixels.size - below, pixels.size - not_above, len(regions.size))
+    curve = CurveInMemory(piece, len(regions.index), pixels.size - len(regions.index))
     require_both(curve, "anomalous pixel", "normal pixel")
     return curve
 

@@ -21,8 +21,16 @@ TRUNCATE = 4.0
 """The Gaussian is cut at this many standard deviations, as in scipy.ndimage.gaussian_filter."""
 
 
-def anomaly_maps(grids: Floats, size: int, sigma: float = 4.0, upsample: Upsampling = "bilinear") -> Floats:
+def anomaly_maps(
+    grids: Floats,
+    size: int,
+    sigma: float = 4.0,
+    upsample: Upsampling = "bilinear",
+    out: Floats | None = None,
+) -> Floats:
     """(N, h, w) patch scores -> float32 (N, size, size) maps; `sigma` in pixels of the map, 0 = no smoothing.
+
+    `out`, if given, is where they are put.
 
     Both steps are linear and separable, so a map is A X B^T with fixed A and B: 0.1 ms per 256 x 256 map.
     Equal to bilinear interpolation (align_corners=False) followed by scipy's `gaussian_filter` (mode
@@ -31,7 +39,8 @@ def anomaly_maps(grids: Floats, size: int, sigma: float = 4.0, upsample: Upsampl
     grids = grids.astype(np.float32, copy=False)
     rows = smoothing_upsampler(grids.shape[1], size, sigma, upsample)
     columns = smoothing_upsampler(grids.shape[2], size, sigma, upsample)
-    return np.asarray(rows @ grids @ columns.T, dtype=np.float32)
+    found: Floats = np.matmul(rows @ grids, columns.T, out=out)
+    return found
 
 
 def anomaly_map_tensor(
