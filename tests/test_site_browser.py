@@ -250,3 +250,20 @@ def test_axe_finds_nothing_to_complain_about(site: Path, browser: Any, axe: str,
         found = browser.execute_async_script(f"axe.run({rules}).then(arguments[0])")
         told = [f"{one['id']}: {one['nodes'][0]['html'][:200]}" for one in found["violations"]]
         assert told == [], page.name
+
+
+def test_a_note_stands_only_under_a_table_that_refers_to_it(site: Path, browser: Any) -> None:
+    browser.get((site / BOARD).as_uri())
+    state = (
+        "return [...document.querySelectorAll('.notes li')].map(n => [!!n.offsetParent,"
+        " [...document.querySelectorAll(`#scores a[href='#${n.id}']`)].some(a => a.offsetParent)])"
+    )
+    shown = browser.execute_script(state)
+    assert any(is_shown for is_shown, _ in shown)
+    assert all(is_shown == is_referred for is_shown, is_referred in shown)
+    for chip in browser.find_elements(By.CSS_SELECTOR, ".chip")[1:]:
+        if chip.get_attribute("aria-pressed") == "true":
+            chip.click()
+    fewer = browser.execute_script(state)
+    assert all(is_shown == is_referred for is_shown, is_referred in fewer)
+    assert sum(is_shown for is_shown, _ in fewer) < sum(is_shown for is_shown, _ in shown)

@@ -53,6 +53,10 @@ ltbench.ready.then(() => {
   });
 
   const rows = ltbench.body(table);
+  /* Reasons of missing values, each with the letters that refer to it. */
+  const notes = [...document.querySelectorAll(".notes li")].map((note) => [
+    note, rows.flatMap((row) => [...row.querySelectorAll(`a[href="#${note.id}"]`)]),
+  ]);
   const choices = (read) => [...new Set(rows.flatMap(read).filter(Boolean))].sort();
   const menu = (name, label, options) => {
     const select = make("select", { ariaLabel: label }, ...options.map(([value, text]) => make("option", { value, textContent: text })));
@@ -155,6 +159,7 @@ ltbench.ready.then(() => {
     show(table.tHead.querySelector("th.n"), !hidden.has("seeds"));
     show(table.tHead.querySelector("th.t"), !hidden.has("backbone"));
     for (const row of rows) row.hidden = !matches(row);
+    for (const [note, letters] of notes) note.hidden = letters.every((one) => one.closest("td").hidden || one.closest("tr").hidden);
     for (const chip of chips.children) chip.ariaPressed = String(shown.has(chip.dataset.metric));
     for (const select of bar.querySelectorAll("select")) select.value = state[select.dataset.name];
     search.value = state.q;
