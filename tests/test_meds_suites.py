@@ -11,7 +11,7 @@ from benchmark.cell import Cell
 from methods import catalog
 from methods.meds import Meds
 
-NAMES = [name for name in suites.names() if name.startswith("meds-") or name == "demo-meds"]
+NAMES = [name for name in suites.names() if name.startswith("meds-") or name.startswith("demo-meds")]
 
 
 def rows(suite: str, **wanted: Any) -> list[Cell]:
