@@ -1,9 +1,10 @@
 """`python -m perf.memory_gap`: how sparse memories separate defective from normal patches (MeDS, theorem 1).
 
-For memories of m images of a class, prints the mean distance of normal and of defective training patches,
-the gap between them, its first-order part, and how well the distance tells them apart: over the share m / N.
-The theorem's weight has one peak over the size. On the embedded data memories of whole images
-lie beyond it: the gap falls from one image on.
+For memories of m images of a class (or, with `--memories patches`, of m of its patches, as in the theorem),
+prints the mean distance of normal and of defective training patches, the gap between them, its first-order
+part, and how well the distance tells them apart: over the share m / N. The theorem's weight has one peak over
+the size. Memories of whole images, which the method draws, lie beyond it on the embedded data: the gap falls
+from one image on. Memories of single patches show both sides.
 """
 
 from __future__ import annotations
@@ -33,6 +34,10 @@ from splits.view import resize_and_crop_mask
 
 Floats = npt.NDArray[np.float64]
 SHARES = (0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0)
+PATCHES = (1, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000)
+"""Sizes of memories of single patches, up to all there are."""
+STEPS = 400
+"""Radii over which the first-order part is integrated."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +45,7 @@ class Gap:
     """What memories of one size make of a class' training patches."""
 
     size: int
-    """m: images drawn, with replacement."""
+    """m: images, or patches, drawn with replacement."""
     normal: float
     """Expected distance of a normal patch, mean over patches."""
     defective: float
@@ -66,19 +71,19 @@ def expected_distances(table: Floats, size: int) -> Floats:
     return nearest
 
 
-def first_order_gap(normal: Floats, defective: Floats, size: int, steps: int = 400) -> float:
-    """Delta_0(m): mean over pairs of patches of the integral of (pi_n - pi_d) m (1 - pi_n)^(m - 1)."""
-    radii = np.linspace(0, max(normal.max(), defective.max()), steps)
-    shares = [_share_within(defective, radius).mean() for radius in radii]
-    integrand = []
-    for radius, share in zip(radii, shares, strict=True):
-        near = _share_within(normal, radius)
-        integrand.append(((near - share) * size * (1 - near) ** (size - 1)).mean())
-    return float(np.trapezoid(integrand, radii))
+def first_order_gap(normal: Floats, defective: Floats, size: int, radii: Floats) -> float:
+    """Delta_0(m): mean over pairs of patches of the integral of (pi_n - pi_d) m (1 - pi_n)^(m - 1).
+
+    pi: shares within each of the `radii` (R,) of normal (Q, R) and of defective patches (P, R).
+    """
+    weight = size * (1 - normal) ** (size - 1)
+    return float(np.trapezoid(((normal - defective.mean(axis=0)) * weight).mean(axis=0), radii))
 
 
-def gaps(table: Floats, defective: npt.NDArray[np.bool_], sizes: list[int]) -> list[Gap]:
-    """One row per memory size, for patches (Q,) and their distances (Q, N) to the images of their class."""
+def gaps(table: Floats, defective: npt.NDArray[np.bool_], sizes: list[int], steps: int = STEPS) -> list[Gap]:
+    """One row per memory size, for patches (Q,) and their distances (Q, N) to what memories are made of."""
+    radii = np.linspace(0, table.max(), steps)
+    shares = shares_within(table, radii)
     rows = []
     for size in sizes:
         expected = expected_distances(table, size)
@@ -87,16 +92,16 @@ def gaps(table: Floats, defective: npt.NDArray[np.bool_], sizes: list[int]) -> l
                 size,
                 float(expected[~defective].mean()),
                 float(expected[defective].mean()),
-                first_order_gap(table[~defective], table[defective], size),
+                first_order_gap(shares[~defective], shares[defective], size, radii),
                 auroc(curve_of_scores(expected, defective)),
             )
         )
     return rows
 
 
-def _share_within(table: Floats, radius: float) -> Floats:
-    share: Floats = (table <= radius).mean(axis=1)
-    return share
+def shares_within(table: Floats, radii: Floats) -> Floats:
+    """(Q, R): share of each patch's distances (Q, N) that are at most each of the radii (R,), rising."""
+    return np.array([np.searchsorted(row, radii, "right") for row in np.sort(table, axis=1)]) / table.shape[1]
 
 
 def defective_patches(image: LabelledImage, dataset: Dataset, view: View, side: int) -> npt.NDArray[np.bool_]:
@@ -111,24 +116,40 @@ def defective_patches(image: LabelledImage, dataset: Dataset, view: View, side: 
 
 
 def class_gaps(
-    dataset: Dataset, images: list[LabelledImage], *, backbone: str, grid: int, cache: Path, limit: int
-) -> list[Gap]:
-    """Rows of one class, over patches of its training images; at most `limit` of them. [] without masks."""
+    dataset: Dataset,
+    images: list[LabelledImage],
+    *,
+    memories: str,
+    backbone: str,
+    grid: int,
+    cache: Path,
+    limit: int,
+) -> tuple[list[Gap], int]:
+    """Rows of one class and N, over at most `limit` patches of its training images. [] without masks."""
     images = sorted(images, key=lambda image: image.key)
     context = Context(rng=np.random.default_rng(0), cache=FeatureCache(cache, 50 * 10**9))
     vectors = PatchEmbedder(backbone, context, grid=grid).fit(ImageSet(images, dataset), title="").vectors
     count, side, _, dim = vectors.shape
-    table = patch_to_image(vectors.reshape(count, -1, dim), metric="cosine").double().flatten(0, 1).numpy()
     masks = np.concatenate([defective_patches(image, dataset, context.view, side) for image in images])
     # What surrounds a defect is neither.
     clear = np.repeat([not image.is_defective for image in images], side * side)
     kept = np.flatnonzero(masks | clear)
     if not masks.any():
-        return []
+        return [], 0
     chosen = np.random.default_rng(0).permutation(kept)[:limit]
     chosen = np.union1d(chosen, np.flatnonzero(masks)[:limit])
-    sizes = sorted({max(1, round(share * count)) for share in SHARES})
-    return gaps(table[chosen], masks[chosen], sizes)
+    if memories == "patches":
+        rows = torch.from_numpy(vectors.reshape(-1, dim)).double()
+        rows /= rows.norm(dim=1, keepdim=True)
+        table = (1 - rows[torch.from_numpy(chosen)] @ rows.T).clamp_min(0).numpy()
+        sizes = [size for size in PATCHES if size < len(rows)] + [len(rows)]
+    else:
+        table = (
+            patch_to_image(vectors.reshape(count, -1, dim), metric="cosine").flatten(0, 1).double().numpy()
+        )
+        table = table[chosen]
+        sizes = sorted({max(1, round(share * count)) for share in SHARES})
+    return gaps(table, masks[chosen], sizes), table.shape[1]
 
 
 def main() -> None:
@@ -139,6 +160,12 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--backbone", default="tiny")
     parser.add_argument("--grid", type=int, default=14, help="side of the patch grid")
+    parser.add_argument(
+        "--memories",
+        choices=("images", "patches"),
+        default="images",
+        help="what a memory is made of: whole images, as MeDS draws them, or patches, as in the theorem",
+    )
     parser.add_argument("--patches", type=int, default=4000, help="normal patches per class")
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -147,17 +174,17 @@ def main() -> None:
     split = recipes.build(options.split, dataset, options.seed)
     for category in split.categories:
         members = [image for image in split.train if image.category == category]
-        found = class_gaps(
-            dataset, members, backbone=options.backbone, grid=options.grid, cache=settings.cache_root,
-            limit=options.patches,
+        found, count = class_gaps(
+            dataset, members, memories=options.memories, backbone=options.backbone, grid=options.grid,
+            cache=settings.cache_root, limit=options.patches,
         )  # fmt: skip
         if not found:
             console.print(f"{category}: no injected defect with a mask")
             continue
-        console.print(table_of(f"{category}: {len(members)} images", found, len(members)))
+        console.print(table_of(f"{category}: {count} {options.memories}", found, count))
 
 
-def table_of(title: str, rows: list[Gap], images: int) -> Table:
+def table_of(title: str, rows: list[Gap], count: int) -> Table:
     """A row per memory size; the largest gap in bold."""
     table = Table(title=title, title_justify="left")
     for heading in ("m / N", "m", "normal", "defective", "gap", "first order", "patch AUROC"):
@@ -166,7 +193,7 @@ def table_of(title: str, rows: list[Gap], images: int) -> Table:
     for row in rows:
         cells = (row.normal, row.defective, row.gap, row.first_order)
         table.add_row(
-            f"{row.size / images:.2f}",
+            f"{row.size / count:.2g}",
             str(row.size),
             *(f"{value:.4f}" for value in cells),
             f"{row.auroc:.3f}",

@@ -8,7 +8,13 @@ import numpy as np
 import pytest
 
 from methods.base import View
-from perf.memory_gap import defective_patches, expected_distances, first_order_gap, gaps
+from perf.memory_gap import (
+    defective_patches,
+    expected_distances,
+    first_order_gap,
+    gaps,
+    shares_within,
+)
 from splits.images import LabelledImage
 
 
@@ -40,7 +46,8 @@ def test_gap_is_positive_and_at_least_its_first_order_part(size: int) -> None:
 def test_first_order_part_is_the_whole_gap_of_one_image() -> None:
     """(1 - u)^1 is linear: there is no remainder at m = 1."""
     normal, defective = separable()
-    found = first_order_gap(normal, defective, 1, steps=4000)
+    radii = np.linspace(0, 2, 8000)
+    found = first_order_gap(shares_within(normal, radii), shares_within(defective, radii), 1, radii)
     assert found == pytest.approx(defective.mean() - normal.mean(), rel=1e-3)
 
 
