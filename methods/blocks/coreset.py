@@ -92,10 +92,10 @@ def _mean_distance(rows: Rows, anchors: npt.NDArray[np.int64]) -> npt.NDArray[np
 
 def _squared_distance(rows: Rows, index: int) -> npt.NDArray[np.float64]:
     distance = np.empty(len(rows))
-    for low in range(0, len(rows), 8192):
-        difference = rows[low : low + 8192].astype(np.float64)
+    for low in range(0, len(rows), BLOCK):
+        difference = rows[low : low + BLOCK].astype(np.float64)
         difference -= rows[index]
-        distance[low : low + 8192] = np.vecdot(difference, difference)
+        distance[low : low + BLOCK] = np.vecdot(difference, difference)
     return distance
 
 
@@ -117,7 +117,7 @@ class _LazyGreedy:
         self.seen = np.zeros(count, np.int64)
         # Centred: less cancellation. The extra column makes a product with a centre x·c - |c|²/2 at once.
         self.screen = np.ones((count, dim + 1), np.float32)
-        np.subtract(rows, rows.mean(0, dtype=np.float64).astype(np.float32), out=self.screen[:, :dim])
+        np.subtract(rows, rows.mean(0), out=self.screen[:, :dim])
         self.square = np.einsum("ij,ij->i", self.screen[:, :dim], self.screen[:, :dim]).astype(np.float64)
         if not np.isfinite(self.square).all():
             index = int(np.flatnonzero(~np.isfinite(self.square))[0])
