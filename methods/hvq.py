@@ -77,7 +77,8 @@ class Hvq:
     codes: int = 64
     """Of each class at each level."""
     revive_below: float = 0.5
-    """Codes that fewer tokens per image choose move to tokens of the batch; 0, never, as in the paper."""
+    """Codes that fewer tokens per image choose (but at most half of an even use) move to tokens of the batch;
+    0 = never, as in the paper."""
     dropout: float = 0.0
     """In attentions and feed-forward parts."""
     transport: float = 0.0

@@ -95,11 +95,21 @@ def test_idle_codes_start_anew_at_tokens_if_asked_to() -> None:
 
 def test_more_idle_codes_than_tokens_move_as_far_as_tokens_go() -> None:
     books = ClassCodebooks(classes=1, codes=9, width=4, revive_below=2.0).train()
+    books.counts.fill_(0.01)
+    books.sums.copy_(books.codes * 0.01)
     before, rows = books.codes[0].clone(), 100 + tokens(1)
     books(rows, torch.tensor([0]))
-    moved = (books.codes[0] - before).abs().amax(dim=1) > 50
-    assert 5 <= moved.sum() <= 6
-    assert books.counts[0, moved].min() >= 1.0
+    assert (books.counts[0] == 1.0).sum() == 5
+    at_tokens = torch.cdist(books.codes[0], rows[0]).amin(dim=1) == 0
+    assert at_tokens.sum() == 5
+    assert not torch.equal(books.codes[0], before)
+
+
+def test_an_even_use_of_many_codes_revives_none() -> None:
+    books = ClassCodebooks(classes=1, codes=20, width=4, revive_below=1.0).train()
+    books.counts.fill_(5 / 20)
+    books(tokens(1), torch.tensor([0]))
+    assert books.counts.max() < 1.0
 
 
 def test_transport_cost_is_zero_on_a_lonely_code_and_finite_on_huge_tokens() -> None:

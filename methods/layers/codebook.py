@@ -14,8 +14,8 @@ class ClassCodebooks(nn.Module):
     image, as if the images of a batch came one after another; classes that are not in the batch stay as they
     are. Counts start at one, so that a code nobody chose stays where it is: with random codes far from the
     tokens, that is most of them. `revive_below`: codes that fewer tokens per image choose than this, in the
-    moving average, start anew at a token of the batch (Zeghidour et al., SoundStream, TASLP 2021, III-C); 0
-    leaves them.
+    moving average, and than half of what an even use would give them, start anew at a token of the batch
+    (Zeghidour et al., SoundStream, TASLP 2021, III-C); 0 leaves them.
     """
 
     def __init__(
@@ -75,11 +75,14 @@ class ClassCodebooks(nn.Module):
             smoothed = (self.counts[class_id] + self.eps) / (total + codes * self.eps) * total
             self.codes[class_id] = self.sums[class_id] / smoothed[:, None]
             if self.revive_below:
-                self._revive(class_id, tokens[members].flatten(0, 1))
+                self._revive(class_id, tokens[members])
 
-    def _revive(self, class_id: int, rows: torch.Tensor) -> None:
+    def _revive(self, class_id: int, tokens: torch.Tensor) -> None:
         """Codes of a class that hardly any token chooses move to tokens of this batch, drawn at random."""
-        (idle,) = (self.counts[class_id] < self.revive_below).nonzero(as_tuple=True)
+        # With more codes than tokens, an even use is below any fixed number.
+        even = tokens.shape[1] / self.counts.shape[1]
+        (idle,) = (self.counts[class_id] < min(self.revive_below, even / 2)).nonzero(as_tuple=True)
+        rows = tokens.flatten(0, 1)
         idle = idle[: len(rows)]
         drawn = rows[torch.randperm(len(rows), device=rows.device)[: len(idle)]]
         self.codes[class_id, idle] = drawn
