@@ -70,9 +70,9 @@ class Rd:
     """Residual blocks that compress."""
     decoder_blocks: tuple[int, ...] = (1, 1, 1)
     """Residual blocks per decoder stage, coarse to fine."""
-    width_ratio: float = 2.0
-    """Channels inside a residual block per channel of its output: 0.5 in a Wide-ResNet-50, whose blocks have
-    256 and more; those of 'tiny' would have 16, which is too few to learn from."""
+    width_ratio: float | None = None
+    """Channels inside a residual block per channel of its output; none = 0.5, as in a Wide-ResNet-50, for a
+    timm network, and 2 for narrower features: blocks of 'tiny' would have 16 to 48 at 0.5."""
     iterations: int = 1000
     """Training steps, unless epochs are given."""
     epochs: float | None = None
@@ -103,7 +103,7 @@ class Rd:
                 channels,
                 bottleneck_blocks=self.bottleneck_blocks,
                 decoder_blocks=self.decoder_blocks,
-                width_ratio=self.width_ratio,
+                width_ratio=self._width_ratio(),
             ),
             optimizer=lambda module: torch.optim.Adam(
                 module.parameters(), lr=self.learning_rate, betas=(0.5, 0.999)
@@ -126,6 +126,11 @@ class Rd:
     def rank(self, train: ImageSet, context: Context) -> npt.NDArray[np.float32]:
         """Mean of the top per cent of each training image's patches."""
         return ranked_by_patches(self._trained)
+
+    def _width_ratio(self) -> float:
+        if self.width_ratio is not None:
+            return self.width_ratio
+        return 0.5 if self.backbone.startswith("timm:") else 2.0
 
     def _layers(self) -> tuple[str, ...]:
         if self.layers or not self.backbone.startswith(("tiny", "timm:")):

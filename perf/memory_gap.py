@@ -64,10 +64,10 @@ def expected_distances(table: Floats, size: int) -> Floats:
     """(Q,) mean over all draws of `size` of N images, with replacement, of the distance to the nearest.
 
     The integral over r of (1 - pi(q, r))^m, where pi is the share of images within r of the patch: a sum over
-    the patch's sorted distances (Q, N).
+    the patch's distances (Q, N), each row in rising order.
     """
     missed = survival(table.shape[1], size, replacement=True)
-    nearest: Floats = np.sort(table, axis=1) @ (missed[:-1] - missed[1:])
+    nearest: Floats = table @ (missed[:-1] - missed[1:])
     return nearest
 
 
@@ -80,9 +80,10 @@ def first_order_gap(normal: Floats, defective: Floats, size: int, radii: Floats)
     return float(np.trapezoid(((normal - defective.mean(axis=0)) * weight).mean(axis=0), radii))
 
 
-def gaps(table: Floats, defective: npt.NDArray[np.bool_], sizes: list[int], steps: int = STEPS) -> list[Gap]:
+def gaps(table: Floats, defective: npt.NDArray[np.bool_], sizes: list[int]) -> list[Gap]:
     """One row per memory size, for patches (Q,) and their distances (Q, N) to what memories are made of."""
-    radii = np.linspace(0, table.max(), steps)
+    table = np.sort(table, axis=1)
+    radii = np.linspace(0, table.max(), STEPS)
     shares = shares_within(table, radii)
     rows = []
     for size in sizes:
@@ -100,8 +101,8 @@ def gaps(table: Floats, defective: npt.NDArray[np.bool_], sizes: list[int], step
 
 
 def shares_within(table: Floats, radii: Floats) -> Floats:
-    """(Q, R): share of each patch's distances (Q, N) that are at most each of the radii (R,), rising."""
-    return np.array([np.searchsorted(row, radii, "right") for row in np.sort(table, axis=1)]) / table.shape[1]
+    """(Q, R): share of each patch's distances (Q, N), rising, that are at most each of the radii (R,)."""
+    return np.array([np.searchsorted(row, radii, "right") for row in table]) / table.shape[1]
 
 
 def defective_patches(image: LabelledImage, dataset: Dataset, view: View, side: int) -> npt.NDArray[np.bool_]:
@@ -139,8 +140,7 @@ def class_gaps(
     chosen = np.random.default_rng(0).permutation(kept)[:limit]
     chosen = np.union1d(chosen, np.flatnonzero(masks)[:limit])
     if memories == "patches":
-        rows = torch.from_numpy(vectors.reshape(-1, dim)).double()
-        rows /= rows.norm(dim=1, keepdim=True)
+        rows = torch.nn.functional.normalize(torch.from_numpy(vectors.reshape(-1, dim)).double(), dim=1)
         table = (1 - rows[torch.from_numpy(chosen)] @ rows.T).clamp_min(0).numpy()
         sizes = [size for size in PATCHES if size < len(rows)] + [len(rows)]
     else:
