@@ -9,7 +9,7 @@ from markupsafe import Markup
 from reports.entries import Entry
 from reports.numbers import Number
 from reports.tables import Column
-from reports.writing import number_text, short_digest, spread_text
+from reports.writing import is_rounded_up, number_text, short_digest, spread_text
 
 NEEDS = {
     "class_ids_fit": ("class ids in training", "is told which product each training image shows"),
@@ -20,6 +20,8 @@ NEEDS = {
 }
 """What a method is told beyond pixels: badge and explanation."""
 _MARKS = {"": "", "best": "b", "second": "u"}
+_DOWN = "d"
+"""Class of a number whose last written digit, a five, was rounded up: with one digit less it goes down."""
 
 
 class Footnotes:
@@ -44,15 +46,25 @@ class Footnotes:
 
 
 def number_cell(number: Number, column: Column, notes: Footnotes | None = None) -> Markup:
-    """A `<td>`: the mean, and its spread in an `<i>`."""
+    """A `<td>`: the mean, and its spread in an `<i>`; `ltbench.round` of `static/table.js` shortens both."""
     if number.mean is None:
         reference = notes.reference(number.why) if notes is not None else ""
         return Markup('<td class="x" title="{}">n/a{}').format(number.why, reference)
     shown = number_text(number, column)
-    attributes = f" class={_MARKS[number.mark]}" if number.mark else ""
-    spread = f"<i>{spread_text(number, column)}</i>" if number.sd is not None else ""
+    opened = _opened("td", _MARKS[number.mark], _DOWN if is_rounded_up(number.mean, column) else "")
+    spread = ""
+    if number.sd is not None:
+        inner = _opened("i", _DOWN if is_rounded_up(number.sd, column) else "")
+        spread = f"{inner}{spread_text(number, column)}</i>"
     # Every part is a number or a constant.
-    return Markup(f"<td{attributes}>{shown}{spread}")
+    return Markup(f"{opened}{shown}{spread}")
+
+
+def _opened(tag: str, *classes: str) -> str:
+    told = " ".join(filter(None, classes))
+    if not told:
+        return f"<{tag}>"
+    return f'<{tag} class="{told}">' if " " in told else f"<{tag} class={told}>"
 
 
 def method_cell(entry: Entry, with_facts: bool = True) -> Markup:

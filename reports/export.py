@@ -113,7 +113,7 @@ def _latex_number(number: Number, column: Column, with_spread: bool) -> str:
         return "--"
     if column.unit:
         return f"{number.mean:.3g}"
-    text = f"{100 * number.mean:.{LATEX_DECIMALS}f}".replace("-", "$-$")
+    text = f"{100 * number.mean:z.{LATEX_DECIMALS}f}".replace("-", "$-$")
     text = {"best": rf"\textbf{{{text}}}", "second": rf"\underline{{{text}}}"}.get(number.mark, text)
     return (
         text

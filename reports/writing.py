@@ -21,8 +21,7 @@ def number_text(number: Number, column: Column) -> str:
         return ""
     if column.unit:
         return amount(number.mean)
-    text = f"{100 * number.mean:.{DECIMALS}f}"
-    return text.replace("-", "−")
+    return f"{100 * number.mean:z.{DECIMALS}f}".replace("-", "−")
 
 
 def spread_text(number: Number, column: Column) -> str:
@@ -30,6 +29,18 @@ def spread_text(number: Number, column: Column) -> str:
     if number.sd is None:
         return ""
     return amount(number.sd) if column.unit else f"{100 * number.sd:.{DECIMALS}f}"
+
+
+def is_rounded_up(value: float, column: Column) -> bool:
+    """Whether the text of a score ends in a five that is more than there is: 64.946 is written 64.95.
+
+    Who shows one digit less must know, or 64.946 would become 65.0.
+    """
+    if column.unit:
+        return False
+    percent = abs(100 * value)
+    text = f"{percent:.{DECIMALS}f}"
+    return text.endswith("5") and f"{percent:.{DECIMALS - 1}f}" == text[:-1]
 
 
 def amount(value: float) -> str:

@@ -21,7 +21,15 @@ Object.assign(ltbench, {
   },
 
   write(value, decimals) {
-    return value.toFixed(decimals).replace("-", "−");
+    return value.toFixed(decimals).replace(/^-(?=[0.]*$)/, "").replace("-", "−");
+  },
+
+  /* A written number with `decimals` of its two. A final five was either rounded up (`isLess`) or not: in binary
+     neither 64.95 nor its half is exact, so it is moved a little to the side where the number lies. */
+  shorten(text, decimals, isLess) {
+    const value = Number(text.replace("−", "-"));
+    const aside = text.trim().endsWith("5") ? Math.sign(value) * (isLess ? -0.001 : 0.001) : 0;
+    return ltbench.write(value + aside, decimals);
   },
 });
 
@@ -137,8 +145,9 @@ ltbench.round = function (table, decimals) {
       for (const node of [(cell.querySelector("a") || cell).firstChild, cell.querySelector("i")?.firstChild]) {
         if (!node || node.nodeType !== Node.TEXT_NODE) continue;
         node.exact ??= node.textContent;
-        const value = Number(node.exact.replace("−", "-"));
-        if (node.exact.trim() !== "" && !Number.isNaN(value)) node.textContent = ltbench.write(value, decimals);
+        if (node.exact.trim() === "" || Number.isNaN(Number(node.exact.replace("−", "-")))) continue;
+        const isLess = node.parentElement.closest("td, i").classList.contains("d");
+        node.textContent = ltbench.shorten(node.exact, decimals, isLess);
       }
     }
   }
