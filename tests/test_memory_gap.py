@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from itertools import product
+from itertools import pairwise, product
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from methods.base import View
 from perf.memory_gap import (
+    Gap,
+    class_gaps,
     defective_patches,
     expected_distances,
     first_order_gap,
     gaps,
     shares_within,
 )
+from splits.datasets import Dataset, open_dataset
 from splits.images import LabelledImage
 
 
@@ -85,3 +89,43 @@ def test_patches_are_defective_where_half_of_their_pixels_are_marked() -> None:
     image = LabelledImage("a/test/x/0.png", "a", "test", "x", "m.png")
     found = defective_patches(image, Marked(), View(16, 16), 4)
     assert np.flatnonzero(found).tolist() == [0, 5]
+
+
+@pytest.fixture(scope="module")
+def bolts(tmp_path_factory: pytest.TempPathFactory) -> tuple[Dataset, list[LabelledImage]]:
+    """A generated product with four good images and two defects that have masks."""
+    dataset = open_dataset("synthetic:bolt", tmp_path_factory.mktemp("data"))
+    images = dataset.images()
+    good = [image for image in images if not image.is_defective][:4]
+    return dataset, good + [image for image in images if image.is_defective][:2]
+
+
+@pytest.mark.parametrize(("memories", "count"), [("images", 6), ("patches", 6 * 7 * 7)])
+def test_a_memory_is_made_of_images_or_of_single_patches(
+    memories: str, count: int, bolts: tuple[Dataset, list[LabelledImage]], tmp_path: Path
+) -> None:
+    dataset, images = bolts
+    rows, found = class_gaps(
+        dataset, images, memories=memories, backbone="tiny", grid=7, cache=tmp_path, limit=100
+    )
+    assert found == count
+    assert rows[-1].size == count
+    # The more is drawn, the nearer is the nearest.
+    assert all(one.normal >= two.normal for one, two in pairwise(rows))
+    assert all(np.isfinite([row.gap, row.first_order, row.auroc]).all() for row in rows)
+
+
+def test_a_single_patch_is_farther_than_the_nearest_of_an_image(
+    bolts: tuple[Dataset, list[LabelledImage]], tmp_path: Path
+) -> None:
+    def first(memories: str) -> Gap:
+        dataset, images = bolts
+        rows, _ = class_gaps(
+            dataset, images, memories=memories, backbone="tiny", grid=7, cache=tmp_path, limit=100
+        )
+        return rows[0]
+
+    patch, image = first("patches"), first("images")
+    assert patch.size == image.size == 1
+    assert patch.normal > image.normal
+    assert patch.defective > image.defective

@@ -12,7 +12,14 @@ from benchmark.metrics.curve import CurveInMemory, Piece, require_both
 
 
 def image_curve(truth: Truth, answer: Answer) -> CurveInMemory:
-    """Curve over images. Raises Undefined if scores are unfit or all images are of one class."""
+    """Curve over images; computed once per truth and answer.
+
+    Raises Undefined if scores are unfit or all images are of one class.
+    """
+    return answer.once(truth, _image_curve)
+
+
+def _image_curve(truth: Truth, answer: Answer) -> CurveInMemory:
     curve = curve_of_scores(answer.require_scores(truth), truth.labels)
     require_both(curve, "defective image", "good image")
     return curve
