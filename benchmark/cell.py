@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -44,19 +45,20 @@ class Cell:
         return np.random.default_rng(int.from_bytes(hashlib.sha256(text.encode()).digest()[:16], "big"))
 
     def command(self) -> str:
-        """The command line that makes this cell."""
+        """The command line that makes this cell, quoted for a shell."""
         words = [
-            "ltbench run", f"--method {self.method}", f"--dataset {self.dataset}", f"--split {self.split}",
-            f"--seed {self.seed}",
+            "ltbench", "run", "--method", self.method, "--dataset", self.dataset, "--split", self.split,
+            "--seed", str(self.seed),
         ]  # fmt: skip
-        words += [f"--set {name}={json.dumps(value)}" for name, value in sorted(self.fields.items())]
+        for name, value in sorted(self.fields.items()):
+            words += ["--set", f"{name}={value if isinstance(value, str) else json.dumps(value)}"]
         if self.overlap != "paper":
-            words.append(f"--overlap {self.overlap}")
+            words += ["--overlap", self.overlap]
         if self.view != View():
-            words.append(f"--view {self.view.resize}/{self.view.crop}")
+            words += ["--view", f"{self.view.resize}/{self.view.crop}"]
         if self.limit is not None:
-            words.append(f"--limit {self.limit}")
-        return " ".join(words)
+            words += ["--limit", str(self.limit)]
+        return shlex.join(words)
 
 
 def build_split(cell: Cell, dataset: Dataset) -> Split:

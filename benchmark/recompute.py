@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,7 @@ from results.schema import CURVES, METRICS, table
 from results.status import Status
 from results.store import CURVES_FILE, MAPS_FILE, METRICS_FILE, RECORD, StoredCell, rewrite_tables
 from splits.datasets import Dataset, open_dataset
+from splits.errors import DataMissing
 from splits.split import Split
 
 
@@ -40,8 +42,11 @@ def recompute(cell: StoredCell, settings: Settings) -> Recomputed:
     if reason:
         return Recomputed(cell, 0, reason)
     same = cell.record["identity"]
-    dataset = open_dataset(_typed_dataset(cell), settings.data_root)
-    dataset.require_pixels()
+    try:
+        dataset = open_dataset(_typed_dataset(cell), settings.data_root)
+        dataset.require_pixels()
+    except DataMissing as error:
+        return Recomputed(cell, 0, str(error))
     split = _split(cell, dataset)
     _require_same(cell, split, dataset.data_digest())
     return reevaluate(cell, split, dataset, _view(same["view"]))
@@ -103,7 +108,7 @@ def _split(cell: StoredCell, dataset: Dataset) -> Split:
 
 def _typed_dataset(cell: StoredCell) -> str:
     """The data set as it was typed: the recorded name of a folder does not say where it is."""
-    words = str(cell.record["command"]).split()
+    words = shlex.split(str(cell.record["command"]))
     return words[words.index("--dataset") + 1]
 
 

@@ -13,7 +13,8 @@ import pandas as pd
 from reports import aggregate
 from reports.cube import Asked, Cube, cubes
 from reports.entries import Entry, entries
-from reports.material import Material, Suite, Unfinished
+from reports.material import Material, Unfinished
+from results.asked import Suite
 from results.store import StoredCell, slug
 
 _IMAGE_METRICS = ("image_auroc", "image_ap", "image_f1max")
@@ -76,6 +77,11 @@ class Board:
         return str(self.entries[0].record["identity"]["view"])
 
     @property
+    def is_as_published(self) -> bool:
+        """Whether defects that were trained on are tested too, as in the papers: else theirs say nothing."""
+        return self.overlap_policy == "paper"
+
+    @property
     def asked(self) -> tuple[int, ...]:
         """Seeds that every method has to finish."""
         return self.entries[0].asked
@@ -118,7 +124,8 @@ def _board(dataset: str, split: str, overlap: str, positions: Sequence[int], mat
     kept = [position for position in positions if position not in apart]
     rows = rows[~rows["cell"].isin(list(apart))]
     cells = [material.cells[position] for position in kept]
-    suites = material.suites_of(dataset, split)
+    # Suites ask for the papers' protocol: without the overlap, it is another test set.
+    suites = material.suites_of(dataset, split) if overlap == "paper" else []
     started = [
         cell for cell in material.unfinished if (cell.dataset, cell.split) == (slug(dataset), slug(split))
     ]

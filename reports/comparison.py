@@ -130,6 +130,8 @@ def caution(cell: PublishedCell) -> str:
 def has_published(sheet: Sheet) -> bool:
     """True if a paper reports any column of the board."""
     board = sheet.board
+    if not board.is_as_published:
+        return False
     return any(column(board.dataset, board.split, metric.name, ALL) for metric in board.metrics) or bool(
         _reported(sheet)
     )

@@ -34,7 +34,7 @@ class Entry:
     cells: Mapping[int, StoredCell]
     """By seed; failed cells too."""
     asked: tuple[int, ...]
-    """Seeds that the board's suites ask for, or all seeds of the board where no suite asks."""
+    """Seeds that the board's suites ask for; all seeds of the board where none of those is there."""
     started: tuple[int, ...] = ()
     """Seeds that were started and not finished."""
     variant: str = ""
@@ -126,7 +126,9 @@ def entries(
     for cell in cells:
         same = cell.record["identity"]
         by_config[same["method"], same["config_digest"]][same["seed"]] = cell
-    asked = asked_by_suites or frozenset(seed for config in by_config.values() for seed in config)
+    there = frozenset(seed for config in by_config.values() for seed in config)
+    # Where a suite's first cell has yet to come, what is there can be read all the same.
+    asked = asked_by_suites if asked_by_suites & there else there
     variants = _variants(
         {key: config[min(config)].record["method"]["fields"] for key, config in by_config.items()}
     )

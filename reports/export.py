@@ -91,7 +91,7 @@ def to_latex(table: Table, with_spread: bool = True) -> str:
 
 def _latex_title(column: Column) -> str:
     stem, mark, below = column.title.partition("_")
-    title = f"${stem}_{below}$" if mark and len(stem) == 1 else latex(column.title)
+    title = f"${stem}_{below}$" if mark and len(stem) == len(below) == 1 else latex(column.title)
     return f"{title} ({column.unit})" if column.unit else title
 
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from results.asked import Suite, suites
 from results.errors import ResultsError
-from results.files import read_json
-from results.places import Place, below, matches, readable
+from results.places import Place, below, readable
 from results.schema import METRICS
 from results.store import METRICS_FILE, Store, StoredCell
 
@@ -28,21 +27,6 @@ IDENTITY_COLUMNS = (
     "data_digest",
     "split_digest",
 )
-
-
-@dataclass(frozen=True)
-class Suite:
-    """What a suite asks for: each of its methods on each of its splits with each of its seeds."""
-
-    name: str
-    title: str
-    summary: str
-    dataset: str
-    splits: tuple[str, ...]
-    methods: tuple[str, ...]
-    seeds: tuple[int, ...]
-    labels: Mapping[str, str] = field(default_factory=dict)
-    """What it calls its rows, by the name of their folders ("method-config10")."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +79,7 @@ def read(root: Place) -> Material:
         root=root,
         cells=cells,
         values=_values(cells),
-        suites=list(_suites(root)),
+        suites=suites(root),
         unfinished=[_unfinished(folder, root) for folder in store.unfinished()],
     )
 
@@ -120,27 +104,6 @@ def _values(cells: Sequence[StoredCell]) -> pd.DataFrame:
         )
     frame: pd.DataFrame = pa.concat_tables([schema.empty_table(), *tables]).to_pandas()
     return frame
-
-
-def _suites(root: Place) -> Iterator[Suite]:
-    for path in matches(root, "suites/*.json"):
-        stored: Mapping[str, Any] = read_json(path)
-        try:
-            yield Suite(
-                name=stored["name"],
-                title=stored.get("title") or stored["name"],
-                summary=stored.get("summary", ""),
-                dataset=stored["dataset"],
-                splits=tuple(stored["splits"]),
-                methods=tuple(stored["methods"]),
-                seeds=tuple(stored["seeds"]),
-                labels=stored.get("labels") or {},
-            )
-        except KeyError as error:
-            raise ResultsError(
-                f"'{path}' has no {error}: expected name, data set, splits, methods and seeds of a suite; "
-                "run the suite again to rewrite it"
-            ) from error
 
 
 def _unfinished(folder: Place, root: Place) -> Unfinished:

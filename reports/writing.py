@@ -54,7 +54,8 @@ def amount(value: float) -> str:
 def subscript(title: str) -> Markup:
     """ "C_t" with its t below the line."""
     stem, mark, below = title.partition("_")
-    return Markup("{}<sub>{}</sub>").format(stem, below) if mark and len(stem) == 1 else escape(title)
+    is_one = mark and len(stem) == len(below) == 1
+    return Markup("{}<sub>{}</sub>").format(stem, below) if is_one else escape(title)
 
 
 def short_digest(digest: str) -> str:

@@ -38,7 +38,9 @@ class Difference:
             f"sign test p = {row.p:.3g}"
             for row in self.moved.itertuples()
         ]
-        return [*lines, f"{self.compared} values compared, {len(self.rows)} differ"]
+        alone = int(np.isinf(self.rows["difference"]).sum())
+        told = f", {alone} of them on one side only" if alone else ""
+        return [*lines, f"{self.compared} values compared, {len(self.rows)} differ{told}"]
 
     def require_equal(self) -> None:
         """Raise ResultsDiffer (exit code 5) if any value differs."""
@@ -58,9 +60,12 @@ def difference(a: Place, b: Place, tolerance: float) -> Difference:
     wrong = both[both["difference"].abs() > tolerance].copy()
     order = wrong["difference"].abs().sort_values(ascending=False).index
     paired = both[np.isfinite(both["difference"]) & both["value_a"].notna()]
+    # What is within the tolerance is equal: rounding has a direction too, and is no movement.
+    paired = paired.assign(difference=paired["difference"].where(paired["difference"].abs() > tolerance, 0.0))
     groups = paired.groupby(["method", "metric"], sort=True)["difference"]
-    moved = groups.agg(pairs="size", mean="mean", p=_sign_test).reset_index()
-    return Difference(wrong.loc[order].reset_index(drop=True), moved[moved["mean"] != 0], len(both))
+    moved = groups.agg(pairs="size", moved="any", mean="mean", p=_sign_test).reset_index()
+    moved = moved[moved.pop("moved")]
+    return Difference(wrong.loc[order].reset_index(drop=True), moved, len(both))
 
 
 def _sign_test(differences: pd.Series) -> float:

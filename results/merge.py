@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
+from results import asked
 from results.errors import ResultsDiffer
 from results.files import write_bytes
 from results.places import Place, RemotePath, below, matches
@@ -111,11 +112,12 @@ def _copy(source: Place, target: Place) -> None:
     if isinstance(source, RemotePath) or isinstance(target, RemotePath):
         _copy_files(source, target)
         return
-    # Into a neighbour first: a merge that is cut off leaves no half cell under a cell's name.
+    # Into a neighbour first, with a name that is never listed: a merge that is cut off leaves no half cell.
     target.parent.mkdir(parents=True, exist_ok=True)
     arriving = target.parent / f".{target.name}.arriving"
     shutil.rmtree(arriving, ignore_errors=True)
-    shutil.copytree(source, arriving)
+    # Not copy2: to whoever asks whether a site is older than its cells, these are new.
+    shutil.copytree(source, arriving, copy_function=shutil.copy)
     shutil.rmtree(target, ignore_errors=True)
     arriving.rename(target)
 
@@ -129,11 +131,9 @@ def _copy_files(source: Place, target: Place) -> None:
 
 
 def _copy_shared(source: Place, target: Place) -> None:
-    for path in (
-        *matches(source, "*/gallery/*"),
-        *matches(source, "suites/*.json"),
-        *matches(source, f"{RUNS}/*.json"),
-    ):
+    for path in (*matches(source, "*/gallery/*"), *matches(source, f"{RUNS}/*.json")):
         place = target / below(path, source)
         if not path.is_dir() and not place.exists():
             write_bytes(place, path.read_bytes())
+    for path in matches(source, asked.PATTERN):
+        asked.merge_file(path, target / below(path, source))

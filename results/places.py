@@ -167,9 +167,12 @@ def place(text: str | Place) -> Place:
 
 
 def matches(root: Place, pattern: str) -> list[Place]:
-    """Files below `root` that match, in the order of their names."""
+    """Files below `root` that match, in the order of their names; none that is hidden or in a hidden folder.
+
+    A name that starts with a dot is that of something unfinished.
+    """
     found: list[Place] = [*root.glob(pattern)]
-    return sorted(found, key=str)
+    return sorted((path for path in found if "/." not in f"/{below(path, root)}"), key=str)
 
 
 def below(path: Place, root: Place) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from results.asked import suites
 from results.errors import ResultsError
 from results.files import read_json
 from results.places import Place, below, matches, modified
@@ -163,12 +164,8 @@ class Surveyor:
             found.append(Running(name, stage, abs(silent)))
         return found
 
-    def _asked(self) -> dict[str, list[str]]:
-        suites: dict[str, list[str]] = {}
-        for path in matches(self.root, "suites/*.json"):
-            facts = read_json(path)
-            suites[str(facts.get("name", path.name))] = [str(name) for name in facts.get("cells", ())]
-        return suites
+    def _asked(self) -> dict[str, Sequence[str]]:
+        return {f"{suite.name} on {suite.dataset}": suite.cells for suite in suites(self.root)}
 
 
 def log_tail(root: Place, cell: Finished, lines: int = TAIL_LINES) -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import shlex
+from itertools import pairwise
 from pathlib import Path
 
 import pyarrow as pa
@@ -9,7 +12,9 @@ import pytest
 from split_trees import mvtec_style_class
 from test_run import chance, run_all
 
+from benchmark.cell import Cell
 from benchmark.recompute import recompute
+from benchmark.selection import parse_fields
 from benchmark.settings import Settings
 from results import store
 from results.schema import CURVES, METRICS, table
@@ -82,3 +87,36 @@ def test_a_recomputation_that_is_killed_leaves_the_old_cell_or_a_damaged_one(
     assert (found is not None) == (stopped_at == METRICS_FILE)
     if found is not None:
         assert found.metrics().equals(cell.metrics())
+
+
+def test_a_cell_in_a_folder_with_spaces_is_recomputed(tmp_path: Path) -> None:
+    root = tmp_path / "my data" / "parts"
+    mvtec_style_class(root, "bolt", train=4, good=3, bad=3)
+    settings = Settings(home=tmp_path / "home", results=tmp_path / "runs", jobs=1)
+    (cell,) = run_all([chance(root)], settings, keep_maps="all").cells
+    assert recompute(cell, settings).why_not == ""
+
+
+def test_a_cell_whose_images_are_gone_is_left_as_it_is(tmp_path: Path) -> None:
+    root = tmp_path / "parts"
+    mvtec_style_class(root, "bolt", train=4, good=3, bad=3)
+    settings = Settings(home=tmp_path / "home", results=tmp_path / "runs", jobs=1)
+    (cell,) = run_all([chance(root)], settings, keep_maps="all").cells
+    root.rename(tmp_path / "elsewhere")
+    done = recompute(cell, settings)
+    assert "parts" in done.why_not
+    assert done.changed == 0
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"layers": ["desc", "stride 8"]}, {"host": "uniad", "k": 3.0}, {"grid": None}, {"note": "it's"}],
+)
+def test_a_recorded_command_means_the_same_cell_in_a_shell(fields: dict[str, object]) -> None:
+    cell = Cell("folder:/data/my parts", "clean", 1, "patchcore", fields)
+    words = shlex.split(cell.command())
+    assert words[words.index("--dataset") + 1] == cell.dataset
+    typed = parse_fields(word for before, word in pairwise(words) if before == "--set")
+    assert {
+        name: value if isinstance(value, str) else json.dumps(value) for name, value in fields.items()
+    } == typed

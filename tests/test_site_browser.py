@@ -10,10 +10,7 @@ from typing import Any
 import pytest
 from generated_results import generate
 
-from reports.cells import number_cell
-from reports.numbers import Number
 from reports.site import build_site
-from reports.tables import Column
 
 pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
 from browsing import Open
@@ -172,39 +169,6 @@ def test_the_papers_tables_are_taken_with_what_was_measured(site: Path, browser:
     browser.get((site / "lint.html").as_uri())
     told = browser.execute_script("return ltbench.latex(document.querySelector('table[data-name]'))")
     assert {line.count("&") for line in told.splitlines() if line.endswith("\\\\")} == {6}
-
-
-def test_a_number_shown_with_one_decimal_is_not_rounded_twice(site: Path, browser: Any) -> None:
-    browser.get((site / BOARD).as_uri())
-    with (site / "data" / BOARD.replace(".html", "--image_auroc.csv")).open() as lines:
-        means = [100 * float(row["image_auroc.all"]) for row in csv.DictReader(lines)]
-    shown = sorted(column(browser, "image_auroc.all"))
-    assert shown == sorted(float(f"{mean:.1f}") for mean in means)[-len(shown) :]
-    browser.execute_script("document.querySelector('.chooser').open = true")
-    browser.find_element(By.CSS_SELECTOR, "select[data-name=d] option[value='2']").click()
-    exact = sorted(column(browser, "image_auroc.all"))
-    assert exact == sorted(float(f"{mean:.2f}") for mean in means)[-len(shown) :]
-
-
-def test_a_script_shortens_numbers_as_python_does(site: Path, browser: Any) -> None:
-    browser.get((site / BOARD).as_uri())
-    percents = [sign * step / 500 for step in range(6000) for sign in (1, -1)] + [64.946, 64.954, 67.054]
-    numbers = [Number(percent / 100, sd=abs(percent) / 100) for percent in percents]
-    cells = "".join(number_cell(number, Column("a.all", "All")) for number in numbers)
-    shown = browser.execute_script(
-        "const table = document.createElement('table');"
-        "table.innerHTML = `<thead><tr>${'<th data-key=\"a.all\">'.repeat(arguments[1])}</tr></thead>"
-        "<tbody><tr>${arguments[0]}</tr></tbody>`;"
-        "[...table.tHead.rows[0].cells].forEach((header, at) => ltbench.columns.set(header, at));"
-        "ltbench.round(table, 1);"
-        "const texts = (cell) => [...cell.childNodes].map((one) => one.textContent);"
-        "return [...table.tBodies[0].rows[0].cells].map(texts)",
-        cells,
-        len(percents),
-    )
-    for number, texts in zip(numbers, shown, strict=True):
-        wanted = [f"{100 * number.mean:.1f}".replace("-", "−"), f"{100 * number.sd:.1f}"]
-        assert texts == [text.replace("−0.0", "0.0") for text in wanted], number
 
 
 def test_without_scripts_every_number_is_a_plain_table(site: Path, start: Open) -> None:

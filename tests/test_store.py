@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from benchmark.commands.results import diff
 from results.diff import difference
 from results.errors import ResultsDiffer, ResultsError
 from results.files import write_json
@@ -151,3 +152,25 @@ def test_diff_of_equal_folders_is_empty(tmp_path: Path) -> None:
     found = difference(tmp_path / "a", tmp_path / "b", 0.0)
     found.require_equal()
     assert found.rows.empty
+
+
+def test_diff_does_not_call_rounding_a_movement(tmp_path: Path) -> None:
+    for seed in range(1, 9):
+        write_cell(tmp_path / "a", 0.5, seed=seed)
+        write_cell(tmp_path / "b", 0.5 + 1e-13, seed=seed)
+    found = difference(tmp_path / "a", tmp_path / "b", 1e-9)
+    assert found.moved.empty
+    assert found.sentences() == ["8 values compared, 0 differ"]
+
+
+def test_diff_says_which_values_one_side_lacks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_cell(tmp_path / "a", seed=1)
+    write_cell(tmp_path / "a", seed=2)
+    write_cell(tmp_path / "b", seed=1)
+    with pytest.raises(ResultsDiffer):
+        diff(str(tmp_path / "a"), str(tmp_path / "b"), as_json=True)
+    (row,) = json.loads(capsys.readouterr().out)["differences"]
+    assert (row["seed"], row["value_b"], row["difference"]) == (2, None, None)
+    with pytest.raises(ResultsDiffer):
+        diff(str(tmp_path / "a"), str(tmp_path / "b"))
+    assert "only in a" in capsys.readouterr().out

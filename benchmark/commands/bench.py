@@ -11,6 +11,7 @@ from benchmark.commands import options
 from benchmark.commands.cells import asked_retry, finish, plan_cells, run_cells
 from benchmark.console import console
 from benchmark.selection import parse_fields
+from results import asked
 from results.places import Place, matches, modified
 
 
@@ -60,16 +61,17 @@ def bench(
         results=results, data=data, cache=cache, weights=weights, jobs=jobs, device=device,
         timeout=timeout, memory_gb=memory_gb, site=out, ray_address=address,
     )  # fmt: skip
-    asked = asked_suite(suite, dataset, seed, parse_fields(set_fields or []))
+    table = asked_suite(suite, dataset, seed, parse_fields(set_fields or []))
     again = asked_retry(retry, only_missing, force)
-    planned = plan_cells(asked.cells(limit), settings)
+    planned = plan_cells(table.cells(limit), settings)
     if dry_run:
         from benchmark.commands.plan import show
 
         show(planned, settings, "bench", as_json, force=force, retry=again)
         return
     folders = {entry.prepared.folder: entry.prepared.cell.label for entry in planned.cells}
-    store_facts(asked, settings.results, folders)
+    names = [entry.prepared.dataset.name for entry in planned.cells[:1]]
+    store_facts(table, settings.results, folders, *names)
     outcome = run_cells(
         planned.cells,
         settings,
@@ -85,11 +87,12 @@ def bench(
 
 
 def is_current(results: Place, site: Path) -> bool:
-    """Whether the site is younger than every record; `ltbench report` builds it in any case."""
+    """Whether the site is younger than every record and wish; `ltbench report` builds it in any case."""
     index = site / "index.html"
     if not index.exists():
         return False
-    records = [*matches(results, "*/*/*/*/cell.json"), *matches(results, "*/*/*/*/started.json")]
+    patterns = ("*/*/*/*/cell.json", "*/*/*/*/started.json", asked.PATTERN)
+    records = [record for pattern in patterns for record in matches(results, pattern)]
     if any(modified(record) > index.stat().st_mtime for record in records):
         return False
     console.print(f"site: {index.resolve()} (up to date)", soft_wrap=True)

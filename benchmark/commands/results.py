@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Annotated
 
@@ -103,13 +104,16 @@ def diff(
     found = difference(place(a), place(b), tolerance / 100)
     rows = found.rows
     if as_json:
-        print_json("results diff", {"summary": found.summary(), "differences": rows.to_dict("records")})
+        finite = rows.replace({"difference": {float("inf"): None}}).astype(object)
+        known = finite.where(finite.notna(), None)
+        print_json("results diff", {"summary": found.summary(), "differences": known.to_dict("records")})
     else:
         columns = ["split", "seed", "method", "category", "metric", "a, %", "b, %", "b - a"]
         shown = [
             [
                 *(row.split, row.seed, row.method, row.category, row.metric),
-                *(percent(value) for value in (row.value_a, row.value_b, row.difference)),
+                *(percent(value) for value in (row.value_a, row.value_b)),
+                _moved(row.value_b, row.difference),
             ]
             for row in rows.head(40).itertuples()
         ]
@@ -117,6 +121,13 @@ def diff(
         for sentence in found.sentences():
             console.print(sentence)
     found.require_equal()
+
+
+def _moved(value_b: float, difference: float) -> float | str:
+    """The difference, or on which side there is a value at all."""
+    if math.isinf(difference):
+        return "only in a" if math.isnan(value_b) else "only in b"
+    return percent(difference)
 
 
 @app.command()

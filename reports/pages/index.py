@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from reports.boards import Board
 from reports.cube import ALL
 from reports.entries import Entry
 from reports.leaderboard import Sheet
-from reports.material import Material, Suite
+from reports.material import Material
 from reports.numbers import Number
 from reports.pages import File, Page
 from reports.site import Site
 from reports.tables import Column, Table
+from results.asked import Suite
+from results.places import below
 from results.status import Status
 
 
@@ -35,6 +38,7 @@ class Overview:
     ranked: int
     shown: int
     failed: int
+    has_rare: bool
     leaders: tuple[Leader | None, ...]
     """Of the main metric: rare group if there is one, and all."""
 
@@ -54,6 +58,7 @@ class Across:
 
     title: str
     group: str
+    boards: tuple[Board, ...]
     rows: tuple[tuple[Entry, tuple[tuple[Number, Column, str] | None, ...]], ...]
 
 
@@ -77,6 +82,7 @@ def _overview(sheet: Sheet) -> Overview:
         ranked=sum(entry.is_ranked for entry in entries),
         shown=len(entries),
         failed=sum(len(entry.failed) for entry in entries),
+        has_rare=bool(_groups(sheet)[0]),
         leaders=tuple(_leader(sheet.metrics[0], group) for group in _groups(sheet)),
     )
 
@@ -100,47 +106,32 @@ def _leader(table: Table, group: str) -> Leader | None:
 
 
 def _progress(material: Material) -> Iterator[SuiteProgress]:
-    done = {
-        (same["dataset"], same["split"], same["method"], same["seed"])
-        for cell in material.cells
-        if cell.status is Status.OK
-        for same in [cell.record["identity"]]
-    }
+    done = {below(cell.folder, material.root) for cell in material.cells if cell.status is Status.OK}
     for suite in material.suites:
-        asked = {
-            (suite.dataset, split, method, seed)
-            for split in suite.splits
-            for method in suite.methods
-            for seed in suite.seeds
-        }
-        yield SuiteProgress(suite, len(asked & done), len(asked))
+        if suite.cells:
+            yield SuiteProgress(suite, len(done.intersection(suite.cells)), len(suite.cells))
 
 
 def _across(sheets: Sequence[Sheet]) -> Iterator[Across]:
-    """Only where there is something to compare: at least two boards."""
-    if len(sheets) < 2:
-        return
-    titles = {
-        ALL: "All categories",
-        "rare": "Rare categories",
-    }
-    for which, title in titles.items():
+    """Only where there is something to compare: at least two boards with such categories."""
+    for which, title in {ALL: "All categories", "rare": "Rare categories"}.items():
+        shown = [sheet for sheet in sheets if which == ALL or _groups(sheet)[0]]
+        if len(shown) < 2:
+            continue
         entries: dict[tuple[str, str], Entry] = {}
         found: dict[tuple[str, str], list[tuple[Number, Column, str] | None]] = {}
-        for place, sheet in enumerate(sheets):
+        for place, sheet in enumerate(shown):
             group = ALL if which == ALL else _groups(sheet)[0]
             table = sheet.metrics[0]
-            position = next(
-                (i for i, c in enumerate(table.columns) if group and c.key.endswith(f".{group}")), None
-            )
+            position = next(i for i, c in enumerate(table.columns) if c.key.endswith(f".{group}"))
             for line in table.lines:
                 key = (line.entry.method, line.entry.config_digest)
                 entries.setdefault(key, line.entry)
-                row = found.setdefault(key, [None] * len(sheets))
-                if position is not None:
-                    row[place] = (line.numbers[position], table.columns[position], sheet.board.name)
+                row = found.setdefault(key, [None] * len(shown))
+                row[place] = (line.numbers[position], table.columns[position], sheet.board.name)
         order = sorted(found, key=lambda key: (entries[key].is_baseline, entries[key].label.casefold()))
-        yield Across(title, which, tuple((entries[key], tuple(found[key])) for key in order))
+        rows = tuple((entries[key], tuple(found[key])) for key in order)
+        yield Across(title, which, tuple(sheet.board for sheet in shown), rows)
 
 
 PAGE = Page("index", "Boards", 0, build=build)

@@ -5,7 +5,8 @@ ltbench.ready.then(() => {
   const without = (cell, parts) => {
     const copy = cell.cloneNode(true);
     for (const part of copy.querySelectorAll(parts)) part.remove();
-    return copy.textContent.replace(/\s+/g, " ").trim();
+    /* Narrow spaces group the digits of large numbers. */
+    return copy.textContent.replaceAll("\u202f", "").replace(/\s+/g, " ").trim();
   };
   const plain = (cell) => without(cell, "i, sup, .here, .caution");
   const title = (header) => without(header, "small");

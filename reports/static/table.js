@@ -4,7 +4,8 @@
 Object.assign(ltbench, {
   /* The number in a cell, or NaN: "−1.23", "12 345", "2/3", "9 + 1" (the first of the two). */
   value(cell) {
-    const text = (cell.querySelector("a") || cell).firstChild?.textContent ?? "";
+    const node = (cell.querySelector("a") || cell).firstChild;
+    const text = node?.exact ?? node?.textContent ?? "";
     const found = text.replace("−", "-").replace(/\u202f/g, "").match(/^\s*-?[\d.]+/);
     return found ? Number(found[0]) : NaN;
   },
@@ -75,7 +76,7 @@ function makeSortable(table) {
     header.append(button);
     header.ariaSort ??= "none";
     button.addEventListener("click", () => {
-      const first = header.dataset.sort === "text" ? "ascending" : "descending";
+      const first = header.dataset.sort === "text" || "low" in header.dataset ? "ascending" : "descending";
       const other = first === "ascending" ? "descending" : "ascending";
       ltbench.sort(table, header, header.ariaSort === first ? other : first);
       table.dispatchEvent(new CustomEvent("sorted", { bubbles: true }));
@@ -102,17 +103,24 @@ ltbench.sort = function (table, header, direction) {
   table.tBodies[0].append(...keyed.map((one) => one.row));
   for (const other of table.tHead.querySelectorAll("th[data-sort]")) other.ariaSort = "none";
   header.ariaSort = direction;
-  if (!isText && header.dataset.key) ltbench.rank(table, at);
+  if (!isText && header.dataset.key) ltbench.rank(table, header);
 };
 
-/* Ranks by one column: those of the test where the cell has one, else by the shown mean; ties share a rank. */
-ltbench.rank = function (table, at) {
+/* Ranks by one column: those of the test where the cell has one, else by the mean; ties share a rank. A gap is
+   neither good nor bad: it ranks nothing. */
+ltbench.rank = function (table, header) {
+  const at = ltbench.column(header);
+  const isGap = header.dataset.key.endsWith(".gap");
+  const sign = "low" in header.dataset ? -1 : 1;
+  const hint = table.tHead.querySelector(".rank abbr");
+  if (hint) hint.title = isGap ? "a gap ranks nothing" : `rank by ${header.dataset.title ?? ""}, ${header.textContent.trim()}`;
   const rows = ltbench.body(table).filter((row) => row.cells[0].classList.contains("rank"));
   const ranked = rows.filter((row) => !row.matches(".baseline, .unranked") && !Number.isNaN(ltbench.value(row.cells[at])));
   const values = ranked.map((row) => ltbench.value(row.cells[at]));
   for (const row of rows) row.cells[0].textContent = "";
+  if (isGap) return;
   ranked.forEach((row, position) => {
-    const better = values.filter((value) => value > values[position]).length;
+    const better = values.filter((value) => sign * (value - values[position]) > 0).length;
     row.cells[0].textContent = row.cells[at].dataset.rank ?? String(1 + better);
   });
 };
