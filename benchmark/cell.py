@@ -39,9 +39,13 @@ class Cell:
     def title(self) -> str:
         return f"{self.dataset} {self.split} seed {self.seed} {self.method}"
 
-    def generator(self) -> np.random.Generator:
-        """Randomness that depends on the cell alone, not on the order in which cells run."""
-        text = f"{self.dataset}/{self.split}/{self.seed}/{self.method}"
+    def generator(self, dataset: str) -> np.random.Generator:
+        """Randomness that depends on the cell alone, not on the order in which cells run.
+
+        `dataset` is the name that the data set has, however it was typed: two paths to one folder, or two
+        orders of classes, are one cell.
+        """
+        text = f"{dataset}/{self.split}/{self.seed}/{self.method}"
         return np.random.default_rng(int.from_bytes(hashlib.sha256(text.encode()).digest()[:16], "big"))
 
     def command(self) -> str:
@@ -51,7 +55,7 @@ class Cell:
             "--seed", str(self.seed),
         ]  # fmt: skip
         for name, value in sorted(self.fields.items()):
-            words += ["--set", f"{name}={value if isinstance(value, str) else json.dumps(value)}"]
+            words += ["--set", f"{name}={_typed(value)}"]
         if self.overlap != "paper":
             words += ["--overlap", self.overlap]
         if self.view != View():
@@ -59,6 +63,15 @@ class Cell:
         if self.limit is not None:
             words += ["--limit", str(self.limit)]
         return shlex.join(words)
+
+
+def _typed(value: Any) -> str:
+    """A field's value as a command line has it: "none", "true", "a,b", "0.5"."""
+    if value is None:
+        return "none"
+    if isinstance(value, list | tuple):
+        return ",".join(map(_typed, value))
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def build_split(cell: Cell, dataset: Dataset) -> Split:

@@ -161,7 +161,7 @@ def execute(
         figures: dict[str, float] = {}
         work = settings.local(prepared.folder) / "work"
         context = Context(
-            rng=cell.generator(),
+            rng=cell.generator(prepared.dataset.name),
             view=cell.view,
             device=settings.device,
             cache=cache,

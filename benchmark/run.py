@@ -15,9 +15,10 @@ from typing import Literal
 from benchmark import engines, rates
 from benchmark.calibration import embedding_of
 from benchmark.cell import Cell
+from benchmark.device import require_device
 from benchmark.embed import Embedded, embed
 from benchmark.engines import Options, Watcher
-from benchmark.errors import CellsImpossible
+from benchmark.errors import CellsImpossible, UsageError
 from benchmark.execute import Prepared, Resolver
 from benchmark.recompute import why_not
 from benchmark.retry import Retry
@@ -145,6 +146,10 @@ def run(
         for entry in planned
     ]
     waiting = [entry for entry, state in zip(planned, states, strict=True) if state != "done"]
+    if not options.force:
+        _keep_other_folders(waiting, settings)
+    if waiting and engine == "local":
+        require_device(settings.device)
     fresh: dict[int, StoredCell] = {}
     if waiting:
         features = [entry.prepared for entry, state in zip(planned, states, strict=True) if state == "to run"]
@@ -166,6 +171,22 @@ def run(
         if cell is not None:
             outcome.cells.append(cell)
     return outcome
+
+
+def _keep_other_folders(waiting: Sequence[PlannedCell], settings: Settings) -> None:
+    """Raise UsageError where a cell would take the place of one about other images of a person's own."""
+    store = Store(settings.results)
+    for entry in waiting:
+        name = entry.prepared.dataset.name
+        there = store.find(entry.prepared.folder) if name.startswith("folder:") else None
+        if there is None or there.status is not Status.OK:
+            continue
+        if there.record["identity"]["data_digest"] != entry.prepared.dataset.data_digest():
+            raise UsageError(
+                f"'{there.folder}' is a result of other images that are called '{name}' too: if the folder's "
+                "images have changed, --force replaces it; if this is another folder, give --results another "
+                "place or the folder another name"
+            )
 
 
 class _Timed:

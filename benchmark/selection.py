@@ -13,6 +13,8 @@ from benchmark.errors import UsageError
 if TYPE_CHECKING:
     from methods.base import View
 
+MOST_SEEDS = 10_000
+
 
 def select_names(text: str, known: Sequence[str], kind: str, *, open_ended: bool = False) -> list[str]:
     """Names from a comma list with globs: "patch*,padim"; in the order of the list, each once.
@@ -43,7 +45,10 @@ def parse_seeds(text: str) -> list[int]:
         match = re.fullmatch(r"(\d+)(?:-(\d+))?", part)
         if match is None or (match[2] and int(match[2]) < int(match[1])):
             raise UsageError(f"'{part}' is no seed: expected numbers and ranges such as '1-5,8'")
-        seeds += range(int(match[1]), int(match[2] or match[1]) + 1)
+        first, last = int(match[1]), int(match[2] or match[1])
+        if last - first >= MOST_SEEDS:
+            raise UsageError(f"'{part}' is {last - first + 1} seeds: expected at most {MOST_SEEDS}")
+        seeds += range(first, last + 1)
     if not seeds:
         raise UsageError("no seed given: expected numbers and ranges such as '1-5,8'")
     return list(dict.fromkeys(seeds))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import tomllib
 from collections.abc import Mapping
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.errors import UsageError
-from results.places import Place, local_side, place
+from results.places import Place, RemotePath, local_side, place
 
 FILE = "ltbench.toml"
 
@@ -104,7 +105,7 @@ def _from_file(file: Path) -> dict[str, Any]:
         return {}
     try:
         return tomllib.loads(file.read_text(encoding="utf-8"))
-    except (OSError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise UsageError(f"cannot read '{file}': {error}") from error
 
 
@@ -112,12 +113,17 @@ def _convert(name: str, value: Any, origin: str) -> Any:
     if name in {"jobs", "threads", "timeout", "memory_gb", "cache_gb", "task_cpus"}:
         kind = int if name in {"jobs", "threads", "task_cpus"} else float
         try:
-            number = kind(value)
+            number = float(value)
         except (TypeError, ValueError):
-            number = -1
-        if number < 0:
-            raise UsageError(f"{name} is '{value}' {origin}: expected a number, zero or more")
-        return number
+            number = -1.0
+        if not 0 <= number < math.inf or kind(number) != number:
+            whole = "a whole number" if kind is int else "a number"
+            raise UsageError(f"{name} is '{value}' {origin}: expected {whole}, zero or more")
+        return kind(number)
+    if isinstance(value, RemotePath):
+        return value
+    if not isinstance(value, str | Path):
+        raise UsageError(f"{name} is {value!r} {origin}: expected a text")
     if name in {"device", "ray_address"}:
         return str(value)
     # A URL written as a Path has lost a slash, so only text may be one.

@@ -6,6 +6,7 @@ import dataclasses
 import difflib
 import importlib
 import json
+import math
 import pkgutil
 import types
 import typing
@@ -119,7 +120,9 @@ def _try_plain(value: Any, kind: Any) -> tuple[bool, Any]:
         return False, None
     try:
         result = kind(value)
-    except ValueError:
+    except (ValueError, OverflowError):
+        return False, None
+    if kind is float and not math.isfinite(result):
         return False, None
     # 0.5 is no int, but "3" and 3.0 are.
     return kind is not int or isinstance(value, str) or result == value, result

@@ -53,6 +53,8 @@ class InReaCh:
             "to its mean.",
             "layers: whole stages of the backbone; the released code takes 13 residual blocks of "
             "Wide-ResNet-50 and pools them to 1024 numbers.",
+            "standardise: channels of a small backbone are brought to unit variance and layers to one "
+            "weight; the paper's pooled vectors stay as they are.",
             "coreset_ratio: a memory of the whole bank (paper: 1) is too large for many products.",
             "grid and backbone: 'tiny' on 14 x 14; the paper's are 56 x 56 and "
             "'timm:wide_resnet50_2.tv_in1k' with layers=layer1,layer2,layer3,layer4.",
@@ -67,6 +69,8 @@ class InReaCh:
     """Layers of the backbone; none = its default."""
     embedding: EmbeddingName = "auto"
     """Patch vectors: 'patchcore' (paper) or 'concat'; 'auto' = the paper's for a wide timm network."""
+    standardise: bool = True
+    """Channels of 'concat' vectors have unit variance, their layers one weight; 'patchcore' ones stay."""
     grid: int | None = 14
     """Side of a coarser patch grid; none = the backbone's own."""
     seeds: int = 100
@@ -89,8 +93,9 @@ class InReaCh:
 
     def fit(self, train: ImageSet, context: Context) -> None:
         self._embedder = PatchEmbedder(
-            self.backbone, context, layers=self.layers, embedding=self.embedding, grid=self.grid
-        )
+            self.backbone, context,
+            layers=self.layers, embedding=self.embedding, grid=self.grid, standardise=self.standardise,
+        )  # fmt: skip
         vectors = self._embedder.fit(train, title="embed training images").vectors
         self._is_aligned = self.positions == "yes" or (
             self.positions == "auto" and asymmetry(train, context) > ALIGNED_ABOVE

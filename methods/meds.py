@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -60,6 +61,8 @@ class Meds:
             "one or two images are never selected.",
             "Memories of a transformer host are made of its last, normed layer, as in the authors' code; "
             "those of other hosts of the targets of the host.",
+            "Scores of memories (stop_after='memory') are the host's mean of the top 1 % of the map; the "
+            "authors' evaluation of memories takes 10 % (host_fields: top_percent=10).",
             "The final scores of the trained host rank images for label correction; the authors do not say "
             "at which moment theirs are taken.",
         ),
@@ -184,9 +187,9 @@ class Meds:
                 iterations=steps, percent=self.top_percent, rounding=self.rounding,
             )  # fmt: skip
             self._training.run(host, context, title="select", identity=repr(dataclasses.asdict(self)))
-        for moment, share in (("first", self._training.shares[:1]), ("last", self._training.shares[-1:])):
-            if share:
-                context.report(f"{moment}_selected_share", share[0])
+        for moment, share in zip(("first", "last"), self._training.shares.tolist(), strict=True):
+            if not math.isnan(share):
+                context.report(f"{moment}_selected_share", share)
 
     def _groups(self, train: ImageSet) -> npt.NDArray[np.int64]:
         """(N,) images of one number share a threshold: a class, or what one camera sees of it."""

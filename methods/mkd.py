@@ -11,7 +11,7 @@ import torch
 from torch.nn import functional
 
 from methods import catalog
-from methods.base import Card, Context, Need, Prediction
+from methods.base import Card, Context, MapPost, Need, Prediction
 from methods.layers.slim_student import SlimStudent
 from methods.reconstruction.arrangements import as_they_are
 from methods.reconstruction.teacher import SHIFTED, Teacher, TeacherSettings
@@ -27,6 +27,8 @@ Maps = Sequence[torch.Tensor]
 
 VGG_LAYERS = ("features.8", "features.15", "features.22", "features.29")
 TINY_LAYERS = ("stride4", "stride8", "stride16")
+PAPER_SIDE = 128
+"""Side of the authors' maps in pixels."""
 SCORED_LAYERS = 3
 """Images are judged by the deepest three of the layers that are learned."""
 
@@ -66,7 +68,7 @@ class Mkd:
         ),
     )
     needs: ClassVar[frozenset[Need]] = frozenset()
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     backbone: str = "tiny"
     """Frozen teacher; the paper's: timm:vgg16.tv_in1k?mean=0&std=1 (it sees values from 0 to 1)."""
@@ -81,6 +83,8 @@ class Mkd:
     """Of the mean squared difference (lambda; for MVTec AD)."""
     localisation: Literal["guided", "gradient", "features"] = "guided"
     """Map: gradient with guided ReLUs (authors' default), the plain one, or the features' difference."""
+    smoothing: float = 4.0
+    """Deviation of the Gaussian over the map, in pixels of a map of 128 x 128."""
     iterations: int = 200
     """Training steps, unless epochs are given."""
     epochs: float | None = None
@@ -131,7 +135,8 @@ class Mkd:
             score, grid = self._judged(images, [maps.clone() for maps in targets])
             scores.append(score.cpu().numpy())
             grids.append(at_most(grid, context.view.crop).cpu().numpy())
-        return Prediction(scores=np.concatenate(scores), grids=np.concatenate(grids))
+        post = MapPost(sigma=self.smoothing * context.view.crop / PAPER_SIDE)
+        return Prediction(scores=np.concatenate(scores), grids=np.concatenate(grids), post=post)
 
     def _judged(self, images: torch.Tensor, targets: Maps) -> tuple[torch.Tensor, torch.Tensor]:
         """Scores (B,) and maps (B, h, w) of images (B, 3, s, s)."""

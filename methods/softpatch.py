@@ -43,7 +43,9 @@ class SoftPatch:
             " distance to ten rows (coreset_start = 'mean10').",
             "A dropped patch is never the first centre, which can happen in the authors' code.",
             "backbone: 'tiny' ships with the package; the paper's is 'timm:wide_resnet50_2.tv_in1k'.",
-            "embedding: 'auto' takes the channels of a small backbone as they are; PatchCore pools to 1024.",
+            "embedding: 'auto' takes the channels of a small backbone side by side; PatchCore pools to 1024.",
+            "standardise: such channels are brought to unit variance and layers to one weight, since they "
+            "differ in scale by orders of magnitude; vectors of PatchCore's pooling stay as they are.",
             "grid: a coarser patch grid than the backbone's is a budget cut.",
             "max_bank: a limit of the memory is a budget cut.",
         ),
@@ -57,6 +59,8 @@ class SoftPatch:
     """Layers of the backbone; none = its default (layer2 and layer3 of a Wide-ResNet-50)."""
     embedding: EmbeddingName = "auto"
     """Patch vectors: 'patchcore' (paper) or 'concat'; 'auto' = the paper's for a wide timm network."""
+    standardise: bool = True
+    """Channels of 'concat' vectors have unit variance, their layers one weight; 'patchcore' ones stay."""
     grid: int | None = None
     """Side of a coarser patch grid; none = the backbone's own."""
     coreset_ratio: float = 0.1
@@ -80,8 +84,9 @@ class SoftPatch:
 
     def fit(self, train: ImageSet, context: Context) -> None:
         self._embedder = PatchEmbedder(
-            self.backbone, context, layers=self.layers, embedding=self.embedding, grid=self.grid
-        )
+            self.backbone, context,
+            layers=self.layers, embedding=self.embedding, grid=self.grid, standardise=self.standardise,
+        )  # fmt: skip
         vectors = self._embedder.fit(train, title="embed training images").vectors
         clean = denoise(
             vectors,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -52,7 +53,9 @@ class TailedCore:
             " rot90flip), which is knowledge about the classes; here one default for all.",
             "max_augmented_images and max_augmented_rows: limits on the rotated copies are budget cuts.",
             "backbone: 'tiny' ships with the package; the paper's is 'timm:wide_resnet50_2.tv_in1k'.",
-            "embedding: 'auto' takes the channels of a small backbone as they are; PatchCore pools to 1024.",
+            "embedding: 'auto' takes the channels of a small backbone side by side; PatchCore pools to 1024.",
+            "standardise: such channels are brought to unit variance and layers to one weight, since they "
+            "differ in scale by orders of magnitude; vectors of PatchCore's pooling stay as they are.",
             "grid: a coarser patch grid than the backbone's is a budget cut.",
             "max_bank: a limit of the memories is a budget cut.",
         ),
@@ -66,6 +69,8 @@ class TailedCore:
     """Layers of the backbone; none = its default (layer2 and layer3 of a Wide-ResNet-50)."""
     embedding: EmbeddingName = "auto"
     """Patch vectors: 'patchcore' (paper) or 'concat'; 'auto' = the paper's for a wide timm network."""
+    standardise: bool = True
+    """Channels of 'concat' vectors have unit variance, their layers one weight; 'patchcore' ones stay."""
     grid: int | None = None
     """Side of a coarser patch grid; none = the backbone's own."""
     coreset_ratio: float = 0.1
@@ -101,8 +106,9 @@ class TailedCore:
 
     def fit(self, train: ImageSet, context: Context) -> None:
         self._embedder = PatchEmbedder(
-            self.backbone, context, layers=self.layers, embedding=self.embedding, grid=self.grid
-        )
+            self.backbone, context,
+            layers=self.layers, embedding=self.embedding, grid=self.grid, standardise=self.standardise,
+        )  # fmt: skip
         patches = self._embedder.fit(train, title="embed training images")
         estimate = self._estimate(patches.pooled)
         tail = np.flatnonzero(estimate.tail)
@@ -150,25 +156,33 @@ class TailedCore:
         self, patches: Patches, tail: npt.NDArray[np.int64], train: ImageSet, context: Context
     ) -> Rows:
         """Coreset of all patches of the tail images and of their rotated copies."""
-        rows = [patches.vectors[tail].reshape(-1, patches.vectors.shape[-1])]
-        if self.augment != "none":
-            rows += self._copies(tail[: self.max_augmented_images].tolist(), train, context)
-        return self._coreset(np.concatenate(rows), None, context)
+        copied = tail[: self.max_augmented_images].tolist() if self.augment != "none" else []
+        augmentation = Augmentation(self.augment) if copied else ()
+        _, height, width, dim = patches.vectors.shape
+        whole = height * width
+        kept = whole
+        if copied and self.max_augmented_rows is not None:
+            kept = min(whole, max(1, self.max_augmented_rows // (len(copied) * len(augmentation))))
+        # Filled in place: parts beside their concatenation would need tens of GB more at full size.
+        rows = np.empty((len(tail) * whole + len(copied) * len(augmentation) * kept, dim), np.float32)
+        done = len(tail) * whole
+        rows[:done] = patches.vectors[tail].reshape(-1, dim)
+        for vectors in self._copies(copied, train, context):
+            chosen = slice(None)
+            if self.max_augmented_rows is not None:
+                chosen = np.sort(context.rng.choice(whole, size=kept, replace=False))
+            rows[done : done + kept] = vectors[chosen]
+            done += kept
+        return self._coreset(rows, None, context)
 
-    def _copies(self, tail: list[int], train: ImageSet, context: Context) -> list[Rows]:
-        augmentation = Augmentation(self.augment)
-        copies = self._embedder.batches(
-            train, title="embed copies of tail images", augment=augmentation, indices=tail
-        )
-        if self.max_augmented_rows is None:
-            return [batch.vectors.reshape(-1, batch.vectors.shape[-1]) for batch in copies]
-        share = max(1, self.max_augmented_rows // max(1, len(tail) * len(augmentation)))
-        rows = []
-        for batch in copies:
-            for vectors in batch.vectors.reshape(len(batch.vectors), -1, batch.vectors.shape[-1]):
-                chosen = context.rng.choice(len(vectors), size=min(share, len(vectors)), replace=False)
-                rows.append(vectors[np.sort(chosen)])
-        return rows
+    def _copies(self, copied: list[int], train: ImageSet, context: Context) -> Iterator[Rows]:
+        """(h * w, D) patches of every copy of these images."""
+        if not copied:
+            return
+        for batch in self._embedder.batches(
+            train, title="embed copies of tail images", augment=Augmentation(self.augment), indices=copied
+        ):
+            yield from batch.vectors.reshape(len(batch.vectors), -1, batch.vectors.shape[-1])
 
     def _coreset(self, rows: Rows, mask: npt.NDArray[np.bool_] | None, context: Context) -> Rows:
         count = len(rows) if mask is None else int(mask.sum())

@@ -62,7 +62,7 @@ class UniAD:
         ),
     )
     needs: ClassVar[frozenset[Need]] = frozenset()
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
 
     backbone: str = "tiny"
     """Frozen features; the paper's: timm:tf_efficientnet_b4.aa_in1k."""
@@ -143,13 +143,11 @@ class UniAD:
         return Prediction(scores=scores, grids=grids, post=POST)
 
     def host(self, train: ImageSet, context: Context) -> Host:
-        """What there is to train, for methods that train it their own way.
-
-        Every channel of a backbone that is no timm network has unit spread here, whatever its layer.
-        """
+        """What there is to train, for methods that train it their own way; channels as in `fit`."""
         settings = TeacherSettings(
-            self.backbone, self.layers, resized_side_by_side(self.grid), for_cosines=False
-        )
+            self.backbone, self.layers, resized_side_by_side(self.grid),
+            standardise=self.standardise, alike_layers=True, for_cosines=False,
+        )  # fmt: skip
         teacher = Teacher(settings, context)
         targets = teacher.learn(train, context.rng, title="embed training images")
         channels = targets[torch.tensor([0])][0].shape[1]

@@ -175,6 +175,8 @@ def _site(results_root: Place, title: str, progress: Progress | None, is_compact
 
 def _empty(out: Path) -> None:
     """Remove the site that lies in `out`; refuse a folder that holds anything else."""
+    if out.exists() and not out.is_dir():
+        raise ResultsError(f"'{out}' is a file: choose a folder with --out")
     if out.exists() and any(out.iterdir()) and not (out / MARKER).exists():
         raise ResultsError(
             f"'{out}' holds files that no report made: choose an empty or new folder with --out, "

@@ -27,7 +27,7 @@ def write_atomically(path: Place, write: Callable[[IO[bytes]], object]) -> None:
     except OSError as error:
         raise ResultsError(
             f"cannot write '{path}' ({error.strerror or error}): choose a folder with free space and write "
-            "permission with --results or LTBENCH_RESULTS"
+            "permission"
         ) from error
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from splits import inventories, recipes
 from splits.datasets import Dataset, open_dataset
-from splits.errors import SplitsError, VerificationFailed
+from splits.errors import SplitsError, UnknownName, VerificationFailed
 from splits.interop.write import tailedcore
 from splits.named import NamedSplit, named
 from splits.split import Split
@@ -77,7 +77,12 @@ def without_images(name: str) -> Dataset:
 
 
 def verify(dataset: str | None = None, progress: Callable[[str], None] | None = None) -> tuple[Check, ...]:
-    """Every check, failed ones too, on one data set or all. Takes seconds and needs no image."""
+    """Every check, failed ones too, on one data set or all. Takes seconds and needs no image.
+
+    Raises UnknownName for a data set without named splits: it would pass with nothing checked.
+    """
+    if dataset is not None and dataset not in TOTALS:
+        raise UnknownName("data set with named splits", dataset, TOTALS)
     checks: list[Check] = []
     opened = {name: without_images(name) for name in TOTALS if dataset in (None, name)}
     for name, source in opened.items():

@@ -158,6 +158,7 @@ def test_a_killed_training_goes_on_bit_for_bit(
         monkeypatch.setattr(engine._Run, "step", steps)
         resumed = fitted(place=replace(context(), work=place.work), host=host)
         assert np.array_equal(scores(resumed), whole), deadline
+        torch.testing.assert_close(resumed._training.shares, undisturbed._training.shares, rtol=0, atol=0)
 
 
 def test_tiny_classes_are_trained_on_unless_the_rule_is_the_authors() -> None:

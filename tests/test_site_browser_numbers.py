@@ -120,7 +120,8 @@ def test_a_click_on_a_cost_brings_the_cheapest_first(board: Any) -> None:
     fit.find_element(By.TAG_NAME, "button").click()
     assert fit.get_attribute("aria-sort") == "ascending"
     told = board.execute_script(
-        "const ranks = ltbench.body(document.getElementById('scores')).map((row) => row.cells[0].textContent);"
+        "const rows = ltbench.body(document.getElementById('scores'));"
+        "const ranks = rows.map((row) => row.cells[0].textContent);"
         "return [ranks.find((rank) => rank !== ''), document.querySelector('#scores .rank abbr').title]"
     )
     assert told[0] == "1"

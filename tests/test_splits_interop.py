@@ -15,7 +15,7 @@ from split_trees import listed, mvtec_style_class
 from splits.datasets import Dataset, open_dataset
 from splits.errors import SplitsError, UnknownName, VerificationFailed
 from splits.interop.read import import_split
-from splits.interop.registry import register, registered_names
+from splits.interop.registry import load, register, registered_names
 from splits.interop.write import FORMATS, export_split
 from splits.recipes import build
 from splits.split import Split
@@ -277,3 +277,23 @@ def test_a_split_that_trains_on_test_goods_is_no_tailedcore_manifest(tmp_path: P
     strange = Split("listed", "x", 0, (*clean.train, tested_good), clean.test)
     with pytest.raises(SplitsError, match="cannot be written as a TailedCore manifest"):
         export_split(strange, dataset, "tailedcore", tmp_path)
+
+
+def test_a_registered_list_without_its_description_says_what_to_do(tmp_path: Path) -> None:
+    register(released(), "mine", source(), tmp_path)
+    file = next(tmp_path.rglob("seed1.json"))
+    file.write_text("{")
+    (file.parent / "seed1 (copy).txt").write_text("")
+    with pytest.raises(SplitsError, match="import it again"):
+        load("mine", source(), 1, "paper", tmp_path)
+    with pytest.raises(SplitsError, match="no seed 7: expected one of 1"):
+        load("mine", source(), 7, "paper", tmp_path)
+
+
+def test_a_damaged_archive_and_a_bottomless_list_are_named(tmp_path: Path) -> None:
+    (tmp_path / "x.zip").write_bytes(b"PK\x03\x04 and nothing more")
+    with pytest.raises(SplitsError, match=r"x\.zip"):
+        import_split(tmp_path / "x.zip", source())
+    (tmp_path / "deep.json").write_text("[" * 100_000 + "]" * 100_000)
+    with pytest.raises(SplitsError, match="too deep"):
+        import_split(tmp_path / "deep.json", source())

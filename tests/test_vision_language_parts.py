@@ -14,7 +14,7 @@ from methods.language import paths, states
 from methods.language.backbone import EncodedImages
 from methods.language.encoder import Encoder
 from methods.language.encoders.toy_vl import ToyText
-from methods.language.learned_prompts import LearnedPrompts
+from methods.language.learned_prompts import LearnedPrompts, _drawn
 from methods.language.windows import drawn_references, harmonic_of, harmonic_over_windows
 from methods.training.pixel_losses import dice, focal
 from methods.training.schedules import warm_linear
@@ -259,3 +259,11 @@ def test_pixels_of_no_image_set_have_the_features_of_one_that_has_them() -> None
 def test_a_backbone_that_knows_no_texts_is_refused() -> None:
     with pytest.raises(BadParameter, match="'desc' has no text encoder"):
         EncodedImages("desc", context(), ("desc",))
+
+
+def test_learned_words_are_parameters_on_every_device() -> None:
+    """A parameter that is moved is none any more, except onto the device where it is."""
+    parameter = _drawn(2, 3, 4, device=torch.device("meta"))
+    assert isinstance(parameter, torch.nn.Parameter)
+    assert parameter.is_leaf
+    assert parameter.device.type == "meta"

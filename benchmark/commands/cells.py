@@ -40,7 +40,7 @@ def asked_cells(
     if overlap not in OVERLAPS:
         raise UsageError(f"overlap is '{overlap}': expected one of {', '.join(OVERLAPS)}")
     methods = select_names(method, catalog.names(), "method")
-    splits = select_names(split, recipes.names(), "split", open_ended=True)
+    splits = select_names(split, recipes.names(dataset), "split", open_ended=True)
     fields = parse_fields(set_fields)
     return [
         Cell(dataset, recipe, number, name, fields, overlap, parse_view(view), limit)  # type: ignore[arg-type]

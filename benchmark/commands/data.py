@@ -106,7 +106,6 @@ def fetch(
     """Download a data set whose licence allows it; continues where a connection broke."""
     from splits.datasets import fetch as fetching
     from splits.datasets.licences import accept_licence as record
-    from splits.home import home_folder
 
     if name == "synthetic":
         raise SplitsError("'synthetic' needs no download: its images are drawn when they are needed")
@@ -122,12 +121,12 @@ def fetch(
             would(f"not get '{name}', which is handed out to persons only: {facts.address}")
         return
     if accept_licence:
-        record(facts, home_folder())
+        record(facts, options.settings().home)
     with _bar(f"fetching {name}", transfer=True) as advance:
         done = fetching.fetch(
             name,
             options.settings(data=data).data_root,
-            home_folder(),
+            options.settings().home,
             mirrors=mirror or (),
             progress=lambda _file, got, total: advance(got, total or 0),
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -102,5 +103,11 @@ OverlapOption = Annotated[
 
 
 def settings(**flags: object) -> Settings:
-    """Settings from the flags of a command, the environment, ltbench.toml and the defaults."""
-    return load_settings(flags)
+    """Settings from the flags of a command, the environment, ltbench.toml and the defaults.
+
+    Imported splits are looked for by name deep inside, here and in every cell: where they lie is left in the
+    environment for them.
+    """
+    found = load_settings(flags)
+    os.environ["LTBENCH_HOME"] = str(found.home)
+    return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +14,7 @@ from benchmark.commands import options
 from benchmark.commands.output import percent, print_json, print_table, print_text
 from benchmark.console import console, warn, would
 from benchmark.errors import UsageError
-from results.places import below, place
+from results.places import Place, below, place
 
 app = typer.Typer(help="Look at, combine, compare and export results.", no_args_is_help=True)
 
@@ -75,9 +76,7 @@ def merge_folders(
     from results.merge import merge
 
     found = [place(source) for source in sources]
-    for source in found:
-        if not source.is_dir():
-            raise UsageError(f"'{source}' is no folder: expected a results folder")
+    _require_folders(found)
     root = _store(results).root
     done = merge(found, root, dry_run=dry_run)
     for sentence in done.damaged:
@@ -101,7 +100,9 @@ def diff(
     """Compare two results folders value by value; exit code 5 if they differ."""
     from results.diff import difference
 
-    found = difference(place(a), place(b), tolerance / 100)
+    sides = place(a), place(b)
+    _require_folders(sides)
+    found = difference(*sides, tolerance / 100)
     rows = found.rows
     if as_json:
         finite = rows.replace({"difference": {float("inf"): None}}).astype(object)
@@ -121,6 +122,12 @@ def diff(
         for sentence in found.sentences():
             console.print(sentence)
     found.require_equal()
+
+
+def _require_folders(folders: Sequence[Place]) -> None:
+    for folder in folders:
+        if not folder.is_dir():
+            raise UsageError(f"'{folder}' is no folder: expected a results folder")
 
 
 def _moved(value_b: float, difference: float) -> float | str:

@@ -33,18 +33,26 @@ def show_names(
     as_json: options.JsonOption = False,
 ) -> None:
     """List the papers' named splits with their digests, and the recipes that make others."""
-    from splits import recipes
+    from splits import datasets, recipes
+    from splits.errors import UnknownName
+    from splits.interop.registry import registered_names
     from splits.verify import locked
 
+    known = datasets.names()
+    if dataset is not None and dataset.partition(":")[0] not in known:
+        raise UnknownName("data set", dataset, known)
     rows = [row for row in locked().values() if dataset in (None, row["dataset"])]
+    own = registered_names(dataset, options.settings().home) if dataset else []
     if as_json:
-        print_json("splits ls", {"named": rows, "recipes": recipes.names()})
+        print_json("splits ls", {"named": rows, "recipes": recipes.names(), "imported": own})
         return
     columns = ["dataset", "recipe", "seed", "paper", "evidence", "train", "injected", "test"]
     print_table(
         [*columns, "digest"], [[*(row[name] for name in columns), row["digest"][:12]] for row in rows]
     )
     console.print(f"recipes for any data set and seed: {', '.join(recipes.names())}", soft_wrap=True)
+    if own:
+        console.print(f"imported for {dataset}: {', '.join(own)}", soft_wrap=True)
 
 
 @app.command()
@@ -141,7 +149,7 @@ def import_list(
     place: Annotated[Path, typer.Argument(help="File or folder in any known form.")],
     dataset: SplitDatasetOption = DEFAULT_DATASET,
     name: Annotated[str | None, typer.Option("--name", help="Register the list as this split.")] = None,
-    seed: SeedOption = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed under which it is registered.")] = 0,
     test: Annotated[Path | None, typer.Option("--test", help="A list of what is tested.")] = None,
     overlap: options.OverlapOption = "paper",
     data: options.DataOption = None,
@@ -149,16 +157,15 @@ def import_list(
     as_json: options.JsonOption = False,
 ) -> None:
     """Say which named split a list is, or by which files it differs; register it with --name."""
-    from splits.home import home_folder
     from splits.interop.read import import_split
     from splits.interop.registry import register
 
-    source = _open(dataset, data)
+    source, home = _open(dataset, data), options.settings().home
     split, compared = import_split(
         place, source, name=name or "imported", seed=seed, test=test, overlap=_policy(overlap)
     )
     if name is not None and not dry_run:
-        split = register(split, name, source, home_folder())
+        split = register(split, name, source, home)
     if as_json:
         nearest = compared.nearest
         print_json(
@@ -178,7 +185,7 @@ def import_list(
     for note in split.notes:
         print_text(f"note: {note}")
     if name is not None and dry_run:
-        would(f"register it as split '{name}' of '{dataset}', seed {seed}, in '{home_folder()}'")
+        would(f"register it as split '{name}' of '{dataset}', seed {seed}, in '{home}'")
     elif name is not None:
         print_text(
             f"registered as {split.id}: ltbench run --dataset {dataset} --split {name} --seed {seed} ..."
@@ -200,22 +207,23 @@ def export(
     dry_run: options.DryRunOption = False,
 ) -> None:
     """Write splits in other tools' forms, or as one archive ready for Zenodo."""
+    from results.store import slug
     from splits import recipes
     from splits.interop.write import export_split
     from splits.interop.zenodo import write_archive
 
-    chosen = select_names(recipe, recipes.names(), "split", open_ended=True)
+    chosen = select_names(recipe, recipes.names(dataset), "split", open_ended=True)
     built = [_build(name, dataset, number, "paper", data) for name in chosen for number in parse_seeds(seed)]
     if dry_run:
         would(f"write {len(built)} splits as '{kind}' to '{out}'")
         return
     if kind == "zenodo":
-        file = out if out.suffix == ".zip" else out.with_suffix(".zip")
+        file = out if out.suffix == ".zip" else out.with_name(f"{out.name}.zip")
         digest = write_archive(built, file)
         console.print(f"{len(built)} splits, sha256 {digest}: {file}", soft_wrap=True)
         return
     for split, source in built:
-        folder = out / split.recipe / f"seed{split.seed}"
+        folder = out / slug(split.dataset) / split.recipe / f"seed{split.seed}"
         for path in export_split(split, source, kind, folder):
             console.print(str(path), soft_wrap=True)
 

@@ -29,10 +29,10 @@ class LearnedPrompts(nn.Module):
         # Not a submodule: what is frozen is no part of a checkpoint.
         self._tower, self._prompts = (tower,), slotted(tower, texts, _SLOT)
         device = self._prompts.embeddings.device
-        self.words = _drawn(len(texts), words, tower.width).to(device)
+        self.words = _drawn(len(texts), words, tower.width, device=device)
         deep = range(1, min(deep_blocks, tower.depth)) if deep_tokens else ()
         self.deep = nn.ParameterDict(
-            {str(block): _drawn(deep_tokens, tower.width).to(device) for block in deep}
+            {str(block): _drawn(deep_tokens, tower.width, device=device) for block in deep}
         )
 
     def forward(self) -> torch.Tensor:
@@ -43,5 +43,6 @@ class LearnedPrompts(nn.Module):
         return functional.normalize(texts, dim=-1)
 
 
-def _drawn(*shape: int) -> nn.Parameter:
-    return nn.Parameter(torch.randn(shape) * _SPREAD)
+def _drawn(*shape: int, device: torch.device) -> nn.Parameter:
+    # Moved before it becomes a parameter: afterwards the move would leave a plain tensor that nothing trains.
+    return nn.Parameter((torch.randn(shape) * _SPREAD).to(device))

@@ -74,8 +74,9 @@ class SelectiveTraining(nn.Module):
         self.student = trained.student
         self.register_buffer("initial", torch.from_numpy(np.asarray(initial, np.float32)))
         self.register_buffer("done", torch.zeros((), dtype=torch.long))
-        self.shares: list[float] = []
-        """Share of all images that was selected, pass by pass."""
+        # Part of the state, so that a resumed training tells them too; NaN = nothing was selected yet.
+        self.register_buffer("shares", torch.full((2,), torch.nan, dtype=torch.float64))
+        """Share of all images that the first and the last selection kept."""
         self._trained, self._selection, self._groups = trained, selection, groups
         self._iterations, self._percent, self._rounding = iterations, percent, rounding
 
@@ -104,5 +105,7 @@ class SelectiveTraining(nn.Module):
         if not kept.any():
             # Nothing but classes of one or two images under the unguarded rule: there is no choice to make.
             kept[:] = True
-        self.shares.append(float(kept.mean()))
+        if self.shares[0].isnan():
+            self.shares[0] = float(kept.mean())
+        self.shares[1] = float(kept.mean())
         sampler.restrict(np.flatnonzero(kept))

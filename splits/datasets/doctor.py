@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 from splits import inventories
-from splits.datasets.files import FileDataset, image_size, read_mask, read_pixels
+from splits.datasets.files import FileDataset, image_size, largest_of_16_bits, read_mask, read_pixels
 from splits.datasets.layout import IMAGE_SUFFIXES, PARTS
 from splits.errors import SplitsError
 from splits.images import UNKNOWN, LabelledImage
 
 Kind = Literal[
     "missing image", "missing mask", "extra file", "mask without image", "unreadable", "wrong size",
-    "empty mask", "no mask", "label count", "same content",
+    "empty mask", "no mask", "label count", "same content", "dark 16 bits",
 ]  # fmt: skip
 
 ADVICE: dict[Kind, str] = {
@@ -28,10 +28,14 @@ ADVICE: dict[Kind, str] = {
     "empty mask": "a defect without a marked pixel: pixel metrics will count it as good, draw its mask",
     "no mask": "these defects count for image metrics only: add masks to judge them per pixel",
     "label count": "check the Label folder: it does not hold as many masks as the data set is known to have",
+    "dark 16 bits": "values of 10 to 14 bits in 16 come out nearly black: scale them to the whole range",
     "same content": "trained and tested images with equal bytes: take one of the two away",
 }
-NOTES: frozenset[Kind] = frozenset({"extra file", "no mask", "same content"})
+NOTES: frozenset[Kind] = frozenset({"extra file", "no mask", "same content", "dark 16 bits"})
 """Kinds that a run survives; the others make a copy unfit."""
+
+_FEW_OF_16_BITS = 1 << 14
+"""An image of 16 bits without any value above this one leaves three quarters of the range unused."""
 
 
 @dataclass(frozen=True)
@@ -135,6 +139,8 @@ def _of_image(dataset: FileDataset, image: LabelledImage, read_all: bool) -> Ite
     except SplitsError as error:
         yield Finding("unreadable", image.path, image.category, str(error.__cause__ or ""))
         return
+    if read_all and 0 < (most := largest_of_16_bits(file)) < _FEW_OF_16_BITS:
+        yield Finding("dark 16 bits", image.path, image.category, f"its largest value is {most}")
     if image.mask:
         yield from _of_mask(dataset, image, (height, width), read_all)
     elif image.part == "test" and image.defect not in ("", UNKNOWN):

@@ -25,6 +25,8 @@ def read_pixels(path: Path) -> Pixels:
     """
     try:
         with Image.open(path) as image:
+            if image.mode == "F":
+                raise ValueError("its pixels are floating point numbers without a known range")
             if image.mode.startswith("I"):
                 deep = np.asarray(image).astype(np.int64)
                 scale = 257 if deep.max(initial=0) > 255 else 1
@@ -39,6 +41,18 @@ def read_pixels(path: Path) -> Pixels:
         raise SplitsError(
             f"image '{path}' cannot be read ({error}): put an intact copy in its place"
         ) from error
+
+
+def largest_of_16_bits(path: Path) -> int:
+    """Largest value of an image that is read as one of 16 bits; 0 for any other. Raises SplitsError."""
+    try:
+        with Image.open(path) as image:
+            most = int(np.asarray(image).max(initial=0)) if image.mode.startswith("I") else 0
+    except _BAD_IMAGE as error:
+        raise SplitsError(
+            f"image '{path}' cannot be read ({error}): put an intact copy in its place"
+        ) from error
+    return most if most > 255 else 0
 
 
 def read_mask(path: Path, height: int, width: int) -> Pixels:

@@ -14,10 +14,16 @@ from splits.images import LabelledImage, Part
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 PARTS: tuple[Part, ...] = ("train", "test")
+GOOD = "good"
+_MEANT_AS_GOOD = frozenset({"good", "goods", "ok", "normal", "pass"})
+"""What people call the folder of good images, in any case of letters."""
 
 
 def image_names(folder: Path) -> list[str]:
-    """Names of the image files in `folder`, by code point (never the file system's order); none if absent."""
+    """Names of the image files in `folder`, by code point (never the file system's order); none if absent.
+
+    Raises SplitsError for a link that leads nowhere and for a name that cannot be written into a list.
+    """
     if not folder.is_dir():
         return []
     with os.scandir(folder) as entries:
@@ -26,7 +32,29 @@ def image_names(folder: Path) -> list[str]:
             for entry in entries
             if entry.name.lower().endswith(IMAGE_SUFFIXES)
             and not entry.name.startswith(".")
-            and entry.is_file()
+            and _is_file(entry)
+        )
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    try:
+        found = entry.is_file()
+    except OSError as error:
+        raise SplitsError(
+            f"image '{entry.path}' cannot be reached ({error.strerror}): mend or remove it"
+        ) from error
+    if not found and entry.is_symlink() and not entry.is_dir():
+        raise SplitsError(f"image '{entry.path}' is a link to nothing: mend or remove it")
+    _require_writable_name(entry)
+    return found
+
+
+def _require_writable_name(entry: os.DirEntry[str]) -> None:
+    # Bytes that are no UTF-8 are kept by Python as halves of surrogate pairs.
+    if any(ord(c) < ord(" ") or "\ud800" <= c <= "\udfff" for c in entry.name):
+        raise SplitsError(
+            f"{entry.path!a} has a name that cannot stand in a list (no UTF-8 text, or control "
+            "characters): rename it"
         )
 
 
@@ -35,7 +63,10 @@ def subfolders(folder: Path) -> list[str]:
     if not folder.is_dir():
         return []
     with os.scandir(folder) as entries:
-        return sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))
+        found = [entry for entry in entries if not entry.name.startswith(".") and entry.is_dir()]
+    for entry in found:
+        _require_writable_name(entry)
+    return sorted(entry.name for entry in found)
 
 
 def is_class_folder(folder: Path) -> bool:
@@ -64,7 +95,12 @@ def scan_class(root: Path, category: str) -> list[LabelledImage]:
     images: list[LabelledImage] = []
     for part in PARTS:
         for defect in subfolders(root / category / part):
-            good = defect == "good"
+            good = defect == GOOD
+            if not good and defect.casefold() in _MEANT_AS_GOOD:
+                raise SplitsError(
+                    f"folder '{root / category / part / defect}' would count as a kind of defect: good "
+                    f"images belong into '{part}/{GOOD}'; rename it"
+                )
             masks = {} if good else mask_names(root / category / "ground_truth" / defect)
             for name in image_names(root / category / part / defect):
                 mask = masks.get(Path(name).stem, "")
@@ -93,6 +129,13 @@ def scan_class(root: Path, category: str) -> list[LabelledImage]:
 def scan(root: Path) -> tuple[LabelledImage, ...]:
     """All images of all classes in `root`, by class and path. Raises SplitsError where there is no class."""
     found = class_names(root)
+    for name in subfolders(root):
+        likely = [part for part in subfolders(root / name / "train") if part.casefold() in _MEANT_AS_GOOD]
+        if name not in found and likely:
+            raise SplitsError(
+                f"class '{name}' has '{likely[0]}' where '{GOOD}' is expected: rename "
+                f"'{root / name / 'train' / likely[0]}' to '{GOOD}'"
+            )
     if not found:
         raise SplitsError(
             f"folder '{root}' holds no class: expected '<class>/train/good' and '<class>/test/<defect>' "

@@ -90,6 +90,13 @@ def _read_tree(folder: Path) -> Listing:
 
 
 def _read_archive(file: Path) -> Listing:
+    try:
+        return _read_members(file)
+    except zipfile.BadZipFile as error:
+        raise SplitsError(f"archive '{file}' is damaged ({error}): get an intact copy") from error
+
+
+def _read_members(file: Path) -> Listing:
     with zipfile.ZipFile(file) as archive:
         members = [name for name in archive.namelist() if name.endswith("manifest.txt")]
         if len(members) != 1:
@@ -108,6 +115,10 @@ def _parse_json(text: str, source: str) -> Listing:
         document = json.loads(text)
     except json.JSONDecodeError as whole:
         return _parse_json_lines(text, source, whole)
+    except RecursionError:
+        raise SplitsError(
+            f"'{source}' is JSON too deep for a list: expected objects with image paths"
+        ) from None
     found = list(_entries(document, "", ""))
     if not found:
         raise SplitsError(

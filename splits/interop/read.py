@@ -56,9 +56,11 @@ def to_split(listing: Listing, dataset: Dataset, *, name: str, seed: int, overla
         notes = [*notes, *more]
     else:
         notes = [*notes, "the list names no test images: the data set's whole test part judges"]
+    trained = {image.path for image in train}
     if overlap == "none":
-        trained = {image.path for image in train}
         judged = [image for image in judged if image.path not in trained]
+    elif seen := sum(image.path in trained and not image.is_defective for image in judged):
+        notes = [*notes, f"{seen} good images are trained on and tested: scores of a memory will be too good"]
     return Split(
         dataset=dataset.name,
         recipe=name,

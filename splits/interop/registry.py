@@ -12,6 +12,7 @@ from splits.datasets import Dataset
 from splits.errors import SplitsError, VerificationFailed
 from splits.interop.parse import read_listing
 from splits.interop.read import to_split
+from splits.interop.text import write_whole
 from splits.recipes import Overlap
 from splits.split import Split
 
@@ -39,8 +40,6 @@ def register(split: Split, name: str, dataset: Dataset, home: Path) -> Split:
             f"name '{name}' already holds another list for seed {split.seed} ('{file}'): "
             "choose another name or delete that file"
         )
-    folder.mkdir(parents=True, exist_ok=True)
-    file.write_bytes(kept.manifest())
     about = {
         "digest": kept.digest,
         "evidence": kept.evidence,
@@ -48,7 +47,9 @@ def register(split: Split, name: str, dataset: Dataset, home: Path) -> Split:
         "notes": list(kept.notes),
         "source": kept.source,
     }
-    file.with_suffix(".json").write_text(json.dumps(about, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    # The list last: without it there is no such split, whatever a cut left.
+    write_whole(file.with_suffix(".json"), (json.dumps(about, indent=2, sort_keys=True) + "\n").encode())
+    write_whole(file, kept.manifest())
     return kept
 
 
@@ -77,12 +78,19 @@ def load(name: str, dataset: Dataset, seed: int, overlap: Overlap, home: Path) -
         return None
     file = folder / f"seed{seed}.txt"
     if not file.is_file():
-        seeds = sorted(int(path.stem.removeprefix("seed")) for path in folder.glob("seed*.txt"))
+        stems = [path.stem.removeprefix("seed") for path in folder.glob("seed*.txt")]
+        seeds = sorted(int(stem) for stem in stems if stem.isdecimal())
         raise SplitsError(
             f"split '{name}' of '{dataset.name}' has no seed {seed}: "
-            f"expected one of {', '.join(map(str, seeds))}"
+            f"expected one of {', '.join(map(str, seeds)) or 'none, import it again'}"
         )
-    about = json.loads(file.with_suffix(".json").read_text(encoding="utf-8"))
+    try:
+        about = json.loads(file.with_suffix(".json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise SplitsError(
+            f"'{file.with_suffix('.json')}' of split '{name}' cannot be read ({error}): delete '{file}' and "
+            "import it again"
+        ) from error
     split = to_split(read_listing(file), dataset, name=name, seed=seed, overlap="paper")
     if split.digest != about["digest"]:
         raise VerificationFailed(

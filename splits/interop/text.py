@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import tempfile
 from pathlib import Path
 
 from splits.errors import SplitsError
@@ -41,7 +42,23 @@ def read_text(file: Path) -> str:
     return decode(data, str(file))
 
 
+def write_whole(file: Path, content: bytes) -> None:
+    """Write the file in one step: it is whole or as it was. Raises SplitsError naming it."""
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=file.parent, prefix=f".{file.name}.", delete=False) as arriving:
+            arriving.write(content)
+        # Temporary files are private to their owner; lists are meant to be shared.
+        Path(arriving.name).chmod(0o644)
+        Path(arriving.name).replace(file)
+    except OSError as error:
+        raise SplitsError(
+            f"cannot write '{file}' ({error.strerror}): choose a folder that can be written"
+        ) from error
+
+
 def lines(text: str) -> list[str]:
-    """Lines that are neither empty nor a comment, stripped of blanks and quotes."""
+    """Lines that are neither empty nor a comment ("# ..."), stripped of blanks and quotes."""
     stripped = (line.strip().strip("\"'") for line in text.split("\n"))
-    return [line for line in stripped if line and not line.startswith("#")]
+    # "#3 housing/train/..." is a path.
+    return [line for line in stripped if line and line != "#" and not line.startswith(("# ", "##"))]

@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from splits.datasets import Dataset
 from splits.errors import SplitsError, UnknownName
 from splits.images import UNKNOWN, LabelledImage
+from splits.interop.text import write_whole
 from splits.split import Split
 
 Files = dict[str, bytes]
@@ -122,9 +123,6 @@ def export_split(split: Split, dataset: Dataset, kind: str, folder: Path) -> lis
     if kind not in FORMATS:
         raise UnknownName("format", kind, [*FORMATS, "zenodo"])
     files = FORMATS[kind](split, dataset)
-    folder.mkdir(parents=True, exist_ok=True)
-    written = []
     for name, content in files.items():
-        (folder / name).write_bytes(content)
-        written.append(folder / name)
-    return written
+        write_whole(folder / name, content)
+    return [folder / name for name in files]

@@ -15,6 +15,7 @@ from pathlib import Path
 from splits.datasets import Dataset
 from splits.describe import Description, describe
 from splits.errors import SplitsError
+from splits.interop.text import write_whole
 from splits.interop.write import Files, json_lines
 from splits.split import Split
 
@@ -156,6 +157,5 @@ def write_archive(
 ) -> str:
     """Write the archive and return its sha256."""
     content = archive(splits, title=title, creators=creators)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_bytes(content)
+    write_whole(file, content)
     return hashlib.sha256(content).hexdigest()

@@ -18,7 +18,8 @@ class RecipeFamily(Protocol):
     """A module of this folder."""
 
     EXAMPLES: Sequence[str]
-    """Names that people type, for help texts and for "did you mean"."""
+    """Names that people type, for help texts and for "did you mean". A family that exists for some data sets
+    alone names their kinds in ONLY_FOR."""
 
     @staticmethod
     def build(name: str, dataset: Dataset, seed: int, overlap: Overlap) -> Split | None:
@@ -32,9 +33,15 @@ def families() -> Iterator[RecipeFamily]:
             yield importlib.import_module(f"splits.recipes.{module.name}")  # type: ignore[misc]
 
 
-def names() -> list[str]:
-    """Example names of every family."""
-    return sorted(name for family in families() for name in family.EXAMPLES)
+def names(dataset: str = "") -> list[str]:
+    """Example names of every family, or of those that can be built for a data set ("realiad:pcb")."""
+    kind = dataset.partition(":")[0]
+    return sorted(
+        name
+        for family in families()
+        for name in family.EXAMPLES
+        if not kind or kind in getattr(family, "ONLY_FOR", (kind,))
+    )
 
 
 def build(name: str, dataset: Dataset, seed: int, overlap: Overlap = "paper") -> Split:

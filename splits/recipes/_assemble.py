@@ -70,6 +70,11 @@ def draw(images: Sequence[LabelledImage], count: int, *key: object) -> list[Labe
     return source.sample(ordered, min(count, len(ordered)))
 
 
+def rule_of(source: str, evidence: str) -> str:
+    """What a split's source is called where nothing but the rule comes from there."""
+    return f"rule of {source}" if evidence == "own" else source
+
+
 def assemble(
     name: str,
     dataset: Dataset,
@@ -80,10 +85,16 @@ def assemble(
     groups: Mapping[str, tuple[str, ...]],
     evidence: str,
     source: str,
+    tested: Sequence[LabelledImage] | None = None,
 ) -> Split:
-    """Trains on what was chosen; tests on the test part, under overlap="none" without what is injected."""
+    """Trains on what was chosen; tests on the test part, under overlap="none" without what is injected.
+
+    `tested` replaces the test part.
+    """
     taken = {image.path for image in chosen.injected}
     test: Iterable[LabelledImage] = (image for image in dataset.images() if image.part == "test")
+    if tested is not None:
+        test = tested
     notes = chosen.notes
     if overlap == "none" and taken:
         test = [image for image in test if image.path not in taken]

@@ -11,6 +11,7 @@ from splits.errors import DataMissing, SplitsError
 from splits.recipes import Overlap
 from splits.split import Split
 
+ONLY_FOR = ("realiad",)
 EXAMPLES = ("fuiad_nr00", "fuiad_nr10", "fuiad_nr20", "fuiad_nr40")
 
 

@@ -8,7 +8,7 @@ import re
 from splits.datasets import Dataset
 from splits.errors import SplitsError
 from splits.recipes import Overlap
-from splits.recipes._assemble import Chosen, Pools, assemble, draw, train_goods
+from splits.recipes._assemble import Chosen, Pools, assemble, draw, rule_of, train_goods
 from splits.split import Split
 
 EXAMPLES = (
@@ -91,7 +91,7 @@ def build(name: str, dataset: Dataset, seed: int, overlap: Overlap) -> Split | N
     capped = [c for c, count in zip(order, counts, strict=True) if count > len(goods[c])]
     notes = (f"keep all their images, fewer than asked for: {', '.join(capped)}",) if capped else ()
     half = len(order) // 2
-    published = config in PUBLISHED.get(dataset.name, ())
+    evidence = "counts-only" if config in PUBLISHED.get(dataset.name, ()) else "own"
     return assemble(
         name,
         dataset,
@@ -99,6 +99,6 @@ def build(name: str, dataset: Dataset, seed: int, overlap: Overlap) -> Split | N
         overlap,
         Chosen(kept, notes=notes),
         groups={"high": tuple(sorted(order[:half])), "low": tuple(sorted(order[half:]))},
-        evidence="counts-only" if published else "own",
-        source=SOURCE,
+        evidence=evidence,
+        source=rule_of(SOURCE, evidence),
     )

@@ -9,7 +9,7 @@ from splits import inventories
 from splits.datasets import Dataset
 from splits.images import LabelledImage
 from splits.recipes import Overlap
-from splits.recipes._assemble import Chosen, Pools, assemble, test_defects, train_goods
+from splits.recipes._assemble import Chosen, Pools, assemble, rule_of, test_defects, train_goods
 from splits.recipes._contaminate import Contamination, Shortage, draw_defects, realised
 from splits.split import Split
 
@@ -78,5 +78,5 @@ def build(name: str, dataset: Dataset, seed: int, overlap: Overlap) -> Split | N
         Chosen(goods, injected, (realised(sum(counts.values()), len(injected), contamination), *notes)),
         groups={},
         evidence=evidence,
-        source=SOURCE,
+        source=rule_of(SOURCE, evidence),
     )

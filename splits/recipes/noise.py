@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from splits import recipes
 from splits.datasets import Dataset
+from splits.errors import SplitsError
 from splits.recipes import Overlap
 from splits.recipes._assemble import Chosen, assemble, test_defects
 from splits.recipes._contaminate import Contamination, draw_defects, realised
@@ -22,7 +23,8 @@ _LARGE_GROUPS = ("head", "high")
 def build(name: str, dataset: Dataset, seed: int, overlap: Overlap) -> Split | None:
     """Per class, `ratio * its kept goods` defects (rounded half to even), at most all that are left.
 
-    `heads` restricts it to the base split's head or high classes. Groups are the base split's.
+    `heads` restricts it to the base split's head or high classes; raises SplitsError where it has none.
+    Groups and the test list are the base split's.
     """
     match = _NAME.fullmatch(name)
     if match is None:
@@ -36,6 +38,11 @@ def build(name: str, dataset: Dataset, seed: int, overlap: Overlap) -> Split | N
             goods[image.category] += 1
             kept[image.category].append(image)
     large = {member for group in _LARGE_GROUPS for member in base.groups.get(group, ())}
+    if match["heads"] and not large:
+        raise SplitsError(
+            f"split '{name}' adds defects to head or high classes and '{match['base']}' has none: leave out "
+            "'heads', or choose a long-tailed base"
+        )
     receiving = {c: count for c, count in goods.items() if not match["heads"] or c in large}
     left = {
         category: [image for image in pool if image.path not in injected_before]
@@ -48,6 +55,7 @@ def build(name: str, dataset: Dataset, seed: int, overlap: Overlap) -> Split | N
     note = realised(sum(goods.values()), len(injected), contamination) + before
     chosen = Chosen(kept, injected, (*base.notes, note, *notes))
     split = assemble(
-        name, dataset, seed, overlap, chosen, groups=base.groups, evidence="own", source=base.source
-    )
+        name, dataset, seed, overlap, chosen,
+        groups=base.groups, evidence="own", source=base.source, tested=base.test,
+    )  # fmt: skip
     return replace(split, source=f"{base.source}; defects added by ltbench" if base.source else "ltbench")

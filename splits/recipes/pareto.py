@@ -16,6 +16,7 @@ from splits.recipes._assemble import (
     Pools,
     assemble,
     head_and_tail,
+    rule_of,
     test_defects,
     train_goods,
 )
@@ -94,6 +95,7 @@ def build(name: str, dataset: Dataset, seed: int, overlap: Overlap) -> Split | N
         counts = tailedcore.ablation_counts(kept, goods, noise.ratio, HEAD_MINIMUM)
         notes = []
     injected, short = tailedcore.inject(defects, counts, source)
+    evidence = tailedcore.evidence_of(facts, noise)
     return assemble(
         name,
         dataset,
@@ -101,6 +103,6 @@ def build(name: str, dataset: Dataset, seed: int, overlap: Overlap) -> Split | N
         overlap,
         Chosen(kept, injected, (*([facts.note] if facts.note else []), *notes, *short)),
         groups=head_and_tail(kept),
-        evidence=tailedcore.evidence_of(facts, noise),
-        source=tailedcore.SOURCE,
+        evidence=evidence,
+        source=rule_of(tailedcore.SOURCE, evidence),
     )

@@ -8,7 +8,15 @@ import re
 from splits.datasets import Dataset
 from splits.recipes import Overlap
 from splits.recipes import _tailedcore as tailedcore
-from splits.recipes._assemble import HEAD_MINIMUM, Chosen, assemble, head_and_tail, test_defects, train_goods
+from splits.recipes._assemble import (
+    HEAD_MINIMUM,
+    Chosen,
+    assemble,
+    head_and_tail,
+    rule_of,
+    test_defects,
+    train_goods,
+)
 from splits.split import Split
 
 EXAMPLES = ("step_k1", "step_k4", "step_k4_nr20", "step_k4_ablation_nr40")
@@ -47,6 +55,7 @@ def build(name: str, dataset: Dataset, seed: int, overlap: Overlap) -> Split | N
         notes.append(f"fewer than {match[1]} good images exist, so all are kept: {', '.join(sorted(short))}")
     if not heads:
         notes.append("every class is tail: too few classes for a head, and nothing is injected")
+    evidence = tailedcore.evidence_of(facts, noise)
     return assemble(
         name,
         dataset,
@@ -54,6 +63,6 @@ def build(name: str, dataset: Dataset, seed: int, overlap: Overlap) -> Split | N
         overlap,
         Chosen(kept, injected, tuple([facts.note] if facts.note else []) + tuple(notes)),
         groups=head_and_tail(kept),
-        evidence=tailedcore.evidence_of(facts, noise),
-        source=tailedcore.SOURCE,
+        evidence=evidence,
+        source=rule_of(tailedcore.SOURCE, evidence),
     )
