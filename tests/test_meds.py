@@ -131,7 +131,8 @@ def test_a_killed_training_goes_on_bit_for_bit(
 ) -> None:
     from methods.training import engine
 
-    whole = scores(fitted(host=host))
+    undisturbed = fitted(host=host)
+    whole = scores(undisturbed)
     monkeypatch.setattr(
         "methods.reconstruction.hosting.Plan",
         lambda *args, **fields: engine.Plan(*args, **{**fields, "checkpoint_seconds": 0.0}),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from itertools import pairwise
 from pathlib import Path
@@ -16,6 +15,7 @@ from benchmark.cell import Cell
 from benchmark.recompute import recompute
 from benchmark.selection import parse_fields
 from benchmark.settings import Settings
+from methods import catalog
 from results import store
 from results.schema import CURVES, METRICS, table
 from results.store import CURVES_FILE, METRICS_FILE, RECORD, Store, StoredCell, rewrite_tables
@@ -109,14 +109,16 @@ def test_a_cell_whose_images_are_gone_is_left_as_it_is(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "fields",
-    [{"layers": ["desc", "stride 8"]}, {"host": "uniad", "k": 3.0}, {"grid": None}, {"note": "it's"}],
+    ("method", "fields"),
+    [
+        ("patchcore", {"layers": ["desc", "stride8"], "grid": None, "coreset_ratio": 0.25}),
+        ("patchcore", {"backbone": "timm:vgg16.tv_in1k?mean=0&std=1", "standardise": False}),
+        ("meds", {"host": "uniad", "k": 3.0, "host_fields": ["iterations=5", "layers=desc|stride8"]}),
+    ],
 )
-def test_a_recorded_command_means_the_same_cell_in_a_shell(fields: dict[str, object]) -> None:
-    cell = Cell("folder:/data/my parts", "clean", 1, "patchcore", fields)
+def test_a_recorded_command_means_the_same_cell_in_a_shell(method: str, fields: dict[str, object]) -> None:
+    cell = Cell("folder:/data/my parts", "clean", 1, method, fields)
     words = shlex.split(cell.command())
     assert words[words.index("--dataset") + 1] == cell.dataset
     typed = parse_fields(word for before, word in pairwise(words) if before == "--set")
-    assert {
-        name: value if isinstance(value, str) else json.dumps(value) for name, value in fields.items()
-    } == typed
+    assert catalog.config(catalog.create(method, **typed)) == catalog.config(catalog.create(method, **fields))

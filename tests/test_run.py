@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from split_trees import mvtec_style_class
 
 from benchmark.cell import Cell
 from benchmark.engines import Options
-from benchmark.errors import CellsImpossible
+from benchmark.errors import CellsImpossible, UsageError
 from benchmark.execute import Resolver
 from benchmark.kept_maps import are_kept
 from benchmark.recompute import recompute
@@ -122,9 +123,39 @@ def test_force_runs_again(tree: Path, settings: Settings) -> None:
 def test_changed_pixels_make_it_another_question(tree: Path, settings: Settings) -> None:
     before = run_all([chance(tree)], settings).cells[0]
     Image.new("RGB", (16, 16), (1, 2, 3)).save(tree / "bolt" / "test" / "good" / "000.png")
-    after = run_all([chance(tree)], settings)
+    with pytest.raises(UsageError, match="a result of other images"):
+        run_all([chance(tree)], settings)
+    assert before.damage() == ""
+    after = run_all([chance(tree)], settings, force=True)
     assert after.reused == 0
     assert after.cells[0].record["dataset"]["digest"] != before.record["dataset"]["digest"]
+
+
+def test_two_folders_of_one_name_do_not_take_each_others_place(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path / "home", results=tmp_path / "runs", jobs=1)
+    trees = [tmp_path / site / "parts" for site in ("north", "south")]
+    for level, tree in enumerate(trees):
+        mvtec_style_class(tree, "bolt", train=4 + level)
+    (first,) = run_all([chance(trees[0])], settings).cells
+    with pytest.raises(UsageError, match="the folder another name"):
+        run_all([chance(trees[1])], settings)
+    assert Store(settings.results).find(first.folder) is not None
+
+
+def test_however_a_data_set_is_typed_its_numbers_are_the_same(tree: Path, tmp_path: Path) -> None:
+    """Two paths to one folder are one identity, so they must be one result."""
+    (tmp_path / "link").symlink_to(tree.parent)
+    cells = []
+    for number, path in enumerate((tree, tmp_path / "link" / tree.name)):
+        settings = Settings(home=tmp_path / "home", results=tmp_path / f"runs{number}", jobs=1)
+        cells += run_all([chance(path)], settings).cells
+    assert cells[0].record["identity"] == cells[1].record["identity"]
+    assert cells[0].metrics()["value"].equals(cells[1].metrics()["value"])
+
+
+def test_a_device_that_is_not_there_is_said_before_anything_starts(tree: Path, settings: Settings) -> None:
+    with pytest.raises(UsageError, match="device 'nonsense' cannot be used here"):
+        run_all([chance(tree, grid=9)], replace(settings, device="nonsense"))
 
 
 def test_other_fields_get_another_folder(tree: Path, settings: Settings) -> None:

@@ -11,7 +11,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from split_trees import ListedDataset, listed
 
@@ -49,6 +49,7 @@ def shuffled(dataset: ListedDataset, seed: int) -> ListedDataset:
 def test_no_image_twice_in_training_and_the_test_list_untouched(
     sizes: dict[str, tuple[int, int, int]], seed: int, recipe: str
 ) -> None:
+    assume(len(sizes) > 1 or "heads" not in recipe)
     dataset = listed(sizes)
     split = build(recipe, dataset, seed)
     paths = Counter(image.path for image in split.train)
@@ -69,6 +70,7 @@ def test_no_image_twice_in_training_and_the_test_list_untouched(
 def test_without_overlap_nothing_trained_is_tested(
     sizes: dict[str, tuple[int, int, int]], seed: int, recipe: str
 ) -> None:
+    assume(len(sizes) > 1 or "heads" not in recipe)
     dataset = listed(sizes)
     paper, none = build(recipe, dataset, seed), build(recipe, dataset, seed, "none")
     assert none.train == paper.train

@@ -46,7 +46,8 @@ def begin(root: Path, name: str, *, stage: str = "", silent: float = 0.0) -> Non
 
 
 def ask(root: Path, names: list[str]) -> None:
-    write_json(root / "suites" / "demo.json", {"name": "demo", "cells": names})
+    table = {"name": "demo", "dataset": "synthetic", "splits": [], "methods": [], "seeds": []}
+    write_json(root / "suites" / "demo.json", {**table, "cells": names})
 
 
 @pytest.fixture
