@@ -59,7 +59,7 @@ class Cell:
         if self.overlap != "paper":
             words += ["--overlap", self.overlap]
         if self.view != View():
-            words += ["--view", f"{self.view.resize}/{self.view.crop}"]
+            words += ["--view", f"{'squeeze' * self.view.squeeze}{self.view.resize}/{self.view.crop}"]
         if self.limit is not None:
             words += ["--limit", str(self.limit)]
         return shlex.join(words)

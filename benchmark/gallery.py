@@ -53,12 +53,12 @@ def store_pictures(
     for image in images:
         picture = folder / f"{image.key}.jpg"
         if not picture.exists():
-            cropped = resize_and_crop(dataset.pixels(image), view.resize, view.crop)
+            cropped = resize_and_crop(dataset.pixels(image), view.resize, view.crop, squeeze=view.squeeze)
             _write(picture, Image.fromarray(cropped), format="JPEG", quality=88)
         mask = dataset.mask(image) if image.mask else None
         outline = folder / f"{image.key}-mask.png"
         if mask is not None and not outline.exists():
-            inside = resize_and_crop_mask(mask, view.resize, view.crop)
+            inside = resize_and_crop_mask(mask, view.resize, view.crop, squeeze=view.squeeze)
             _write(outline, Image.fromarray(inside.astype(np.uint8) * 255), format="PNG", optimize=True)
         facts.append({"key": image.key, "category": image.category, "defect": image.defect})
     return facts

@@ -38,7 +38,7 @@ def regions_within(
     for index, image in enumerate(images):
         mask = dataset.mask(image) if image.is_defective else None
         if mask is not None:
-            masks[index] = resize_and_crop_mask(mask, view.resize, view.crop)
+            masks[index] = resize_and_crop_mask(mask, view.resize, view.crop, squeeze=view.squeeze)
     regions = label_regions(masks)
     if file is not None:
         content = _content(regions)

@@ -92,8 +92,8 @@ def _has_pixel_values(cell: StoredCell) -> bool:
 
 
 def _view(text: str) -> View:
-    resize, crop = text.removeprefix("resize").split("-crop")
-    return View(int(resize), int(crop))
+    resize, crop = text.removeprefix("resize").removeprefix("squeeze").split("-crop")
+    return View(int(resize), int(crop), squeeze=text.startswith("squeeze"))
 
 
 def _split(cell: StoredCell, dataset: Dataset) -> Split:

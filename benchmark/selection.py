@@ -66,10 +66,12 @@ def parse_fields(settings: Iterable[str]) -> dict[str, str]:
 
 
 def parse_view(text: str) -> View:
-    """A view from "256/224": shorter side resized to 256, centre 224 judged."""
+    """A view from "256/224": shorter side resized to 256, centre 224 judged; "squeeze256/224": both sides."""
     from methods.base import View
 
-    match = re.fullmatch(r"(\d+)/(\d+)", text)
-    if match is None or not 0 < int(match[2]) <= int(match[1]):
-        raise UsageError(f"'{text}' is no view: expected RESIZE/CROP with CROP not larger, e.g. 256/224")
-    return View(int(match[1]), int(match[2]))
+    match = re.fullmatch(r"(squeeze)?(\d+)/(\d+)", text)
+    if match is None or not 0 < int(match[3]) <= int(match[2]):
+        raise UsageError(
+            f"'{text}' is no view: expected RESIZE/CROP with CROP not larger, e.g. 256/224, or squeeze224/224"
+        )
+    return View(int(match[2]), int(match[3]), squeeze=bool(match[1]))

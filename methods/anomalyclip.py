@@ -185,6 +185,6 @@ def view_masks(auxiliary: AuxiliarySet, context: Context) -> list[torch.Tensor]:
     for index in context.progress(range(len(auxiliary.labels)), "read masks", len(auxiliary.labels)):
         mask = np.zeros((view.crop, view.crop), np.bool_)
         if auxiliary.labels[index]:
-            mask = resize_and_crop_mask(auxiliary.mask(index), view.resize, view.crop)
+            mask = resize_and_crop_mask(auxiliary.mask(index), view.resize, view.crop, squeeze=view.squeeze)
         masks.append(torch.from_numpy(mask))
     return masks

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_checkable
 
@@ -54,9 +54,15 @@ class View:
 
     resize: int = 256
     crop: int = 224
+    squeeze: bool = False
+    """Bring both sides to `resize`: nothing of a long image is cut off, its proportions are lost."""
 
     def __str__(self) -> str:
-        return f"resize{self.resize}-crop{self.crop}"
+        return f"{'squeeze' if self.squeeze else 'resize'}{self.resize}-crop{self.crop}"
+
+    def of_size(self, crop: int) -> View:
+        """The same part of the image with its crop at so many pixels."""
+        return replace(self, resize=round(self.resize * crop / self.crop), crop=crop)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from torch.nn import functional
 from methods import catalog
 from methods.base import Card, Context, Need, Prediction
 from methods.blocks.shrinkage import ShrunkGaussian
+from methods.features.transform import VIEWED
 from methods.layers import trunk
 from methods.layers.trunk import Trunk
 from methods.synthesis.pasting import cut_paste, jittered, scarred
@@ -61,6 +62,7 @@ class CutPaste:
             "maps: Grad-CAM of the classifier's odds at the coarsest maps; the paper's localisation trains a "
             "second model on 32 x 32 patches, and LTAD's tables have none.",
             "The colour jitter turns the hue in the chroma plane of YIQ instead of HSV.",
+            VIEWED,
         ),
     )
     needs: ClassVar[frozenset[Need]] = frozenset()

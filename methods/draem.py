@@ -15,6 +15,7 @@ from methods import catalog
 from methods.base import Card, Context, MapPost, Need, Prediction
 from methods.blocks.image_scores import largest_of_pooled
 from methods.errors import BadParameter
+from methods.features.transform import VIEWED
 from methods.layers.unets import Restorer, Segmenter, start_small
 from methods.synthesis.perlin import blobs
 from methods.synthesis.pixel_bank import PixelBank, at_most, pixel_batches, view_of_size
@@ -70,6 +71,7 @@ class Draem:
             "x 256 map with zeros.",
             "Changes of the textures are Pillow's (sharpness, hue, equalisation and others), with the ranges "
             "of the authors' imgaug ones.",
+            VIEWED,
         ),
     )
     needs: ClassVar[frozenset[Need]] = frozenset()

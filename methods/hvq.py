@@ -11,6 +11,7 @@ import torch
 
 from methods.base import Card, Context, Need, Prediction
 from methods.errors import BadParameter, MethodsError
+from methods.features.transform import VIEWED
 from methods.reconstruction.arrangements import resized_side_by_side
 from methods.reconstruction.classes import NearestCentroid
 from methods.reconstruction.hosting import Host, fit_host
@@ -53,6 +54,7 @@ class Hvq:
             "The last state is scored; the authors' code keeps the state that is best on the test set.",
             "Codes are updated once per batch with the decay of its images; the authors loop over images.",
             "transport = 80 adds the paper's transport score, which the authors' default script leaves out.",
+            VIEWED,
         ),
     )
     needs: ClassVar[frozenset[Need]] = frozenset({"class_ids_fit", "class_ids_score"})

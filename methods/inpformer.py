@@ -44,7 +44,7 @@ class InpFormer:
             "processor; the paper has none, none, 8, 4, 1e-3 and epochs = 200.",
             SHIFTED,
             "The image is seen through the benchmark's view, whose shorter side is resized; the paper "
-            "squeezes it to a square first.",
+            "squeezes it to a square first (view squeeze256/224).",
             "The map's 5 x 5 kernel is a Gaussian of the same spread.",
         ),
     )

@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from methods import catalog
 from methods.base import Card, Context, MapPost, Need, Prediction
+from methods.features.transform import VIEWED
 from methods.layers.slim_student import SlimStudent
 from methods.reconstruction.arrangements import as_they_are
 from methods.reconstruction.teacher import SHIFTED, Teacher, TeacherSettings
@@ -65,6 +66,7 @@ class Mkd:
             "'timm:vgg16.tv_in1k?mean=0&std=1', whose four last poolings are learned. The student's answers "
             "to another backbone are averaged, not maximal, and may be negative.",
             SHIFTED,
+            VIEWED,
         ),
     )
     needs: ClassVar[frozenset[Need]] = frozenset()

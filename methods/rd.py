@@ -10,6 +10,7 @@ import numpy.typing as npt
 import torch
 
 from methods.base import Card, Context, Need, Prediction
+from methods.features.transform import VIEWED
 from methods.reconstruction.arrangements import pyramid
 from methods.reconstruction.hosting import Host, fit_host
 from methods.reconstruction.judging import max_of_map
@@ -52,6 +53,7 @@ class Rd:
             "points.",
             "The three scales are averaged on the finest grid before the map is made; the authors add them "
             "at full size.",
+            VIEWED,
         ),
     )
     needs: ClassVar[frozenset[Need]] = frozenset()

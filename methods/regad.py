@@ -17,6 +17,7 @@ from methods.base import Card, Context, MapPost, Need, Prediction
 from methods.blocks.gaussians import GaussianField
 from methods.blocks.score_maps import largest_of_smoothed
 from methods.errors import MethodsError
+from methods.features.transform import VIEWED
 from methods.layers import trunk
 from methods.layers.registration import RegisteredPyramid, Siamese
 from methods.synthesis.pixel_bank import PixelBank, view_of_size
@@ -66,6 +67,7 @@ class RegAD:
             "encoder, size and iterations: defaults fit one core; the paper's are 'timm:resnet18.tv_in1k', "
             "224 and epochs = 50. 60 steps hardly move the encoder: on the generated products it is as good "
             "as untrained (docs/baselines.md).",
+            VIEWED,
         ),
     )
     needs: ClassVar[frozenset[Need]] = frozenset({"class_ids_fit", "class_ids_score"})

@@ -13,6 +13,7 @@ from methods import catalog
 from methods.base import Card, Context, MapPost, Need, Prediction
 from methods.blocks.image_scores import largest_of_pooled
 from methods.features.tokens import TokenReader
+from methods.features.transform import VIEWED
 from methods.layers.uniad import ReconstructionTransformer, feature_jitter
 from methods.reconstruction.arrangements import resized_side_by_side
 from methods.reconstruction.hosting import Host
@@ -59,6 +60,7 @@ class UniAD:
             "layers blocks.0, blocks.1, blocks.2, blocks.4 (weights close to the authors' port), that of the "
             "comparison in LTAD 'timm:tf_efficientnet_b7.aa_in1k'.",
             "standardise: channels of 'tiny' differ in scale and are standardised; the paper does not.",
+            VIEWED,
         ),
     )
     needs: ClassVar[frozenset[Need]] = frozenset()

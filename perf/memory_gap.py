@@ -110,7 +110,7 @@ def defective_patches(image: LabelledImage, dataset: Dataset, view: View, side: 
     mask = dataset.mask(image)
     if mask is None:
         return np.zeros(side * side, bool)
-    marked = resize_and_crop_mask(mask, view.resize, view.crop)
+    marked = resize_and_crop_mask(mask, view.resize, view.crop, squeeze=view.squeeze)
     edges = np.linspace(0, view.crop, side + 1).astype(int)[:-1]
     sums = np.add.reduceat(np.add.reduceat(marked.astype(int), edges, axis=0), edges, axis=1)
     return (sums >= 0.5 * (view.crop / side) ** 2).ravel()

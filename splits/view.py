@@ -1,4 +1,4 @@
-"""The part of an image that is judged: shorter side resized, centre cropped, pixels and masks alike."""
+"""The part of an image that is judged: resized, centre cropped, pixels and masks alike."""
 
 from __future__ import annotations
 
@@ -10,8 +10,13 @@ from splits.errors import SplitsError
 from splits.images import Pixels
 
 
-def resized_shape(height: int, width: int, resize: int) -> tuple[int, int]:
-    """(height, width) with the shorter side at `resize`; the other is rounded down, as in torchvision."""
+def resized_shape(height: int, width: int, resize: int, squeeze: bool = False) -> tuple[int, int]:
+    """(height, width) with the shorter side at `resize`; the other is rounded down, as in torchvision.
+
+    squeeze: both sides at `resize`, whatever the image's proportions.
+    """
+    if squeeze:
+        return resize, resize
     if height <= width:
         return resize, resize * width // height
     return resize * height // width, resize
@@ -27,9 +32,9 @@ def crop_corner(height: int, width: int, crop: int) -> tuple[int, int]:
     return round((height - crop) / 2), round((width - crop) / 2)
 
 
-def resize_shorter_side(pixels: Pixels, resize: int) -> Pixels:
-    """uint8 (H, W, 3) with the shorter side at `resize`: Pillow's bilinear filter, which antialiases."""
-    return _resized(pixels, resize, Image.Resampling.BILINEAR)
+def resize_image(pixels: Pixels, resize: int, *, squeeze: bool = False) -> Pixels:
+    """uint8 (H, W, 3) of `resized_shape`: Pillow's bilinear filter, which antialiases."""
+    return _resized(pixels, resize, squeeze, Image.Resampling.BILINEAR)
 
 
 def centre_crop(pixels: Pixels, crop: int) -> Pixels:
@@ -38,26 +43,28 @@ def centre_crop(pixels: Pixels, crop: int) -> Pixels:
     return np.ascontiguousarray(pixels[top : top + crop, left : left + crop])
 
 
-def resize_and_crop(pixels: Pixels, resize: int, crop: int) -> Pixels:
+def resize_and_crop(pixels: Pixels, resize: int, crop: int, *, squeeze: bool = False) -> Pixels:
     """What of an image is judged: uint8 (crop, crop, 3).
 
-    Equal, pixel for pixel, to torchvision's `Resize(resize)` and `CenterCrop(crop)` on a PIL image. Raises
-    SplitsError if the crop is larger than the resized image.
+    Equal, pixel for pixel, to torchvision's `Resize(resize)` (squeeze: `Resize((resize, resize))`) and
+    `CenterCrop(crop)` on a PIL image. Raises SplitsError if the crop is larger than the resized image.
     """
-    return centre_crop(resize_shorter_side(pixels, resize), crop)
+    return centre_crop(resize_image(pixels, resize, squeeze=squeeze), crop)
 
 
-def resize_and_crop_mask(mask: npt.NDArray[np.generic], resize: int, crop: int) -> npt.NDArray[np.bool_]:
+def resize_and_crop_mask(
+    mask: npt.NDArray[np.generic], resize: int, crop: int, *, squeeze: bool = False
+) -> npt.NDArray[np.bool_]:
     """The same part of a mask: bool (crop, crop), True where the mask (H, W) is above zero.
 
     Nearest neighbour, because a bilinear mask grows or shrinks with the threshold it is cut at.
     """
     marked = (np.asarray(mask) > 0).astype(np.uint8)
-    return centre_crop(_resized(marked, resize, Image.Resampling.NEAREST), crop).astype(np.bool_)
+    return centre_crop(_resized(marked, resize, squeeze, Image.Resampling.NEAREST), crop).astype(np.bool_)
 
 
-def _resized(pixels: Pixels, resize: int, filtering: Image.Resampling) -> Pixels:
-    height, width = resized_shape(pixels.shape[0], pixels.shape[1], resize)
+def _resized(pixels: Pixels, resize: int, squeeze: bool, filtering: Image.Resampling) -> Pixels:
+    height, width = resized_shape(pixels.shape[0], pixels.shape[1], resize, squeeze)
     if pixels.shape[:2] == (height, width):
         return pixels
     return np.asarray(Image.fromarray(pixels).resize((width, height), filtering))

@@ -214,7 +214,7 @@ def test_rotations_equal_torchvision_but_for_ties_of_the_nearest_pixel(name: str
     functional = pytest.importorskip("torchvision.transforms.functional")
     view, augment = View(64, 56), Augmentation(name)
     pixels = given_images.images(1)[0]
-    resized = torch.tensor(transform.resize_shorter_side(pixels, 64)).permute(2, 0, 1)
+    resized = torch.tensor(transform.resize_image(pixels, 64)).permute(2, 0, 1)
     margin = 12  # ceil((sqrt(2) - 1) * 56 / 2)
     for pose in augment.poses:
         there = functional.hflip(resized) if pose.flip else resized

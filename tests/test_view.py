@@ -11,6 +11,10 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from PIL import Image
 
+from benchmark.cell import Cell
+from benchmark.recompute import _view
+from benchmark.selection import parse_view
+from methods.base import View
 from splits.errors import SplitsError
 from splits.view import resize_and_crop, resize_and_crop_mask
 
@@ -79,3 +83,32 @@ def test_crop_larger_than_the_image_names_both() -> None:
 def test_view_needs_no_torch() -> None:
     code = "import sys, splits.view; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("shape", [(40, 60), (61, 40), (33, 33)])
+def test_squeezing_brings_both_sides_to_one_size_as_torchvision_does(shape: tuple[int, int]) -> None:
+    transforms = pytest.importorskip("torchvision.transforms")
+    pixels = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
+    steps = transforms.Compose([transforms.Resize((32, 32)), transforms.CenterCrop(28)])
+    np.testing.assert_array_equal(
+        resize_and_crop(pixels, 32, 28, squeeze=True), np.asarray(steps(Image.fromarray(pixels)))
+    )
+
+
+def test_a_squeezed_mask_stays_over_its_defect() -> None:
+    pixels = np.zeros((40, 80, 3), np.uint8)
+    pixels[10:20, 60:80] = 255
+    inside = resize_and_crop_mask(pixels[..., 0], 40, 40, squeeze=True)
+    seen = resize_and_crop(pixels, 40, 40, squeeze=True)[..., 0] > 127
+    assert inside.sum() == 10 * 10
+    assert (inside == seen).all()
+    assert not resize_and_crop_mask(pixels[..., 0], 40, 40).any()
+
+
+def test_a_view_is_typed_recorded_and_read_again() -> None:
+    for text, view in (("256/224", View(256, 224)), ("squeeze448/392", View(448, 392, squeeze=True))):
+        assert parse_view(text) == view
+        assert _view(str(view)) == view
+        cell = Cell("synthetic", "clean", 1, "chance", view=view)
+        assert view == View() or f"--view {text}" in cell.command()
+    assert View(256, 224, squeeze=True).of_size(392) == View(448, 392, squeeze=True)

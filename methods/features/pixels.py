@@ -14,7 +14,7 @@ from methods.base import View
 from methods.features import transform
 from methods.features.transform import Augmentation, Pose
 from splits.images import ImageSet, Pixels
-from splits.view import centre_crop, resize_shorter_side
+from splits.view import centre_crop, resize_image
 
 _MOST_THREADS = 16
 
@@ -60,7 +60,7 @@ class PixelReader:
     def _resized(self, index: int) -> Pixels:
         if index in self._last:
             return self._last[index]
-        return resize_shorter_side(self._images[index], self._view.resize)
+        return resize_image(self._images[index], self._view.resize, squeeze=self._view.squeeze)
 
     def _seen(self, resized: Pixels, pose: Pose | None) -> Pixels:
         if pose is None or self._augment is None:

@@ -12,8 +12,13 @@ from PIL import Image
 from methods.base import View
 from methods.errors import BadParameter
 from splits.images import Pixels
-from splits.view import centre_crop, resize_and_crop, resize_shorter_side
+from splits.view import centre_crop, resize_and_crop, resize_image
 
+VIEWED = (
+    "The image is seen through the benchmark's view, which by default cuts borders off; the authors resize "
+    "the whole image to a square (view squeezeSIDE/SIDE)."
+)
+"""Deviation of methods whose authors crop nothing, for their cards."""
 RECIPE = 1
 """Raised by one whenever a change of the geometry moves pixels: older cached features are then not read."""
 
@@ -73,12 +78,13 @@ _STEPS = {"rot90flip": 90, "rot30flip": 30, "rot15flip": 15}
 
 def view_pixels(pixels: Pixels, view: View) -> Pixels:
     """What a backbone sees of an image: uint8 (crop, crop, 3)."""
-    return resize_and_crop(pixels, view.resize, view.crop)
+    return resize_and_crop(pixels, view.resize, view.crop, squeeze=view.squeeze)
 
 
 def augmented_view(pixels: Pixels, view: View, augmentation: Augmentation, pose: Pose) -> Pixels:
     """One copy of an image: uint8 (crop, crop, 3)."""
-    return pose_of(resize_shorter_side(pixels, view.resize), view.crop, augmentation, pose)
+    resized = resize_image(pixels, view.resize, squeeze=view.squeeze)
+    return pose_of(resized, view.crop, augmentation, pose)
 
 
 def pose_of(resized: Pixels, crop: int, augmentation: Augmentation, pose: Pose) -> Pixels:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from methods.base import Card
+from methods.features.transform import VIEWED
 
 CARD = Card(
     title="LTAD",
@@ -42,5 +43,6 @@ CARD = Card(
         "assignment: Table 8 shuffles pseudo names; here while scoring, after training with the right ones.",
         "sampling: for 'inverse' the share of synthetic features is inverse to a class' images, 1 for the "
         "rarest class; the paper gives no formula.",
+        VIEWED,
     ),
 )

@@ -199,7 +199,7 @@ def seen(view: View, size: int | None) -> View:
         return view
     if size < 1:
         raise BadParameter(f"size is {size}: expected at least 1 pixel, or none for the view's own")
-    return View(resize=round(view.resize * size / view.crop), crop=size)
+    return view.of_size(size)
 
 
 def _spread(images: ImageSet, count: int) -> list[int]:

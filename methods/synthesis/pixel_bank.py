@@ -23,7 +23,7 @@ def view_of_size(view: View, size: int | None) -> View:
         return view
     if size < 16:
         raise BadParameter(f"size is {size}: expected at least 16 pixels, or none for the view's own")
-    return View(resize=round(view.resize * size / view.crop), crop=size)
+    return view.of_size(size)
 
 
 class PixelBank:
