@@ -13,7 +13,7 @@ from PIL import Image
 from methods.base import View
 from results.files import write_bytes
 from results.places import Place
-from results.store import slug
+from results.store import picture_stem, slug
 from splits.datasets import Dataset
 from splits.images import LabelledImage
 from splits.split import Split
@@ -51,12 +51,13 @@ def store_pictures(
     folder = results / slug(dataset.name) / "gallery"
     facts = []
     for image in images:
-        picture = folder / f"{image.key}.jpg"
+        stem = picture_stem(image.key, str(view))
+        picture = folder / f"{stem}.jpg"
         if not picture.exists():
             cropped = resize_and_crop(dataset.pixels(image), view.resize, view.crop, squeeze=view.squeeze)
             _write(picture, Image.fromarray(cropped), format="JPEG", quality=88)
         mask = dataset.mask(image) if image.mask else None
-        outline = folder / f"{image.key}-mask.png"
+        outline = folder / f"{stem}-mask.png"
         if mask is not None and not outline.exists():
             inside = resize_and_crop_mask(mask, view.resize, view.crop, squeeze=view.squeeze)
             _write(outline, Image.fromarray(inside.astype(np.uint8) * 255), format="PNG", optimize=True)

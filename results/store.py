@@ -37,6 +37,14 @@ _COMMITS = 5
 _WAIT_SECONDS = 0.2
 
 
+USUAL_VIEW = "resize256-crop224"
+
+
+def picture_stem(key: str, view: str) -> str:
+    """How the files of a gallery's picture are called: of one image, every view shows another part."""
+    return key if view == USUAL_VIEW else f"{key}-{view}"
+
+
 def slug(name: str) -> str:
     """A name as a folder: "folder:parts" -> "folder-parts"."""
     return re.sub(r"[^A-Za-z0-9._+=-]+", "-", name)

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from PIL import Image
+from split_trees import mvtec_style_class
 
 from benchmark.cell import Cell
+from benchmark.gallery import store_pictures
 from benchmark.recompute import _view
 from benchmark.selection import parse_view
 from methods.base import View
+from results.store import picture_stem
+from splits.datasets import open_dataset
 from splits.errors import SplitsError
 from splits.view import resize_and_crop, resize_and_crop_mask
 
@@ -112,3 +117,16 @@ def test_a_view_is_typed_recorded_and_read_again() -> None:
         cell = Cell("synthetic", "clean", 1, "chance", view=view)
         assert view == View() or f"--view {text}" in cell.command()
     assert View(256, 224, squeeze=True).of_size(392) == View(448, 392, squeeze=True)
+
+
+def test_pictures_of_two_views_lie_beside_each_other(tmp_path: Path) -> None:
+    mvtec_style_class(tmp_path / "parts", "bolt")
+    dataset = open_dataset(f"folder:{tmp_path / 'parts'}", tmp_path)
+    (defect, *_) = [image for image in dataset.images() if image.is_defective]
+    for view in (View(256, 224), View(32, 16), View(16, 16, squeeze=True)):
+        store_pictures([defect], dataset, view, tmp_path)
+        stem = picture_stem(defect.key, str(view))
+        with Image.open(tmp_path / "folder-parts" / "gallery" / f"{stem}.jpg") as picture:
+            assert picture.size == (view.crop, view.crop)
+    assert picture_stem(defect.key, str(View())) == defect.key
+    assert len(list((tmp_path / "folder-parts" / "gallery").glob("*-mask.png"))) == 3

@@ -16,7 +16,7 @@ from reports.pages import File, Page
 from reports.site import Site
 from results.places import Place
 from results.ranking import MEASURES, has_ranking, label_correction, ranking, summary
-from results.store import StoredCell, slug
+from results.store import StoredCell, picture_stem, slug
 
 TITLES = {"auprc": "AUPRC", "depth": "Inspection depth"}
 PICTURES = 6
@@ -138,17 +138,17 @@ def _shots(site: Site, board: Board, row: Row) -> Iterator[tuple[str, Shot, File
     first = _cells(row.entry)[row.seeds[0]]
     top = ranking(first)
     for image in top[top["place"] <= PICTURES].itertuples():
-        picture = folder / f"{image.key}.jpg"
-        if not picture.exists():
+        stem = picture_stem(str(image.key), board.view)
+        if not (folder / f"{stem}.jpg").exists():
             continue
-        file = File(f"gallery/{slug(board.dataset)}/{image.key}.jpg", _jpeg(folder, str(image.key)))
+        file = File(f"gallery/{slug(board.dataset)}/{stem}.jpg", _jpeg(folder, stem))
         yield str(image.category), Shot(file.path, int(image.place), str(image.defect)), file
 
 
-def _jpeg(folder: Place, key: str) -> bytes:
+def _jpeg(folder: Place, stem: str) -> bytes:
     """The same bytes as in the gallery, which may show the image too."""
-    outline = overlays.read_outline(folder / f"{key}-mask.png")
-    return overlays.plain(overlays.read_picture(folder / f"{key}.jpg"), outline)
+    outline = overlays.read_outline(folder / f"{stem}-mask.png")
+    return overlays.plain(overlays.read_picture(folder / f"{stem}.jpg"), outline)
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

@@ -16,7 +16,7 @@ from reports.pages import File, Page
 from reports.site import Site
 from results.places import Place
 from results.status import Status
-from results.store import slug
+from results.store import picture_stem, slug
 
 
 @dataclass(frozen=True)
@@ -43,14 +43,14 @@ def is_wanted(site: Site, sheet: Sheet) -> bool:
     """True if the licence allows it and a record names a picture that exists."""
     folder = _folder(site, sheet.board)
     return bool(sheet.board.dataset_facts.get("gallery_allowed")) and any(
-        (folder / f"{picture.key}.jpg").exists() for picture in _pictures(sheet.board)
+        _stored(folder, sheet.board, picture.key).exists() for picture in _pictures(sheet.board)
     )
 
 
 def build_board(site: Site, sheet: Sheet) -> Iterable[File]:
     board = sheet.board
     folder = _folder(site, board)
-    pictures = [one for one in _pictures(board) if (folder / f"{one.key}.jpg").exists()]
+    pictures = [one for one in _pictures(board) if _stored(folder, board, one.key).exists()]
     methods = [maps for maps in (_maps(line.entry) for line in sheet.metrics[0].lines) if maps is not None]
     sections: dict[str, list[Picture]] = {}
     for picture in sorted(
@@ -78,6 +78,10 @@ def _folder(site: Site, board: Board) -> Place:
     return site.material.root / slug(board.dataset) / "gallery"
 
 
+def _stored(folder: Place, board: Board, key: str, end: str = ".jpg") -> Place:
+    return folder / f"{picture_stem(key, board.view)}{end}"
+
+
 def _pictures(board: Board) -> list[Picture]:
     """Pictures of the first seed's records: other seeds have other test sets."""
     found: dict[str, Picture] = {}
@@ -98,13 +102,18 @@ def _files(
     board: Board, folder: Place, pictures: Sequence[Picture], methods: Sequence[Maps]
 ) -> Iterator[tuple[File, tuple[str, str]]]:
     """Each image, and each method's map over it; (method anchor or "", key) tells where it is shown."""
-    images = {one.key: overlays.read_picture(folder / f"{one.key}.jpg") for one in pictures}
-    outlines = {one.key: overlays.read_outline(folder / f"{one.key}-mask.png") for one in pictures}
-    size = overlays.picture_size(folder / f"{pictures[0].key}.jpg")
+    images = {one.key: overlays.read_picture(_stored(folder, board, one.key)) for one in pictures}
+    outlines = {
+        one.key: overlays.read_outline(_stored(folder, board, one.key, "-mask.png")) for one in pictures
+    }
+    size = overlays.picture_size(_stored(folder, board, pictures[0].key))
     # Boards of one data set share images, and the same bytes are written again.
     for key, image in images.items():
         yield (
-            File(f"gallery/{slug(board.dataset)}/{key}.jpg", overlays.plain(image, outlines[key])),
+            File(
+                f"gallery/{slug(board.dataset)}/{picture_stem(key, board.view)}.jpg",
+                overlays.plain(image, outlines[key]),
+            ),
             ("", key),
         )
     for method in methods:
