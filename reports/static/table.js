@@ -106,8 +106,7 @@ ltbench.sort = function (table, header, direction) {
   if (!isText && header.dataset.key) ltbench.rank(table, header);
 };
 
-/* Ranks by one column: those of the test where the cell has one, else by the mean; ties share a rank. A gap is
-   neither good nor bad: it ranks nothing. */
+/* Ranks by the means of one column; ties share a rank. A gap is neither good nor bad: it ranks nothing. */
 ltbench.rank = function (table, header) {
   const at = ltbench.column(header);
   const isGap = header.dataset.key.endsWith(".gap");
@@ -121,7 +120,7 @@ ltbench.rank = function (table, header) {
   if (isGap) return;
   ranked.forEach((row, position) => {
     const better = values.filter((value) => sign * (value - values[position]) > 0).length;
-    row.cells[0].textContent = row.cells[at].dataset.rank ?? String(1 + better);
+    row.cells[0].textContent = String(1 + better);
   });
 };
 
