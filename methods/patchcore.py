@@ -10,7 +10,7 @@ import numpy as np
 from methods.base import Card, Context, Need, Prediction
 from methods.blocks.coreset import coreset_size, kcenter
 from methods.blocks.memory import MemoryBank
-from methods.features.embed import EmbeddingName, PatchEmbedder
+from methods.features.embed import EMBEDDED, EmbeddingName, PatchEmbedder
 from splits.images import ImageSet
 
 
@@ -38,9 +38,7 @@ class PatchCore:
             "The image score is the largest patch score; the paper's re-weighting by the neighbourhood of "
             "the nearest memory patch is left out, as in the authors' code.",
             "backbone: 'tiny' ships with the package; the paper's is 'timm:wide_resnet50_2.tv_in1k'.",
-            "embedding: 'auto' takes the channels of a small backbone side by side; PatchCore pools to 1024.",
-            "standardise: such channels are brought to unit variance and layers to one weight, since they "
-            "differ in scale by orders of magnitude; vectors of PatchCore's pooling stay as they are.",
+            *EMBEDDED,
             "grid: a coarser patch grid than the backbone's is a budget cut.",
             "max_bank: a limit of the memory is a budget cut.",
         ),

@@ -15,7 +15,7 @@ from methods.blocks.denoise import denoise
 from methods.blocks.memory import MemoryBank
 from methods.blocks.tails import TailEstimate, estimate_tail
 from methods.errors import MethodsError
-from methods.features.embed import EmbeddingName, PatchEmbedder, Patches
+from methods.features.embed import EMBEDDED, EmbeddingName, PatchEmbedder, Patches
 from methods.features.transform import Augmentation
 from splits.images import ImageSet
 
@@ -53,9 +53,7 @@ class TailedCore:
             " rot90flip), which is knowledge about the classes; here one default for all.",
             "max_augmented_images and max_augmented_rows: limits on the rotated copies are budget cuts.",
             "backbone: 'tiny' ships with the package; the paper's is 'timm:wide_resnet50_2.tv_in1k'.",
-            "embedding: 'auto' takes the channels of a small backbone side by side; PatchCore pools to 1024.",
-            "standardise: such channels are brought to unit variance and layers to one weight, since they "
-            "differ in scale by orders of magnitude; vectors of PatchCore's pooling stay as they are.",
+            *EMBEDDED,
             "grid: a coarser patch grid than the backbone's is a budget cut.",
             "max_bank: a limit of the memories is a budget cut.",
         ),

@@ -19,6 +19,12 @@ from splits.images import ImageSet
 Rows = npt.NDArray[np.float32]
 EmbeddingName = Literal["auto", "patchcore", "concat"]
 
+EMBEDDED = (
+    "embedding: 'auto' takes the channels of a small backbone side by side; PatchCore pools to 1024.",
+    "standardise: such channels are brought to unit variance and layers to one weight, since they "
+    "differ in scale by orders of magnitude; vectors of PatchCore's pooling stay as they are.",
+)
+"""Deviations of methods that take PatchCore's vectors, for their cards."""
 WIDE_CHANNELS = 128
 """From this many channels per layer on, PatchCore's pooling to 1024 numbers shortens a 3 x 3 block."""
 
