@@ -61,7 +61,7 @@ class AnomalyCLIP:
         ),
     )
     needs: ClassVar[frozenset[Need]] = frozenset({"auxiliary_masks"})
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     backbone: str = "toy-vl"
     """Vision-language encoder; the paper's: openclip:ViT-L-14-336-quickgelu@openai?image_size=518."""

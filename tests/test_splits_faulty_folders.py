@@ -15,6 +15,7 @@ from splits.datasets.doctor import examine
 from splits.datasets.files import read_pixels
 from splits.errors import SplitsError, UnknownName
 from splits.interop.read import import_split
+from splits.interop.text import write_whole
 from splits.interop.write import export_split
 from splits.recipes import build, names
 from splits.verify import verify
@@ -103,6 +104,13 @@ def test_an_export_that_cannot_be_written_is_one_sentence(parts: Path, tmp_path:
     dataset = open_dataset(f"folder:{parts}", parts.parent)
     with pytest.raises(SplitsError, match=r"cannot write .*choose a folder"):
         export_split(build("clean", dataset, 1), dataset, "manifest", tmp_path / "file" / "below")
+
+
+def test_a_list_that_could_not_take_its_place_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "list.txt").mkdir()
+    with pytest.raises(SplitsError, match=r"list\.txt"):
+        write_whole(tmp_path / "list.txt", b"a")
+    assert [path.name for path in tmp_path.iterdir()] == ["list.txt"]
 
 
 def test_good_images_that_are_trained_on_and_tested_are_told(parts: Path, tmp_path: Path) -> None:

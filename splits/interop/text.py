@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import codecs
-import tempfile
+import contextlib
+import os
 from pathlib import Path
 
 from splits.errors import SplitsError
@@ -44,14 +45,14 @@ def read_text(file: Path) -> str:
 
 def write_whole(file: Path, content: bytes) -> None:
     """Write the file in one step: it is whole or as it was. Raises SplitsError naming it."""
+    arriving = file.with_name(f".{file.name}.{os.getpid()}")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=file.parent, prefix=f".{file.name}.", delete=False) as arriving:
-            arriving.write(content)
-        # Temporary files are private to their owner; lists are meant to be shared.
-        Path(arriving.name).chmod(0o644)
-        Path(arriving.name).replace(file)
+        arriving.write_bytes(content)
+        arriving.replace(file)
     except OSError as error:
+        with contextlib.suppress(OSError):
+            arriving.unlink()
         raise SplitsError(
             f"cannot write '{file}' ({error.strerror}): choose a folder that can be written"
         ) from error
