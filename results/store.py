@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import random
 import re
 import shutil
 import time
@@ -33,7 +34,7 @@ GALLERY_FILE = "gallery.npz"
 LOG_FILE = "log.txt"
 _CONTENT = (METRICS_FILE, SCORES_FILE, CURVES_FILE, MAPS_FILE, GALLERY_FILE)
 
-_COMMITS = 5
+_COMMITS = 8
 _WAIT_SECONDS = 0.2
 
 
@@ -171,7 +172,8 @@ class CellWriter:
             stored = Store(folder).find(folder)
             if stored is not None:
                 return
-            time.sleep(_WAIT_SECONDS * number)
+            # By chance: writers that wait equally long would meet again every time.
+            time.sleep(_WAIT_SECONDS * (number + 1) * random.uniform(0.2, 1.8))
         why = cell.damage() or "its record is unreadable"
         raise ResultsError(
             f"'{folder}' does not keep what is written there ({why}): "
