@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,6 @@ import pytest
 from remote_roots import in_memory, new_bucket
 from test_feature_cache import SPEC, equal, features, key, record_files
 
-from methods.features.cache import FeatureSpec
 from methods.features.cache_remote import SharedFeatureCache
 from methods.features.records import encode
 from results.places import RemotePath, place
@@ -91,7 +91,7 @@ def test_staging_is_bounded_and_so_is_the_remote_side(remote: RemotePath, tmp_pa
 
 def test_entries_and_clear_speak_of_the_remote_side(remote: RemotePath, tmp_path: Path) -> None:
     cache = opened(remote, tmp_path / "here")
-    other = FeatureSpec(**{**SPEC.__dict__, "view": "other"})
+    other = replace(SPEC, view="other")
     for number in range(3):
         cache.put(SPEC, key(number), features(number))
     cache.put(other, key(1), features(1))

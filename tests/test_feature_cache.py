@@ -9,6 +9,8 @@ import os
 import subprocess
 import sys
 import time
+import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -101,23 +103,36 @@ def test_features_can_be_written_to_in_place(tmp_path: Path) -> None:
 def test_whatever_determines_features_separates_them(tmp_path: Path, other: dict[str, object]) -> None:
     cache = FeatureCache(tmp_path, 10**9)
     cache.put(SPEC, key(1), features(1))
-    changed = FeatureSpec(**{**SPEC.__dict__, **other})  # type: ignore[arg-type]
+    changed = replace(SPEC, **other)
     assert cache.get(changed, key(1)) is None
-    assert cache.get(FeatureSpec(**{**SPEC.__dict__, "backbone": "another spelling"}), key(1)) is not None
+    assert cache.get(replace(SPEC, backbone="another spelling"), key(1)) is not None
 
 
 @given(st.integers(0, 10**6), st.integers(0, 7))
 def test_no_flipped_bit_is_read_as_a_feature(place: int, bit: int) -> None:
     content = bytearray(encode(features(1)))
     content[place % len(content)] ^= 1 << bit
-    assert decode(content) is None
+    assert decode(np.frombuffer(content, np.uint8)) is None
 
 
 @given(st.integers(0, 10**6))
 def test_no_part_of_a_record_is_read_as_one(length: int) -> None:
     whole = encode(features(1))
-    assert decode(bytearray(whole[: length % len(whole)])) is None
-    assert decode(bytearray(whole + whole[: 1 + length % len(whole)])) is None
+    for other in (whole[: length % len(whole)], whole + whole[: 1 + length % len(whole)]):
+        assert decode(np.frombuffer(other, np.uint8)) is None
+
+
+@pytest.mark.parametrize("part", [1, 3, 1000, 1 << 20])
+@pytest.mark.parametrize("size", [0, 3, 4, 5, 999, 2003])
+def test_a_file_is_summed_as_it_is_read(
+    part: int, size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(records, "_PART_BYTES", part)
+    content = (bytes(range(256)) * 8)[:size]
+    (tmp_path / "file").write_bytes(content)
+    found, checksum, _ = records.read(tmp_path / "file")
+    assert found.tobytes() == content
+    assert checksum == zlib.crc32(content[:-4])
 
 
 def test_a_damaged_record_is_reported_and_replaced(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -152,7 +167,7 @@ def test_the_records_used_longest_ago_go_first(tmp_path: Path) -> None:
 def test_the_bound_holds_over_several_specs_and_long_runs(tmp_path: Path) -> None:
     size = len(encode(features(0)))
     cache = FeatureCache(tmp_path, 30 * size)
-    other = FeatureSpec(**{**SPEC.__dict__, "view": "other"})
+    other = replace(SPEC, view="other")
     for number in range(150):
         cache.put(SPEC if number % 2 else other, key(number), features(number))
         assert sum(path.stat().st_size for path in record_files(tmp_path)) <= 31 * size
@@ -225,7 +240,7 @@ def test_entries_say_what_is_stored(tmp_path: Path) -> None:
 
 def test_clear_removes_records_and_nothing_else(tmp_path: Path) -> None:
     cache = FeatureCache(tmp_path, 10**9)
-    other = FeatureSpec(**{**SPEC.__dict__, "view": "other"})
+    other = replace(SPEC, view="other")
     cache.put(SPEC, key(1), features(1))
     cache.put(other, key(1), features(1))
     stranger = tmp_path / "photos" / "ab" / "mine.npy"
@@ -280,7 +295,7 @@ def test_many_processes_write_and_evict_at_once(tmp_path: Path) -> None:
     assert failures.empty()
     assert not list(tmp_path.rglob("*.tmp"))
     for path in record_files(tmp_path):
-        assert decode(records.read(path)[0]) is not None
+        assert decode(*records.read(path)[:2]) is not None
 
 
 def test_the_cache_needs_no_torch() -> None:

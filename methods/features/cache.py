@@ -14,6 +14,7 @@ import logging
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,7 @@ class FeatureSpec:
     dtype: str = "float16"
     record_format: int = FORMAT
 
-    @property
+    @cached_property
     def name(self) -> str:
         """Folder of its records: 16 hex digits over everything but the backbone's spelling."""
         facts = {**asdict(self), "backbone": None}
@@ -104,11 +105,11 @@ class FeatureCache:
         """
         path = self._record(spec, key)
         try:
-            content, modified = records.read(path)
+            content, checksum, modified = records.read(path)
         except OSError:
             self._stats.misses += 1
             return None
-        features = records.decode(content)
+        features = records.decode(content, checksum)
         if features is None:
             self._stats.misses += 1
             self._stats.rebuilt += 1

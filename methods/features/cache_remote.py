@@ -64,7 +64,7 @@ class SharedFeatureCache(FeatureCache):
             return staged
         place = self._place(spec, key)
         try:
-            content = bytearray(place.read_bytes())
+            content = np.frombuffer(bytearray(place.read_bytes()), np.uint8)
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -79,7 +79,7 @@ class SharedFeatureCache(FeatureCache):
         self._stats.misses -= 1
         self._stats.hits += 1
         self._stats.bytes_read += len(content)
-        self._keep(spec, key, bytes(content))
+        self._keep(spec, key, content.tobytes())
         return features
 
     def put(self, spec: FeatureSpec, key: str, features: Mapping[str, npt.NDArray[np.float16]]) -> None:

@@ -21,10 +21,12 @@ import numpy.typing as npt
 FORMAT = 1
 """Raised by one whenever the layout of a record changes: older records are then not looked at."""
 
+Bytes = npt.NDArray[np.uint8]
 Features = dict[str, npt.NDArray[np.float16]]
 """Arrays of one image by name of layer, "pooled" among them."""
 
 _CHECKSUM_BYTES = 4
+_PART_BYTES = 1 << 17
 _STALE_TEMPORARY_SECONDS = 3600
 
 
@@ -41,13 +43,17 @@ def encode(features: Mapping[str, npt.NDArray[np.float16]]) -> bytes:
     return content + zlib.crc32(content).to_bytes(_CHECKSUM_BYTES, "little")
 
 
-def decode(content: bytearray) -> Features | None:
-    """The features of a record, as views of `content`; None if it is not what was written."""
-    body = memoryview(content)[:-_CHECKSUM_BYTES]
-    if zlib.crc32(body).to_bytes(_CHECKSUM_BYTES, "little") != content[-_CHECKSUM_BYTES:] or len(body) < 10:
+def decode(content: Bytes, checksum: int | None = None) -> Features | None:
+    """The features of a record, as views of `content`; None if it is not what was written.
+
+    checksum: CRC-32 of all but the last four bytes, if it is known.
+    """
+    body = content[:-_CHECKSUM_BYTES]
+    found = zlib.crc32(body) if checksum is None else checksum
+    if found.to_bytes(_CHECKSUM_BYTES, "little") != content[-_CHECKSUM_BYTES:].tobytes() or len(body) < 10:
         return None
-    start = 10 + int.from_bytes(body[8:10], "little")
-    layout = _layout(bytes(body[:start]))
+    start = 10 + int.from_bytes(body[8:10].tobytes(), "little")
+    layout = _layout(body[:start].tobytes())
     if layout is None or len(body) != start + layout.itemsize or layout.names is None:
         return None
     record = np.frombuffer(content, layout, count=1, offset=start)
@@ -72,14 +78,21 @@ class Record:
     modified: float
 
 
-def read(path: Path) -> tuple[bytearray, float]:
-    with path.open("rb", buffering=0) as file:
-        status = os.fstat(file.fileno())
-        content = bytearray(status.st_size)
-        view, filled = memoryview(content), 0
-        while filled < len(content) and (count := file.readinto(view[filled:])):
+def read(path: Path) -> tuple[Bytes, int, float]:
+    """Bytes of a file, CRC-32 of all but the last four, and when it was modified; raises OSError."""
+    file = os.open(path, os.O_RDONLY)
+    try:
+        status = os.fstat(file)
+        # Not zeroed first, as a bytearray would be; summed while a part is in the processor's cache.
+        content = np.empty(status.st_size, np.uint8)
+        filled, checksum = 0, 0
+        while count := os.readv(file, [content[filled : filled + _PART_BYTES]]):
+            end = max(filled, min(filled + count, len(content) - _CHECKSUM_BYTES))
+            checksum = zlib.crc32(content[filled:end], checksum)
             filled += count
-    return content, status.st_mtime
+    finally:
+        os.close(file)
+    return content[:filled], checksum, status.st_mtime
 
 
 def write(path: Path, content: bytes) -> None:
