@@ -120,7 +120,13 @@ class InReaCh:
         chosen = np.flatnonzero(mask)
         if size < len(chosen):
             chosen = kcenter(
-                rows, size, rng=context.rng, start="random1", mask=mask, projection=self.projection
+                rows,
+                size,
+                rng=context.rng,
+                start="random1",
+                mask=mask,
+                projection=self.projection,
+                device=context.device,
             )
         self._bank = MemoryBank(np.ascontiguousarray(rows[chosen]), device=context.device)
         context.report("memory_bank_mb", self._bank.megabytes)

@@ -76,7 +76,7 @@ class PaDiM:
             standardise=False,
         )
         self._chosen: npt.NDArray[np.int64] | None = None
-        self._field = GaussianField(self.ridge, standardise=self.standardise)
+        self._field = GaussianField(self.ridge, standardise=self.standardise, device=context.device)
         for batch in self._embedder.batches(train, title="fit Gaussians"):
             if self._chosen is None:
                 dim = batch.vectors.shape[-1]

@@ -73,7 +73,14 @@ class PatchCore:
         patches = self._embedder.fit(train, title="embed training images").vectors
         rows = patches.reshape(-1, patches.shape[-1])
         size = coreset_size(len(rows), self.coreset_ratio, self.max_bank)
-        kept = kcenter(rows, size, rng=context.rng, start=self.coreset_start, projection=self.projection)
+        kept = kcenter(
+            rows,
+            size,
+            rng=context.rng,
+            start=self.coreset_start,
+            projection=self.projection,
+            device=context.device,
+        )
         self._bank = MemoryBank(np.ascontiguousarray(rows[kept]), device=context.device)
         context.report("memory_bank_mb", self._bank.megabytes)
 

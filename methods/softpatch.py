@@ -92,6 +92,7 @@ class SoftPatch:
             removed=self.removed,
             projection=self.projection,
             rng=context.rng,
+            device=context.device,
             pooling=self.pooling_of_lof,
         )
         rows = vectors.reshape(-1, vectors.shape[-1])
@@ -104,6 +105,7 @@ class SoftPatch:
             start=self.coreset_start,
             mask=clean.kept,
             projection=self.projection,
+            device=context.device,
         )
         weights = clean.factor[kept] if self.soft_weights else None
         self._bank = MemoryBank(np.ascontiguousarray(rows[kept]), weights=weights, device=context.device)

@@ -147,6 +147,7 @@ class TailedCore:
             removed=self.removed,
             projection=self.projection,
             rng=context.rng,
+            device=context.device,
         )
         return self._coreset(vectors.reshape(-1, vectors.shape[-1]), clean.kept, context)
 
@@ -185,5 +186,13 @@ class TailedCore:
     def _coreset(self, rows: Rows, mask: npt.NDArray[np.bool_] | None, context: Context) -> Rows:
         count = len(rows) if mask is None else int(mask.sum())
         size = coreset_size(count, self.coreset_ratio, self.max_bank)
-        kept = kcenter(rows, size, rng=context.rng, start="random1", mask=mask, projection=self.projection)
+        kept = kcenter(
+            rows,
+            size,
+            rng=context.rng,
+            start="random1",
+            mask=mask,
+            projection=self.projection,
+            device=context.device,
+        )
         return np.ascontiguousarray(rows[kept])

@@ -2,11 +2,14 @@
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from methods.blocks import coreset
-from methods.blocks.coreset import coreset_size, kcenter, project
+from methods.blocks import coreset, lazy_greedy
+from methods.blocks.coreset import coreset_size, kcenter
+from methods.blocks.on_device import coreset as device_coreset
+from methods.blocks.projection import project
 from methods.errors import BadParameter, MethodsError
 
 
@@ -38,9 +41,9 @@ def mixture(count: int, dim: int, seed: int = 0) -> np.ndarray:
 @pytest.fixture
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every branch of the lazy search is taken on a few hundred rows."""
-    monkeypatch.setattr(coreset, "POOL", 64)
-    monkeypatch.setattr(coreset, "ACTIVE", 12)
-    monkeypatch.setattr(coreset, "BLOCK", 16)
+    monkeypatch.setattr(lazy_greedy, "POOL", 64)
+    monkeypatch.setattr(lazy_greedy, "ACTIVE", 12)
+    monkeypatch.setattr(lazy_greedy, "BLOCK", 16)
 
 
 @pytest.mark.parametrize("start", ["mean10", "random1"])
@@ -72,7 +75,7 @@ def test_ties_go_to_the_lowest_index(seed: int, start: str) -> None:
     blocks = {"POOL": 40, "ACTIVE": 8, "BLOCK": 8}
     with pytest.MonkeyPatch.context() as patch:
         for name, value in blocks.items():
-            patch.setattr(coreset, name, value)
+            patch.setattr(lazy_greedy, name, value)
         found = kcenter(rows, m, rng=np.random.default_rng(seed), start=start, projection=None)
     assert found.tolist() == plain(rows, m, start, np.random.default_rng(seed))
 
@@ -157,3 +160,53 @@ def test_impossible_requests_name_the_value() -> None:
     rows[3, 1] = np.nan
     with pytest.raises(MethodsError, match="row 3 of 5"):
         kcenter(rows, 2, rng=np.random.default_rng(0))
+
+
+@pytest.fixture
+def on_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The path of a GPU, taken with tensors of the processor, in blocks so small that every branch is."""
+    monkeypatch.setattr(coreset, "is_gpu", lambda _: True)
+    for name, value in {"POOL": 64, "STEPS": 5, "ROWS": 16, "CENTRES": 24, "PART": 100}.items():
+        monkeypatch.setattr(device_coreset, name, value)
+
+
+@pytest.mark.parametrize("start", ["mean10", "random1"])
+@pytest.mark.parametrize(
+    ("count", "dim", "m"), [(900, 24, 300), (600, 3, 200), (500, 1, 60), (700, 128, 699), (60, 8, 60)]
+)
+def test_a_device_takes_the_rows_of_the_plain_loop(
+    count: int, dim: int, m: int, start: str, on_device: None
+) -> None:
+    rows = mixture(count, dim)
+    found = kcenter(rows, m, rng=np.random.default_rng(3), start=start, projection=None)
+    assert found.tolist() == plain(rows, m, start, np.random.default_rng(3))
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_device_breaks_ties_by_the_lowest_index(seed: int, on_device: None) -> None:
+    rng = np.random.default_rng(seed)
+    rows = rng.integers(-2, 3, size=(300, 3)).astype(np.float32)
+    m = int(rng.integers(1, 301))
+    found = kcenter(rows, m, rng=np.random.default_rng(seed), start="random1", projection=None)
+    assert found.tolist() == plain(rows, m, "random1", np.random.default_rng(seed))
+
+
+def test_a_device_masks_projects_and_refuses_as_a_processor_does(on_device: None) -> None:
+    rows = mixture(400, 200)
+    mask = np.random.default_rng(5).random(400) < 0.6
+    found = kcenter(rows, 80, rng=np.random.default_rng(2), mask=mask)
+    low = project(rows, 128, rng := np.random.default_rng(2))
+    assert found.tolist() == np.flatnonzero(mask)[plain(low[mask], 80, "mean10", rng)].tolist()
+    assert sorted(kcenter(np.zeros((50, 4), np.float32), 50, rng=rng)) == list(range(50))
+    rows[7, 3] = np.nan
+    with pytest.raises(MethodsError, match="row 7 of 400 is not finite"):
+        kcenter(rows, 3, rng=rng)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no accelerator")
+@pytest.mark.parametrize("start", ["mean10", "random1"])
+def test_an_accelerator_takes_the_rows_of_the_plain_loop(start: str) -> None:
+    rows = mixture(40_000, 16)
+    found = kcenter(rows, 900, rng=np.random.default_rng(3), start=start, projection=None, device="cuda")
+    assert found.tolist() == plain(rows, 900, start, np.random.default_rng(3))

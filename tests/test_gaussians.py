@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from scipy.spatial.distance import mahalanobis
 
 from methods.blocks.gaussians import GaussianField
@@ -14,7 +15,7 @@ def vectors(n: int, positions: int, dim: int, seed: int = 0, offset: float = 0.0
     return (np.einsum("npd,pde->npe", rng.normal(size=(n, positions, dim)), mix) + offset).astype(np.float32)
 
 
-def fitted(train: np.ndarray, batch: int = 7, **options: float) -> GaussianField:
+def fitted(train: np.ndarray, batch: int = 7, **options: object) -> GaussianField:
     field = GaussianField(**options)
     for low in range(0, len(train), batch):
         field.add(train[low : low + batch])
@@ -86,3 +87,12 @@ def test_impossible_requests_are_refused() -> None:
         GaussianField(0)
     with pytest.raises(MethodsError, match="training set is empty"):
         GaussianField().finish()
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no accelerator")
+def test_an_accelerator_gives_the_same_distances() -> None:
+    train, test = vectors(12, 6, 30), vectors(9, 6, 30, seed=1)
+    here = fitted(train, standardise=True).distance(test)
+    there = fitted(train, standardise=True, device="cuda").distance(test)
+    np.testing.assert_allclose(there, here, rtol=1e-6)

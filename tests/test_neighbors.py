@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from methods.blocks import neighbors, screening
 from methods.blocks.neighbors import ExactIndex, has_native_bfloat16, nearest
+from methods.blocks.on_device import neighbors as device_neighbors
 from methods.blocks.screening import Candidates
 from methods.errors import BadParameter, MethodsError
 
@@ -127,9 +128,71 @@ def test_distance_of_a_row_to_itself_is_zero() -> None:
     assert np.array_equal(index, np.arange(200))
 
 
-def test_native_bfloat16_is_never_assumed_on_an_accelerator() -> None:
-    assert not has_native_bfloat16("cuda")
+def test_bfloat16_is_taken_where_the_processor_multiplies_it() -> None:
     assert ExactIndex(clusters(4, 2)).backend == ("bfloat16" if has_native_bfloat16() else "float32")
+
+
+@pytest.fixture
+def on_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The path of a GPU, taken with tensors of the processor, in small blocks."""
+    monkeypatch.setattr(neighbors, "is_gpu", lambda _: True)
+    for name, value in {"QUERIES": 32, "BANK": 48, "GROUP": 8, "PAIRS": 50}.items():
+        monkeypatch.setattr(device_neighbors, name, value)
+
+
+@pytest.mark.parametrize("dim", [1, 7, 64, 301])
+def test_a_device_finds_the_row_of_brute_force(dim: int, on_device: None) -> None:
+    data = clusters(400, dim)
+    distance, index = nearest(data[:150], data[150:])
+    truth = brute(data[:150], data[150:])
+    assert np.array_equal(index, truth.argmin(1))
+    np.testing.assert_allclose(distance, truth.min(1), rtol=1e-7)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_device_breaks_ties_by_the_lowest_index(seed: int, on_device: None) -> None:
+    points = np.random.default_rng(seed).integers(-3, 4, size=(300, 3)).astype(np.float32)
+    _, index = nearest(points[:100], points[100:])
+    assert np.array_equal(index, brute(points[:100], points[100:]).argmin(1))
+
+
+def test_a_device_is_not_misled_by_a_huge_row_nor_by_near_duplicates(on_device: None) -> None:
+    data = clusters(300, 20)
+    data[250] *= 1e6
+    assert np.array_equal(nearest(data[:100], data[100:])[1], brute(data[:100], data[100:]).argmin(1))
+    rng = np.random.default_rng(0)
+    bank = (1000 * rng.normal(size=(40, 16))).astype(np.float32).repeat(5, axis=0)
+    bank += rng.normal(scale=1e-2, size=bank.shape).astype(np.float32)
+    queries = bank + rng.normal(scale=1e-3, size=bank.shape).astype(np.float32)
+    assert np.array_equal(nearest(queries, bank)[1], brute(queries, bank).argmin(1))
+
+
+def test_a_device_searches_crowds_in_float64(on_device: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device_neighbors, "CROWDED", 2)
+    group = np.random.default_rng(0).normal(size=32)
+    bank = 50 * group + np.random.default_rng(1).normal(scale=0.02, size=(450, 32))
+    bank = np.concatenate([bank, -50 * group[None]]).astype(np.float32)
+    queries = np.concatenate([bank[:30] + 0.01, bank[-1:] + 1]).astype(np.float32)
+    distance, index = nearest(queries, bank)
+    truth = brute(queries, bank)
+    assert np.array_equal(index, truth.argmin(1))
+    np.testing.assert_allclose(distance, truth.min(1), rtol=1e-7)
+
+
+def test_a_device_refuses_what_is_not_a_number(on_device: None) -> None:
+    queries = clusters(100, 6)
+    queries[70, 2] = np.nan
+    with pytest.raises(MethodsError, match="query 70 is not finite"):
+        nearest(queries, clusters(50, 6))
+
+
+def test_rounded_rows_are_what_a_tensor_core_reads() -> None:
+    rows = torch.from_numpy(clusters(500, 9))
+    rounded = device_neighbors._rounded(rows, torch.zeros(9))
+    assert not (rounded.matrix.view(torch.int32) & 0x1FFF).any()
+    assert ((rounded.matrix - rows).abs() <= rows.abs() * 2.0**-11).all()
+    lost = (rounded.matrix.double() - rows.double()).norm(dim=1)
+    assert (lost <= rounded.error).all()
 
 
 @pytest.mark.gpu

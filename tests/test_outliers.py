@@ -4,11 +4,13 @@ import warnings
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.neighbors import LocalOutlierFactor
 
 from methods.blocks import outliers
+from methods.blocks.on_device import outliers as device_outliers
 from methods.blocks.outliers import lof_per_position, quantile
 
 
@@ -92,6 +94,35 @@ def test_the_odd_one_out_has_the_largest_factor_and_a_rare_class_looks_odd() -> 
     rng = np.random.default_rng(1)
     rare = np.concatenate([rng.normal(size=(1, 90, 32)), 9 + rng.normal(size=(1, 4, 32))], axis=1)
     assert lof_per_position(rare.astype(np.float32), 6)[0, 90:].min() > 1.5
+
+
+@pytest.mark.parametrize(
+    ("positions", "n", "dim", "k"), [(5, 150, 128, 6), (3, 40, 4, 5), (9, 8, 16, 6), (4, 3, 8, 6)]
+)
+@pytest.mark.parametrize("cells", [1 << 27, 30_000])
+def test_factors_of_a_device_equal_scikit_learn(
+    positions: int, n: int, dim: int, k: int, cells: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outliers, "is_gpu", lambda _: True)
+    monkeypatch.setattr(device_outliers, "CELLS", cells)
+    X = patches(positions, n, dim)
+    np.testing.assert_allclose(lof_per_position(X, k), by_scikit_learn(X, k), rtol=1e-6)
+
+
+def test_a_device_ranks_copies_and_equal_distances_by_definition(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outliers, "is_gpu", lambda _: True)
+    # All others are candidates, so that ties go to the lowest index however a device sorts them.
+    monkeypatch.setattr(device_outliers, "SPARE", 70)
+    for seed in range(10):
+        rows = np.random.default_rng(seed).integers(0, 3, size=(70, 4)).astype(np.float32)
+        np.testing.assert_allclose(lof_per_position(rows[None], 5)[0], by_definition(rows.astype(float), 5))
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no accelerator")
+def test_factors_of_an_accelerator_equal_scikit_learn() -> None:
+    X = patches(30, 200, 128)
+    np.testing.assert_allclose(lof_per_position(X, 6, device="cuda"), by_scikit_learn(X, 6), rtol=1e-6)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.15, 0.5, 0.85, 1.0])

@@ -7,19 +7,14 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from methods.blocks.lazy_greedy import LazyGreedy
+from methods.blocks.on_device import is_gpu
+from methods.blocks.on_device.coreset import DeviceGreedy, uploaded
+from methods.blocks.projection import random_projection
 from methods.errors import BadParameter, MethodsError
 
 Start = Literal["mean10", "random1"]
 Rows = npt.NDArray[np.float32]
-
-ROUNDING = 2.0**-24
-"""Unit round-off of float32."""
-POOL = 16_384
-"""Rows kept up to date at a time. 8 to 32 thousand are within 10 %."""
-ACTIVE = 512
-"""Rows among which the plain loop runs: small enough to stay in the second-level cache."""
-BLOCK = 512
-"""Rows and centres per product, so that the product stays in the cache until it is reduced."""
 
 
 def coreset_size(count: int, ratio: float, max_bank: int | None = None) -> int:
@@ -40,6 +35,7 @@ def kcenter(
     start: Start = "mean10",
     mask: npt.NDArray[np.bool_] | None = None,
     projection: int | None = 128,
+    device: str = "cpu",
 ) -> npt.NDArray[np.int64]:
     """Indices of m rows of X (N, D), in the order of selection (Roth et al. 2022, algorithm 1).
 
@@ -48,189 +44,27 @@ def kcenter(
     than D: none) and compared in float64, so that the answer is that of the plain loop in float64, whatever
     the blocking. start: "random1" takes one random row first; "mean10" starts from each row's mean distance
     to ten random rows, which also bounds its distance from then on. mask: rows that may be taken (N,), all
-    if None; the others take no part. Returns fewer than m only where fewer rows may be taken. Raises
-    MethodsError for rows that are not finite.
+    if None; the others take no part. device: a GPU projects and selects there, by the same random numbers.
+    Returns fewer than m only where fewer rows may be taken. Raises MethodsError for rows that are not finite.
     """
+    if start not in ("mean10", "random1"):
+        raise BadParameter(f"unknown start '{start}' of the coreset: expected 'mean10' or 'random1'")
     allowed = np.arange(len(X)) if mask is None else np.flatnonzero(mask)
     m = min(m, len(allowed))
     if m < 1:
         return np.empty(0, np.int64)
-    rows = X if projection is None else project(X, projection, rng)
-    rows = np.ascontiguousarray(rows if mask is None else rows[allowed], np.float32)
-    finite = np.isfinite(np.vecdot(rows, rows))
+    matrix = random_projection(X.shape[1], projection, rng)
+    greedy: LazyGreedy | DeviceGreedy
+    if is_gpu(device):
+        greedy = DeviceGreedy(uploaded(X, allowed, matrix, device))
+    else:
+        rows = X if matrix is None else X @ matrix
+        greedy = LazyGreedy(np.ascontiguousarray(rows if mask is None else rows[allowed], np.float32))
+    finite = greedy.finite
     if not finite.all():
         index = allowed[finite.argmin()]
         raise MethodsError(f"row {index} of {len(X)} is not finite or too large: a coreset needs numbers")
-    if start == "mean10":
-        anchors = rng.choice(len(rows), size=min(10, len(rows)), replace=False)
-        greedy = _LazyGreedy(rows, m, bound=_mean_distance(rows, anchors) ** 2)
-    elif start == "random1":
-        first = int(rng.integers(len(rows)))
-        greedy = _LazyGreedy(rows, m, bound=_squared_distance(rows, first))
-        greedy.take(first)
-        greedy.seen[:] = 1
-    else:
-        raise BadParameter(f"unknown start '{start}' of the coreset: expected 'mean10' or 'random1'")
-    return allowed[greedy.select()]
-
-
-def project(X: Rows, dim: int, rng: np.random.Generator) -> Rows:
-    """X (N, D) times a random matrix with entries uniform in ±1/sqrt(D), (N, dim); X itself when dim >= D.
-
-    The distribution is that of a freshly made linear layer, as in the authors' code.
-    """
-    width = X.shape[1]
-    if dim >= width:
-        return X
-    limit = 1 / np.sqrt(width)
-    return X @ rng.uniform(-limit, limit, size=(width, dim)).astype(np.float32)
-
-
-def _mean_distance(rows: Rows, anchors: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-    return np.mean([np.sqrt(_squared_distance(rows, int(anchor))) for anchor in anchors], axis=0)
-
-
-def _squared_distance(rows: Rows, index: int) -> npt.NDArray[np.float64]:
-    distance = np.empty(len(rows))
-    for low in range(0, len(rows), BLOCK):
-        difference = rows[low : low + BLOCK].astype(np.float64)
-        difference -= rows[index]
-        distance[low : low + BLOCK] = np.vecdot(difference, difference)
-    return distance
-
-
-class _LazyGreedy:
-    """Farthest-point selection with stale distances.
-
-    A row's distance to the nearest centre only shrinks, so a distance to the first few centres is an upper
-    bound. Only a pool of the rows with the largest bounds is brought up to date, by float32 products
-    against the centres it has not seen; among the farthest few of the pool the plain loop runs until its
-    maximum is no longer certainly the global one. A float32 product only tells which pairs cannot matter
-    (by a rounding bound for any order of summation); the others are computed directly in float64.
-    """
-
-    def __init__(self, rows: Rows, m: int, bound: npt.NDArray[np.float64]) -> None:
-        count, dim = rows.shape
-        self.rows = rows
-        self.bound = bound
-        """Squared distance to the nearest of the first seen[i] centres; -1 = is a centre."""
-        self.seen = np.zeros(count, np.int64)
-        # Centred: less cancellation. The extra column makes a product with a centre x·c - |c|²/2 at once.
-        self.screen = np.ones((count, dim + 1), np.float32)
-        np.subtract(rows, rows.mean(0), out=self.screen[:, :dim])
-        self.square = np.einsum("ij,ij->i", self.screen[:, :dim], self.screen[:, :dim]).astype(np.float64)
-        if not np.isfinite(self.square).all():
-            index = int(np.flatnonzero(~np.isfinite(self.square))[0])
-            raise MethodsError(
-                f"row {index} of {count} has values that are not finite: a coreset needs numbers"
-            )
-        self.chosen = np.empty(m, np.int64)
-        self.centres = np.empty((m, dim + 1), np.float32)
-        self.taken = 0
-        self.slack = 2 * (dim + 8) * ROUNDING
-
-    def select(self) -> npt.NDArray[np.int64]:
-        m = len(self.chosen)
-        while self.taken < m:
-            pool, outside = _largest(self.bound, np.arange(len(self.rows)), POOL, -np.inf)
-            if self.bound[pool].max() <= 0:
-                self._take_duplicates()
-                break
-            if self._refresh(pool) and len(pool) > 2 * POOL:
-                continue
-            while self.taken < m:
-                active, rival = _largest(self.bound, pool, ACTIVE, outside)
-                self._refresh(active)
-                if self.bound[active].max() > max(rival, 0):
-                    self._run_plain_loop(active, max(rival, 0))
-                elif rival <= max(outside, 0):
-                    break
-        return self.chosen
-
-    def take(self, index: int) -> None:
-        self.chosen[self.taken] = index
-        self.centres[self.taken] = self.screen[index]
-        self.centres[self.taken, -1] = -self.square[index] / 2
-        self.bound[index] = -1
-        self.taken += 1
-
-    def _take_duplicates(self) -> None:
-        """What the plain loop does once every row coincides with a centre: the lowest indices left."""
-        for index in np.flatnonzero(self.bound >= 0)[: len(self.chosen) - self.taken]:
-            self.take(int(index))
-
-    def _bars(
-        self, square: npt.NDArray[np.float64], bound: npt.NDArray[np.float64]
-    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-        """Product above which a centre may be nearer than `bound`, and the largest error of such a product.
-
-        |x - c|² = |x|² - 2 (x·c - |c|²/2), and a centre nearer than b has |c|² <= 2 |x|² + 2 b.
-        """
-        error = self.slack * (3 * square + 2 * np.maximum(bound, 0))
-        return (square - bound) / 2 - error, error
-
-    def _refresh(self, indices: npt.NDArray[np.int64]) -> bool:
-        """Bring bounds up to date with all centres; True if any was stale."""
-        stale = indices[self.seen[indices] < self.taken]
-        # Neighbours in this order have missed about the same centres.
-        stale = stale[np.argsort(self.seen[stale], kind="stable")]
-        for low in range(0, len(stale), BLOCK):
-            block = stale[low : low + BLOCK]
-            for first in range(self.seen[block[0]], self.taken, BLOCK):
-                self._count_centres(block, slice(first, min(first + BLOCK, self.taken)))
-        self.seen[stale] = self.taken
-        return len(stale) > 0
-
-    def _count_centres(self, block: npt.NDArray[np.int64], centres: slice) -> None:
-        product = self.screen[block] @ self.centres[centres].T
-        best = product.max(axis=1)
-        bar, error = self._bars(self.square[block], self.bound[block])
-        hits = np.flatnonzero(best > bar)
-        if not len(hits):
-            return
-        # The nearest centre is within twice the error of the best product.
-        threshold = np.maximum(bar[hits], best[hits] - 2 * error[hits])
-        product = product[hits]
-        near = product >= threshold[:, None].astype(np.float32)
-        alone = np.count_nonzero(near) == len(hits)
-        row, column = (np.arange(len(hits)), product.argmax(axis=1)) if alone else np.nonzero(near)
-        difference = self.rows[block[hits[row]]].astype(np.float64)
-        difference -= self.rows[self.chosen[centres][column]]
-        nearest = np.vecdot(difference, difference)
-        if not alone:
-            nearest = np.minimum.reduceat(nearest, np.flatnonzero(np.diff(row, prepend=-1)))
-        updated = block[hits]
-        self.bound[updated] = np.minimum(self.bound[updated], nearest)
-
-    def _run_plain_loop(self, active: npt.NDArray[np.int64], rival: float) -> None:
-        """Take the farthest of `active`, all up to date, while it is farther than any other row can be."""
-        screen, rows = self.screen[active], self.rows[active].astype(np.float64)
-        square, bound = self.square[active], self.bound[active]
-        bar, _ = self._bars(square, bound)
-        farthest = int(bound.argmax())
-        while bound[farthest] > rival and self.taken < len(self.chosen):
-            self.take(int(active[farthest]))
-            bound[farthest] = -1
-            near = np.flatnonzero(screen @ self.centres[self.taken - 1] > bar)
-            difference = rows[near] - rows[farthest]
-            bound[near] = np.minimum(bound[near], np.vecdot(difference, difference))
-            bar[near], _ = self._bars(square[near], bound[near])
-            farthest = int(bound.argmax())
-        self.bound[active] = bound
-        self.seen[active] = self.taken
-
-
-def _largest(
-    bound: npt.NDArray[np.float64], among: npt.NDArray[np.int64], count: int, outside: float
-) -> tuple[npt.NDArray[np.int64], float]:
-    """The `count` indices with the largest bounds (and all ties), ascending; the largest bound left out.
-
-    `outside`: the largest bound of the rows that are not among the indices.
-    """
-    values = bound[among]
-    if len(values) <= count:
-        return among, outside
-    threshold = np.partition(values, len(values) - count)[len(values) - count]
-    inside = values >= threshold
-    left = values[~inside]
-    return among[inside], max(outside, float(left.max())) if len(left) else outside
+    if start == "random1":
+        return allowed[greedy.select(m, first=int(rng.integers(len(allowed))))]
+    anchors = rng.choice(len(allowed), size=min(10, len(allowed)), replace=False)
+    return allowed[greedy.select(m, anchors=anchors)]

@@ -8,8 +8,8 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from methods.blocks.coreset import project
 from methods.blocks.outliers import lof_per_position, quantile
+from methods.blocks.projection import project
 from methods.errors import BadParameter
 
 Rows = npt.NDArray[np.float32]
@@ -34,12 +34,13 @@ def denoise(
     projection: int | None,
     rng: np.random.Generator,
     pooling: Pooling = "all",
+    device: str = "cpu",
 ) -> Denoised:
     """Mark the `removed` share of patches with the largest local outlier factor at their position.
 
     vectors: (N, h, w, D). The factor is computed among all images, whatever they show, in a random
     projection. pooling: one threshold for all positions, or one for each. A patch at the threshold goes; but
-    where none lies below it (one image, copies), what does not exceed it stays.
+    where none lies below it (one image, copies), what does not exceed it stays. device: see lof_per_position.
     """
     if neighbours < 1 or not 0 <= removed < 1:
         raise BadParameter(
@@ -47,9 +48,9 @@ def denoise(
         )
     images, rows, columns, dim = vectors.shape
     flat = vectors.reshape(-1, dim)
-    reduced = flat if projection is None else project(flat, projection, rng)
+    reduced = project(flat, projection, rng)
     positions = reduced.reshape(images, rows * columns, -1).transpose(1, 0, 2)
-    factor = lof_per_position(positions, neighbours)
+    factor = lof_per_position(positions, neighbours, device=device)
     judged_together = factor[None] if pooling == "all" else factor
     kept = np.stack([_below(values, removed) for values in judged_together]).reshape(factor.shape)
     return Denoised(factor.T.reshape(-1).astype(np.float32), kept.T.reshape(-1))

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from methods.blocks.on_device import is_gpu
 from methods.errors import BadParameter, MethodsError
 
 Rows = npt.NDArray[np.float32]
@@ -18,26 +19,28 @@ class GaussianField:
     n - 1 in its denominator and `ridge` on its diagonal. With fewer images than dimensions the ridge alone
     makes it invertible; of a single image it is all there is.
     standardise: divide every dimension by its standard deviation over all positions and images first, so
-    that the ridge means the same to each.
+    that the ridge means the same to each. device: a GPU keeps and
+    computes all of it.
     """
 
-    def __init__(self, ridge: float = 0.01, *, standardise: bool = False) -> None:
+    def __init__(self, ridge: float = 0.01, *, standardise: bool = False, device: str = "cpu") -> None:
         if ridge <= 0:
             raise BadParameter(
                 f"ridge is {ridge}: expected a positive number, or no covariance is invertible"
             )
         self._ridge = ridge
         self._standardise = standardise
+        self._device = torch.device(device if is_gpu(device) else "cpu")
         self._count = 0
 
     def add(self, vectors: Rows) -> None:
         """Take in (B, P, D) vectors of B images."""
-        values = torch.from_numpy(np.ascontiguousarray(vectors)).double().transpose(0, 1)
+        values = self._by_position(vectors)
         if self._count == 0:
             self._origin = values[:, 0].clone()
             positions, dim = self._origin.shape
-            self._sum = torch.zeros(positions, dim, dtype=torch.float64)
-            self._product = torch.zeros(positions, dim, dim, dtype=torch.float64)
+            self._sum = self._origin.new_zeros(positions, dim)
+            self._product = self._origin.new_zeros(positions, dim, dim)
         values = values - self._origin[:, None]
         self._sum += values.sum(dim=1)
         self._product.baddbmm_(values.transpose(1, 2), values)
@@ -50,7 +53,7 @@ class GaussianField:
         shift = self._sum / self._count
         self.mean = self._origin + shift
         covariance = self._product.baddbmm_(shift[:, :, None], shift[:, None], alpha=-self._count)
-        self.scale = torch.ones(self.mean.shape[1], dtype=torch.float64)
+        self.scale = self.mean.new_ones(self.mean.shape[1])
         if self._standardise:
             self.scale = self._spread(covariance.diagonal(dim1=1, dim2=2) / self._count)
         covariance /= max(self._count - 1, 1)
@@ -64,11 +67,15 @@ class GaussianField:
 
     def distance(self, vectors: Rows) -> Rows:
         """Mahalanobis distance of (B, P, D) vectors, (B, P)."""
-        values = torch.from_numpy(np.ascontiguousarray(vectors)).double().transpose(0, 1) - self.mean[:, None]
+        values = self._by_position(vectors) - self.mean[:, None]
         values /= self.scale
         whitened = torch.linalg.solve_triangular(self._factor, values.transpose(1, 2), upper=False)
-        result: Rows = whitened.square_().sum(dim=1).sqrt().T.float().numpy()
+        result: Rows = whitened.square_().sum(dim=1).sqrt().T.float().cpu().numpy()
         return result
+
+    def _by_position(self, vectors: Rows) -> torch.Tensor:
+        """(B, P, D) vectors as float64 (P, B, D) on the device."""
+        return torch.from_numpy(np.ascontiguousarray(vectors)).to(self._device).double().transpose(0, 1)
 
     def _spread(self, within: torch.Tensor) -> torch.Tensor:
         """(D,) standard deviation over positions and images, 1 for a dimension that never moves."""

@@ -5,6 +5,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from methods.blocks.on_device import is_gpu
+from methods.blocks.on_device import outliers as on_device
+
 Floats = npt.NDArray[np.floating]
 Rows = npt.NDArray[np.float32]
 
@@ -16,16 +19,20 @@ ROUNDING = 2.0**-24
 """Unit round-off of float32."""
 
 
-def lof_per_position(X: Floats, k: int = 6) -> npt.NDArray[np.float64]:
+def lof_per_position(X: Floats, k: int = 6, *, device: str = "cpu") -> npt.NDArray[np.float64]:
     """Local outlier factor of every patch among the patches of all images at its position, (P, n).
 
     X: (P, n, D), P positions of n images. k neighbours, n - 1 where there are fewer; a single image has no
     neighbours and factor 1. Equal to -negative_outlier_factor_ of scikit-learn (Breunig et al. 2000) with
     Euclidean distances within 1e-6. Memory does not grow with P, nor faster than n.
+    device: a GPU computes there, some positions at a time.
     """
     positions, n, _ = X.shape
     if n < 2:
         return np.ones((positions, n))
+    if is_gpu(device) and positions:
+        found = on_device.nearest_others(X.astype(np.float32, copy=False), min(k, n - 1), device)
+        return np.concatenate([_factors(*part) for part in found])
     factors = np.empty((positions, n))
     step = max(1, CELLS // (4 * n * n))
     for low in range(0, positions, step):

@@ -47,9 +47,7 @@ class _Quantised:
     """Half the squared length of each low-precision row."""
 
 
-def _quantised(
-    rows: Rows, centre: Rows, dtype: torch.dtype, device: str | torch.device, *, is_bank: bool
-) -> _Quantised:
+def _quantised(rows: Rows, centre: Rows, dtype: torch.dtype, *, is_bank: bool) -> _Quantised:
     count, dim = rows.shape
     # bfloat16 units multiply pairs
     matrix = torch.empty(count, dim + 6 + dim % 2, dtype=dtype)
@@ -79,7 +77,7 @@ def _quantised(
     for column in range(ours, ours + 3):
         matrix[:, column] = rest.to(dtype)
         rest = rest - matrix[:, column].double()
-    return _Quantised(matrix.to(device), error, half)
+    return _Quantised(matrix, error, half)
 
 
 class Screen:
@@ -91,9 +89,9 @@ class Screen:
     inequality).
     """
 
-    def __init__(self, rows: Rows, centre: Rows, dtype: torch.dtype, device: str) -> None:
+    def __init__(self, rows: Rows, centre: Rows, dtype: torch.dtype) -> None:
         self.rows, self.centre = rows, centre
-        self.bank = _quantised(rows, centre, dtype, device, is_bank=True)
+        self.bank = _quantised(rows, centre, dtype, is_bank=True)
         self.is_coarse = dtype == torch.bfloat16
         self.storage = 1 / (1 - (EPS16 if self.is_coarse else EPS32))
         self.summation = 5 * (self.bank.matrix.shape[1] + 8) * EPS32
@@ -101,7 +99,7 @@ class Screen:
     def candidates(self, queries: Rows, *, limit: int | None = None) -> Candidates:
         """Pairs that can be nearest; queries with more than `limit` of them are left out."""
         matrix = self.bank.matrix
-        asked = _quantised(queries, self.centre, matrix.dtype, matrix.device, is_bank=False)
+        asked = _quantised(queries, self.centre, matrix.dtype, is_bank=False)
         lowest = np.full(len(queries), np.inf)
         count = np.zeros(len(queries), np.int64)
         found: list[tuple[Indices, Indices, npt.NDArray]] = []
@@ -144,9 +142,9 @@ class Screen:
     def _product(self, queries: torch.Tensor, rows: torch.Tensor) -> npt.NDArray:
         """Half squared distances; bfloat16 ones as int16 of the same bits: same order from zero up."""
         out = self._buffer[: len(queries) * len(rows)].view(len(queries), len(rows))
-        if self.is_coarse or queries.device.type != "cpu":
+        if self.is_coarse:
             torch.mm(queries, rows.T, out=out)
-            return out.view(torch.int16).numpy() if self.is_coarse else out.cpu().numpy()
+            return out.view(torch.int16).numpy()
         return np.matmul(queries.numpy(), rows.numpy().T, out=out.numpy())
 
     @cached_property

@@ -1,0 +1,140 @@
+"""Greedy k-centre selection on a GPU: the plain loop over a pool of rows, many steps without waiting."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+POOL = 16_384
+"""Rows kept up to date at a time: in float64 they stay in the second-level cache."""
+STEPS = 64
+"""Centres chosen before the processor looks: waiting for the device takes as long as a step."""
+ROWS = 2048
+"""Rows and centres per product when a pool is brought up to date."""
+CENTRES = 8192
+PART = 65_536
+"""Rows copied to the device, or subtracted, at a time."""
+
+
+def uploaded(
+    X: npt.NDArray[np.float32],
+    chosen: npt.NDArray[np.int64],
+    matrix: npt.NDArray[np.float32] | None,
+    device: str | torch.device,
+) -> torch.Tensor:
+    """The chosen rows of X (N, D) times the matrix (D, d), if any: float32 on the device.
+
+    In parts: X itself may be larger than the device's memory.
+    """
+    there = None if matrix is None else torch.tensor(matrix, device=device)
+    out = torch.empty(len(chosen), X.shape[1] if matrix is None else matrix.shape[1], device=device)
+    for low in range(0, len(chosen), PART):
+        part = torch.tensor(X[chosen[low : low + PART]], dtype=torch.float32, device=device)
+        out[low : low + PART] = part if there is None else part @ there
+    return out
+
+
+class DeviceGreedy:
+    """Farthest-point selection with stale distances, as on a processor, on one level.
+
+    A row's distance to the nearest centre only shrinks. A pool of the rows with the largest bounds is
+    brought up to date, then the plain loop runs in it while its maximum is certainly the global one. A
+    product in float64 finds the nearest of many centres; distances are direct differences in float64.
+    """
+
+    def __init__(self, rows: torch.Tensor) -> None:
+        self.rows = rows
+        self.bound = torch.full((len(rows),), torch.inf, dtype=torch.float64, device=rows.device)
+        """Squared distance to the nearest of the first seen[i] centres; -1 = is a centre."""
+        self.seen = torch.zeros(len(rows), dtype=torch.int64, device=rows.device)
+        self.square = torch.cat([part.double().square_().sum(dim=1) for part in rows.split(PART)])
+        self.chosen = torch.empty(0, dtype=torch.int64, device=rows.device)
+        self.taken = 0
+
+    @property
+    def finite(self) -> npt.NDArray[np.bool_]:
+        """Rows (N,) whose squared length is a number of float32, as a processor wants them."""
+        return np.asarray((self.square < torch.finfo(torch.float32).max / 8).cpu())
+
+    def select(
+        self, m: int, *, first: int | None = None, anchors: npt.NDArray[np.int64] | None = None
+    ) -> npt.NDArray[np.int64]:
+        """Indices (m,) in the order of selection, from the row `first`, or by mean distance to `anchors`."""
+        self.chosen = self.chosen.new_empty(m)
+        if first is not None:
+            self.bound = self._squared_distance(first)
+            self._take(self.chosen.new_tensor([first]))
+            self.seen[:] = 1
+        if anchors is not None:
+            mean = torch.stack([self._squared_distance(row).sqrt_() for row in anchors.tolist()]).mean(dim=0)
+            self.bound = mean**2
+        while self.taken < m:
+            pool, outside = self._pool()
+            self._refresh(pool)
+            # Where very many were tied, they may no longer be.
+            if len(pool) > 2 * POOL:
+                pool, outside = self._pool()
+                self._refresh(pool)
+            if float(self.bound.max()) <= 0:
+                left = torch.nonzero(self.bound >= 0).flatten()
+                self._take(left[: m - self.taken])
+            else:
+                self._run_plain_loop(pool, max(outside, 0.0))
+        return np.asarray(self.chosen.cpu())
+
+    def _take(self, indices: torch.Tensor) -> None:
+        self.chosen[self.taken : self.taken + len(indices)] = indices
+        self.bound[indices] = -1
+        self.taken += len(indices)
+
+    def _squared_distance(self, index: int) -> torch.Tensor:
+        """float64 (N,), by direct differences."""
+        centre = self.rows[index].double()
+        return torch.cat([(part.double() - centre).square_().sum(dim=1) for part in self.rows.split(PART)])
+
+    def _pool(self) -> tuple[torch.Tensor, float]:
+        """Indices with the largest bounds and all ties, ascending; the largest bound left out."""
+        if len(self.bound) <= POOL:
+            return torch.arange(len(self.bound), device=self.bound.device), -torch.inf
+        inside = self.bound >= self.bound.topk(POOL).values[-1]
+        outside = self.bound.masked_fill(inside, -torch.inf).max()
+        return torch.nonzero(inside).flatten(), float(outside)
+
+    def _refresh(self, pool: torch.Tensor) -> None:
+        """Bring bounds up to date with all centres."""
+        stale = pool[(self.seen[pool] < self.taken) & (self.bound[pool] >= 0)]
+        # Neighbours in this order have missed about the same centres.
+        order = self.seen[stale].sort(stable=True)
+        firsts = order.values[::ROWS].tolist()
+        for block, first in zip(stale[order.indices].split(ROWS), firsts, strict=False):
+            rows, nearest = self.rows[block].double(), self.bound[block]
+            for centres in self.chosen[first : self.taken].split(CENTRES):
+                there = self.rows[centres].double()
+                column = torch.addmm(self.square[centres], rows, there.T, alpha=-2).argmin(dim=1)
+                nearest = torch.minimum(nearest, (rows - there[column]).square_().sum(dim=1))
+            self.bound[block] = nearest
+        self.seen[pool] = self.taken
+
+    def _run_plain_loop(self, pool: torch.Tensor, rival: float) -> None:
+        """Take the farthest of the pool, all up to date, while it is farther than any other row can be.
+
+        Steps are made without knowing whether they are allowed; from the first that is not, none counts.
+        """
+        rows = self.rows[pool].double()
+        bound, allowed = self.bound[pool], True
+        while allowed and self.taken < len(self.chosen):
+            steps = []
+            for _ in range(min(STEPS, len(self.chosen) - self.taken)):
+                value, farthest = bound.max(dim=0, keepdim=True)
+                distance = (rows - rows.index_select(0, farthest)).square_().sum(dim=1)
+                nearest = torch.minimum(bound, distance)
+                nearest.index_fill_(0, farthest, -1.0)
+                bound = torch.where(value > rival, nearest, bound)
+                steps.append((value, farthest))
+            values, farthest = (torch.cat(column) for column in zip(*steps, strict=True))
+            count = int((values > rival).sum())
+            allowed = count == len(steps)
+            self.bound[pool] = bound
+            self._take(pool[farthest[:count]])
+        self.seen[pool] = self.taken

@@ -1,0 +1,165 @@
+"""Exact nearest neighbours on a GPU: screened by products of rounded rows, decided by direct differences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from methods.errors import MethodsError
+
+Rows = npt.NDArray[np.float32]
+Indices = npt.NDArray[np.int64]
+
+QUERIES = 4096
+"""Query rows per product."""
+BANK = 32_768
+"""Bank rows per product: 0.5 GB with so many queries."""
+GROUP = 64
+"""Neighbouring bank rows whose smallest product is looked at before the products themselves."""
+PAIRS = 1 << 16
+"""Pairs of rows subtracted at a time: 1 GB of float64 for 1024 numbers a row."""
+CROWDED = 64
+"""Groups per query and product above which no rounding bound helps, and the product is taken in float64."""
+EPS32 = 2.0**-24
+"""Unit round-off of float32."""
+EPS_SUM = 2.0**-22
+"""Of the sums of tensor cores, which cut digits off instead of rounding."""
+CUT_BITS = 13
+"""Digits of float32 that a tensor core's TF32 does not have: it keeps ten after the point."""
+
+
+@dataclass(frozen=True)
+class _Rounded:
+    """Rows that a tensor core reads without loss, and how far they are from the rows they stand for."""
+
+    matrix: torch.Tensor
+    error: torch.Tensor
+    """float64 (N,), distance of each row from its rounded self."""
+    half: torch.Tensor
+    """float64 (N,), half the squared length of each rounded row."""
+
+
+def _rounded(rows: torch.Tensor, mean: torch.Tensor) -> _Rounded:
+    centred = rows - mean
+    bits = centred.view(torch.int32)
+    even = (bits >> CUT_BITS) & 1
+    matrix = ((bits + ((1 << (CUT_BITS - 1)) - 1) + even) & -(1 << CUT_BITS)).view(torch.float32)
+    lost = torch.linalg.vector_norm(centred - matrix, dim=1, dtype=torch.float64)
+    length = torch.linalg.vector_norm(matrix, dim=1, dtype=torch.float64)
+    return _Rounded(matrix, lost * (1 + 1e-6) + 4 * EPS32 * length, length**2 / 2)
+
+
+class DeviceIndex:
+    """Rows (n, D) on a device, that can be asked for the nearest one to a query.
+
+    Every row whose product excludes it with certainty is left out: a product is off by the rounding of its
+    float32 sum, a rounded row by its error (triangle inequality). Direct differences in float64 decide
+    among the rest, as on a processor.
+    """
+
+    def __init__(self, rows: Rows, device: str | torch.device) -> None:
+        self.rows = torch.tensor(rows, device=device)
+        self._mean = self.rows.mean(dim=0)
+        self._bank = _rounded(self.rows, self._mean)
+        self._largest_error = self._bank.error.max()
+        self._slack = 2 * (self.rows.shape[1] + 8) * EPS_SUM
+
+    def search(self, queries: Rows) -> tuple[Rows, Indices]:
+        """Squared distance to the nearest row, and its index, both (N,); ties: lowest index."""
+        distance, index = np.empty(len(queries), np.float32), np.empty(len(queries), np.int64)
+        for low in range(0, len(queries), QUERIES):
+            part = slice(low, low + QUERIES)
+            asked = torch.tensor(queries[part], device=self.rows.device)
+            nearest, row = self._nearest(asked)
+            if not bool(nearest.isfinite().all()):
+                bad = low + int(nearest.isfinite().int().argmin())
+                raise MethodsError(f"query {bad} is not finite or too large: nearest neighbours need numbers")
+            distance[part], index[part] = nearest.float().cpu().numpy(), row.cpu().numpy()
+        return distance, index
+
+    def _nearest(self, queries: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        asked = _rounded(queries, self._mean)
+        lowest = queries.new_full((len(queries),), torch.inf)
+        crowded = torch.zeros(len(queries), dtype=torch.bool, device=queries.device)
+        found = []
+        for first in range(0, len(self.rows), BANK):
+            bank = slice(first, first + BANK)
+            product = self._products(asked.matrix, bank)
+            groups = product.view(len(queries), -1, GROUP)
+            smallest = groups.amin(dim=2)
+            lowest = torch.minimum(lowest, smallest.amin(dim=1))
+            threshold = self._threshold(lowest, asked)
+            near = smallest <= threshold[:, None]
+            crowded |= near.sum(dim=1) > CROWDED
+            query, group = torch.nonzero(near & ~crowded[:, None], as_tuple=True)
+            pair, column = torch.nonzero(groups[query, group] <= threshold[query, None], as_tuple=True)
+            query, row = query[pair], group[pair] * GROUP + column
+            found.append((query, first + row, product[query, row]))
+        query, row, value = (torch.cat(column) for column in zip(*found, strict=True))
+        # Early products were judged by a threshold that has shrunk since.
+        kept = (value <= threshold[query]) & ~crowded[query]
+        distance, index = self._decide(queries, query[kept], row[kept])
+        if bool(crowded.any()):
+            distance[crowded], index[crowded] = self._nearest_in_float64(queries[crowded])
+        return distance, index
+
+    def _products(self, queries: torch.Tensor, bank: slice) -> torch.Tensor:
+        """Half squared distances less half the query's square, (B, rows); infinity fills the last group."""
+        rows, half = self._bank.matrix[bank], self._bank.half[bank].float()
+        whole = -(-len(rows) // GROUP) * GROUP
+        out = queries.new_empty(len(queries), whole)
+        out[:, len(rows) :] = torch.inf
+        with tensor_cores():
+            torch.addmm(half, queries, rows.T, alpha=-1, out=out[:, : len(rows)])
+        return out
+
+    def _threshold(self, lowest: torch.Tensor, asked: _Rounded) -> torch.Tensor:
+        """Largest product that a nearest neighbour can have, given the smallest seen."""
+        rounding = self._slack * (asked.half + self._bank.half.max())
+        both = asked.error + self._largest_error
+        farthest = (2 * (lowest.double() + asked.half + rounding)).clamp_min(0).sqrt() + 2 * both
+        return (farthest**2 / 2 - asked.half + rounding).float().nextafter(lowest.new_tensor(torch.inf))
+
+    def _decide(
+        self, queries: torch.Tensor, query: torch.Tensor, row: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        exact = torch.cat(
+            [
+                (self.rows[rows].double() - queries[asked].double()).square_().sum(dim=1)
+                for asked, rows in zip(query.split(PAIRS), row.split(PAIRS), strict=True)
+            ]
+        )
+        distance = exact.new_full((len(queries),), torch.inf).scatter_reduce_(0, query, exact, "amin")
+        best = exact == distance[query]
+        index = torch.full_like(distance, len(self.rows), dtype=torch.int64)
+        return distance, index.scatter_reduce_(0, query[best], row[best], "amin")
+
+    def _nearest_in_float64(self, queries: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """By products in float64, block by block; of rows equally near within their rounding, any."""
+        centred = queries.double() - self._mean
+        lowest = torch.full_like(centred[:, 0], torch.inf)
+        index = torch.zeros(len(queries), dtype=torch.int64, device=queries.device)
+        step = max(1, (1 << 27) // len(queries))
+        for first, rows in enumerate(self.rows.split(step)):
+            others = rows.double() - self._mean
+            value, row = (others.square().sum(dim=1) / 2 - centred @ others.T).min(dim=1)
+            nearer = value < lowest
+            lowest = torch.where(nearer, value, lowest)
+            index = torch.where(nearer, row + first * step, index)
+        return (self.rows[index].double() - queries.double()).square_().sum(dim=1), index
+
+
+@contextmanager
+def tensor_cores() -> Iterator[None]:
+    """Inside, tensor cores may multiply float32, of which they read the first eleven binary digits."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("high")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)

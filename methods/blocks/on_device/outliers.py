@@ -1,0 +1,49 @@
+"""Local outlier factors on a GPU: one product per position and the smallest of each row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+CELLS = 1 << 27
+"""Products held at a time, 1 GB of float64."""
+SPARE = 4
+"""Candidates beside the k nearest by product: direct differences choose among all."""
+
+
+def nearest_others(
+    X: npt.NDArray[np.float32], k: int, device: str | torch.device
+) -> Iterator[tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]]:
+    """Distances, ascending, and indices of the k nearest other rows of the same position, both (p, n, k).
+
+    X: (P, n, D); k at most n - 1. Yields some positions at a time, in order.
+    """
+    _, n, dim = X.shape
+    wide = min(k + SPARE, n - 1)
+    step = max(1, CELLS // max(n * n, n * wide * dim))
+    for low in range(0, len(X), step):
+        rows = torch.tensor(X[low : low + step], device=device).double()
+        yield _nearest(rows, k, wide)
+
+
+def _nearest(rows: torch.Tensor, k: int, wide: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+    half = rows.square().sum(dim=2) / 2
+    # Half the squared distance, less half the row's own square.
+    value = torch.baddbmm(half[:, None], rows, rows.transpose(1, 2), alpha=-1)
+    value.diagonal(dim1=1, dim2=2).fill_(torch.inf)
+    candidate = value.topk(wide, dim=2, largest=False).indices.sort(dim=2).values
+    del value
+    squared = torch.stack(
+        [
+            (rows - rows.gather(1, column[..., None].expand_as(rows))).square_().sum(dim=2)
+            for column in candidate.unbind(dim=2)
+        ],
+        dim=2,
+    )
+    # Stable, and candidates ascend: of equal distances the lowest index.
+    squared, order = squared.sort(dim=2, stable=True)
+    neighbour = candidate.gather(2, order)
+    return squared[..., :k].sqrt().cpu().numpy(), neighbour[..., :k].cpu().numpy()
