@@ -149,9 +149,11 @@ def embed_shard(
     job: EmbeddingJob, images: Sequence[LabelledImage], settings: Settings, progress: Any
 ) -> None:
     """Runs in its own process: read every feature once, so that all of them are in the cache."""
+    from benchmark.device import settle
     from benchmark.feature_cache import open_cache
     from methods.features.extract import Extractor
 
+    settle(settings.device)
     context = Context(
         rng=np.random.default_rng(0),  # embedding draws nothing
         view=job.view,

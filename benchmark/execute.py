@@ -14,6 +14,7 @@ from filelock import FileLock
 from benchmark import gallery, record
 from benchmark.auxiliary import Auxiliary, auxiliary_of
 from benchmark.cell import Cell, build_split
+from benchmark.device import accelerator
 from benchmark.evaluate import check_prediction, evaluate, metric_facts
 from benchmark.kept_maps import KeptMaps, are_kept
 from benchmark.recompute import reevaluate
@@ -156,6 +157,7 @@ def execute(
             if not again.why_not:
                 return again.cell
         base = record.base_record(cell, prepared.dataset, split, prepared.facts, machine)
+        base["environment"]["accelerator"] = accelerator(settings.device)
         writer = CellWriter(prepared.folder, base)
         watch = Stopwatch(settings.device, _threads())
         figures: dict[str, float] = {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -122,15 +122,15 @@ SIDES = ("low", "middle", "high")
 
 def missing_images(job: EmbeddingJob, settings: Settings) -> tuple[frozenset[str], str]:
     """Paths of a job's images whose features are not in the cache, and the digest of the backbone."""
-    from methods.features.extract import Extractor
+    from methods.features.extract import Extractor, engine
 
+    # On the processor, whatever will compute: only its name is asked for.
     context = Context(
         rng=np.random.default_rng(0),  # nothing is drawn
         view=job.view,
-        device=settings.device,
         weights_root=settings.weights_root,
     )
-    spec = Extractor(job.backbone, context, job.layers).spec
+    spec = replace(Extractor(job.backbone, context, job.layers).spec, engine=engine(settings.device))
     stored = stored_keys(settings.cache_root, spec.name)
     if not stored:
         # Without reading the images, whose content is their key.

@@ -61,7 +61,8 @@ class Settings:
 
     @property
     def parallel(self) -> int:
-        return self.jobs or os.cpu_count() or 1
+        """Cells, or processes that embed, at a time: as many as were asked for, else one per core or GPU."""
+        return self.jobs or (1 if self.device.startswith("cuda") else os.cpu_count() or 1)
 
     def threads_of(self, cells: int) -> int:
         """Threads of each of so many cells at a time."""

@@ -53,5 +53,6 @@ def _peak_vram_mb(device: str) -> float | None:
         return None
     import torch
 
-    peak: int = torch.cuda.max_memory_allocated()
+    # What the process took from the device, its allocator's reserve included.
+    peak: int = torch.cuda.max_memory_reserved(torch.device(device))
     return round(peak / 2**20, 1)

@@ -72,9 +72,7 @@ def work(
         events.send(Ended(Status.OUT_OF_MEMORY, "the machine had no memory left for the cell"))
     except Exception as error:  # noqa: BLE001  a method may raise anything, and its row must say what
         traceback.print_exc()
-        # torch names its own: torch.cuda.OutOfMemoryError, torch.OutOfMemoryError.
-        out_of_memory = type(error).__name__ == "OutOfMemoryError"
-        status = Status.OUT_OF_MEMORY if out_of_memory else Status.ERROR
+        status = Status.OUT_OF_MEMORY if is_out_of_memory(error) else Status.ERROR
         events.send(Ended(status, describe(error)))
     else:
         events.send(Ended(Status.OK))
@@ -82,9 +80,11 @@ def work(
 
 def run_cell(cell: Any, settings: Settings, options: Any, known: Known | None, progress: Any) -> None:
     """The job of a cell: look everything up again by name and execute."""
+    from benchmark.device import settle
     from benchmark.execute import Resolver, execute
     from benchmark.feature_cache import open_cache
 
+    settle(settings.device)
     execute(
         Resolver(settings).prepare(cell, known.weights_digest if known else None),
         settings,
@@ -95,6 +95,13 @@ def run_cell(cell: Any, settings: Settings, options: Any, known: Known | None, p
         force=options.force,
         machine=known.environment if known else None,
     )
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """torch names its own error; the libraries below it say so in the text of another."""
+    said = str(error)
+    named = type(error).__name__ == "OutOfMemoryError"
+    return named or "CUDA error: out of memory" in said or "_STATUS_ALLOC_FAILED" in said
 
 
 def describe(error: BaseException) -> str:

@@ -128,7 +128,7 @@ class RegAD:
                     f"product {product} has no training image: expected at least one support of each"
                 )
             supports = self._supports[product] / self._scale
-            field = GaussianField(self.ridge)
+            field = GaussianField(self.ridge, device=context.device)
             field.add(supports.reshape(len(supports), -1, supports.shape[-1]))
             field.finish()
             for part in torch.from_numpy(members[product]).split(_IMAGES_AT_ONCE):

@@ -6,17 +6,23 @@ from perf.pairs import Comparison
 
 
 def all_comparisons() -> list[Comparison]:
-    """In the order of the table: metrics first. Kernels are left out where torch is not installed."""
+    """In the order of the table: metrics first. Kernels are left out where torch is not installed,
+    a GPU's where there is none."""
     from perf import metrics
 
     found = [*metrics.COMPARISONS]
     try:
-        from perf import images, kernels
-    except ModuleNotFoundError as missing:
-        if missing.name != "torch":
-            raise
+        import torch
+    except ModuleNotFoundError:
         return found
-    return found + kernels.COMPARISONS + images.COMPARISONS
+    from perf import images, kernels
+
+    found += kernels.COMPARISONS + images.COMPARISONS
+    if torch.cuda.is_available():
+        from perf import accelerator
+
+        found += accelerator.COMPARISONS
+    return found
 
 
 def find(name: str) -> Comparison:

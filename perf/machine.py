@@ -7,6 +7,8 @@ import platform
 from importlib import metadata
 from pathlib import Path
 
+from benchmark.device import accelerator
+
 PACKAGES = (
     "numpy",
     "scipy",
@@ -31,6 +33,7 @@ def machine() -> dict[str, str]:
         for line in Path(path).read_text().splitlines() if Path(path).exists() else ():
             if line.startswith(name):
                 facts.setdefault(label, line.partition(":")[2].strip())
+    facts["accelerator"] = _accelerator()
     facts["threads"] = os.environ.get("OMP_NUM_THREADS", "")
     facts["numpy switches"] = os.environ.get("NPY_DISABLE_CPU_FEATURES", "")
     for package in PACKAGES:
@@ -39,3 +42,11 @@ def machine() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             facts[package] = "not installed"
     return facts
+
+
+def _accelerator() -> str:
+    try:
+        import torch
+    except ModuleNotFoundError:
+        return ""
+    return (accelerator("cuda") or "") if torch.cuda.is_available() else ""

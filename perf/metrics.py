@@ -50,17 +50,17 @@ def category(images: int, size: int, *, strength: float = 2.0) -> Maps:
 
 def ours(given: Maps) -> Values:
     truth = Truth(given.masks.any(axis=(1, 2)), given.masks)
-    return _values(truth, Answer(maps=given.maps))
+    return values_of(truth, Answer(maps=given.maps))
 
 
 def ours_with_buffers(given: Maps) -> Values:
     truth = Truth(given.masks.any(axis=(1, 2)), given.masks)
-    return _values(truth, Answer(maps=given.maps, scratch=given.scratch))
+    return values_of(truth, Answer(maps=given.maps, scratch=given.scratch))
 
 
 def ours_streamed(given: Maps) -> Values:
     truth = Truth(given.masks.any(axis=(1, 2)), ArrayStream(given.masks))
-    return _values(truth, Answer(maps=ArrayStream(given.maps), memory_bytes=64 << 20))
+    return values_of(truth, Answer(maps=ArrayStream(given.maps), memory_bytes=64 << 20))
 
 
 def ours_one_walk(given: Maps) -> Values:
@@ -68,7 +68,7 @@ def ours_one_walk(given: Maps) -> Values:
     return {name: value.value for name, value in bounded.items()}
 
 
-def _values(truth: Truth, answer: Answer) -> Values:
+def values_of(truth: Truth, answer: Answer) -> Values:
     found = {}
     for value in evaluate(truth, answer, FOUR):
         if value.value is None:

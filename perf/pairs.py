@@ -66,6 +66,10 @@ class Comparison:
     tolerance: float | None = None
     """How far a peer that is exact may be from ours; None where peers approximate."""
     limit: Limit | None = None
+    clock: Callable[[], float] = time.process_time
+    """Processor time: all sides have one thread, and other jobs of the machine must not count."""
+    watches_memory: bool = True
+    """Whether the sides' memory is that of the process."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +118,7 @@ def measure(
     inputs = comparison.inputs(tiny)
     answers, times = {}, {}
     for side in sides:
-        answers[side.name], seconds = _timed(side.run, inputs)
+        answers[side.name], seconds = _timed(side.run, inputs, comparison.clock)
         times[side.name] = [seconds] if seconds > seconds_per_side else []
     while waiting := [
         side
@@ -122,9 +126,10 @@ def measure(
         if not times[side.name] or (len(times[side.name]) < 15 and _fits(times[side.name], seconds_per_side))
     ]:
         for side in waiting:
-            times[side.name].append(_timed(side.run, inputs)[1])
+            times[side.name].append(_timed(side.run, inputs, comparison.clock)[1])
     del inputs
-    peaks = {side.name: peak_memory(comparison.name, side.name) if memory else None for side in sides}
+    watched = memory and comparison.watches_memory
+    peaks = {side.name: peak_memory(comparison.name, side.name) if watched else None for side in sides}
     rows = _rows(comparison, sides, times, answers, peaks)
     if not tiny:
         rows[0] = _limited(rows[0], comparison.limit, ceilings or {})
@@ -148,14 +153,14 @@ def _fits(times: Sequence[float], budget: float) -> bool:
     return sum(times) + statistics.median(times) <= budget
 
 
-def _timed(run: Run, inputs: Any) -> tuple[Any, float]:
-    """Answer and processor time: all sides have one thread, and other jobs of the machine must not count."""
+def _timed(run: Run, inputs: Any, clock: Callable[[], float]) -> tuple[Any, float]:
+    """Answer, and how far the clock went."""
     gc.disable()
     # Some peers draw progress bars.
     with contextlib.redirect_stderr(io.StringIO()):
-        start = time.process_time()
+        start = clock()
         answer = run(inputs)
-        seconds = time.process_time() - start
+        seconds = clock() - start
     gc.enable()
     return answer, seconds
 

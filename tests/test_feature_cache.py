@@ -9,7 +9,6 @@ import os
 import subprocess
 import sys
 import time
-import zlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -120,19 +119,6 @@ def test_no_part_of_a_record_is_read_as_one(length: int) -> None:
     whole = encode(features(1))
     for other in (whole[: length % len(whole)], whole + whole[: 1 + length % len(whole)]):
         assert decode(np.frombuffer(other, np.uint8)) is None
-
-
-@pytest.mark.parametrize("part", [1, 3, 1000, 1 << 20])
-@pytest.mark.parametrize("size", [0, 3, 4, 5, 999, 2003])
-def test_a_file_is_summed_as_it_is_read(
-    part: int, size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(records, "_PART_BYTES", part)
-    content = (bytes(range(256)) * 8)[:size]
-    (tmp_path / "file").write_bytes(content)
-    found, checksum, _ = records.read(tmp_path / "file")
-    assert found.tobytes() == content
-    assert checksum == zlib.crc32(content[:-4])
 
 
 def test_a_damaged_record_is_reported_and_replaced(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

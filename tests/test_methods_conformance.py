@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from small_images import SIDE, Painter, context, image_set, judged_images, train_images
 
 from benchmark.conformance import check_method
@@ -78,7 +79,9 @@ def digest(prediction: Prediction) -> str:
 def digests_of_another_process() -> dict[str, str]:
     """One run of every method under another hash seed, in a process of its own."""
     code = (
-        "import json, pytest, test_methods_conformance as t\n"
+        "import json, pytest, torch, test_methods_conformance as t\n"
+        # What ran here before may have left another number in the environment.
+        f"torch.set_num_threads({torch.get_num_threads()})\n"
         "out = {}\n"
         "for name in t.NAMES:\n"
         "    try: out[name] = t.digest(t.answer(name)[1])\n"

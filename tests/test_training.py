@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,17 @@ import torch
 from torch import nn
 
 from methods.base import Context
+from methods.blocks import pseudo_labels
 from methods.errors import BadParameter, MethodsError
+from methods.layers import attention
+from methods.reconstruction import token_students
 from methods.training.averaging import Average
 from methods.training.engine import Batch, Outcome, Plan, train
-from methods.training.precision import full, mixed
+from methods.training.precision import in_full_precision, mixed
 from methods.training.randomness import seeded
 from methods.training.sampling import Sampler, iterations_of
 from methods.training.schedules import constant, drop, warm_cosine
+from methods.training.structural_similarity import dissimilarity
 
 DATA = np.random.default_rng(5).standard_normal((13, 6)).astype(np.float32)
 
@@ -219,5 +224,36 @@ def test_the_moving_average_is_its_definition() -> None:
 def test_a_processor_computes_in_float32_whatever_is_asked() -> None:
     with mixed("cpu", True):
         assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.float32
-    with full(torch.ones(1)):
-        assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.float32
+
+
+def test_what_needs_float32_has_it_inside_mixed_precision() -> None:
+    rows = torch.randn(20, 64, generator=torch.Generator().manual_seed(0))
+
+    def product(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+        return left @ right.T
+
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert product(rows, rows).dtype == torch.bfloat16
+        found = in_full_precision(product)(rows, right=rows)
+        widened = in_full_precision(product)(rows.bfloat16(), rows.bfloat16())
+    assert torch.equal(found, product(rows, rows))
+    assert torch.equal(widened, product(rows.bfloat16().float(), rows.bfloat16().float()))
+
+
+@pytest.mark.parametrize(
+    "compute",
+    [
+        lambda rows: pseudo_labels._squared_distances(rows, rows),
+        lambda rows: dissimilarity(rows.view(2, 3, 16, 16), rows.flip(0).view(2, 3, 16, 16)),
+        lambda rows: attention._cosines(rows[None], rows[None]),
+        lambda rows: attention._linear_attention(rows[None], rows[None], rows[None], 1e-6),
+        lambda rows: token_students.coherence_of(rows[None], rows[None, :5]),
+    ],
+)
+def test_distances_cosines_and_variances_do_not_feel_mixed_precision(
+    compute: Callable[[torch.Tensor], torch.Tensor],
+) -> None:
+    rows = torch.rand(24, 64, generator=torch.Generator().manual_seed(0))
+    expected = compute(rows)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert torch.equal(compute(rows), expected)

@@ -35,7 +35,9 @@ SiteOption = Annotated[
 ]
 JobsOption = Annotated[
     int | None,
-    typer.Option("--jobs", "-j", help="Cells at a time [default: one per core].", rich_help_panel=RUNNING),
+    typer.Option(
+        "--jobs", "-j", help="Cells at a time [default: one per core, one on a GPU].", rich_help_panel=RUNNING
+    ),
 ]
 DeviceOption = Annotated[
     str | None,

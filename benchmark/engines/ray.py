@@ -100,7 +100,9 @@ def _shared(settings: Settings) -> Settings:
     """The same places, named so that they mean the same on every node."""
     named: dict[str, Any] = {field.name: getattr(settings, field.name) for field in fields(settings)}
     whole = {name: value.absolute() for name, value in named.items() if isinstance(value, Path)}
-    return Settings(**{**named, **whole})
+    # Ray shows a task the GPU that it was given, and no other.
+    device = "cuda" if settings.device.startswith("cuda") else settings.device
+    return Settings(**{**named, **whole, "device": device})
 
 
 def _anywhere(cell: Cell) -> Cell:

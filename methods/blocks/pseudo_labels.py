@@ -10,6 +10,8 @@ import numpy.typing as npt
 import torch
 from torch.nn import functional
 
+from methods.training.precision import in_full_precision
+
 SAME_BELOW = 1e-2
 """A squared distance below this is that of a patch to itself."""
 ANOMALOUS_ABOVE = 0.5
@@ -90,6 +92,7 @@ def disagreement(probabilities: torch.Tensor, pairs: tuple[torch.Tensor, torch.T
     return (probabilities[first] - probabilities[second]).abs().mean() / 2
 
 
+@in_full_precision
 def _squared_distances(queries: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
     """(Q, M), never negative."""
     product = torch.addmm(rows.square().sum(dim=1)[None], queries, rows.T, alpha=-2)

@@ -20,9 +20,20 @@ from splits.images import ImageSet
 POOLED = "pooled"
 """Name of the embedding of the whole view among a backbone's answers and in a cached record."""
 
-TOGETHER = 8
-"""Images per pass through the backbone on a CPU, filled up where there are fewer: kernels are chosen by size,
-and a feature's last bits with them. So they do not depend on which other features were in the cache."""
+TOGETHER, TOGETHER_ON_GPU = 8, 16
+"""Images per pass through the backbone, filled up where there are fewer: kernels are chosen by size, and a
+feature's last bits with them. So they do not depend on which other features were in the cache."""
+
+
+def together(device: str) -> int:
+    """Images per pass on this device."""
+    return TOGETHER if torch.device(device).type == "cpu" else TOGETHER_ON_GPU
+
+
+def engine(device: str) -> str:
+    """What computes features there: "torch 2.9.1 cpu by 8". Engines agree to rounding, not to the bit."""
+    return f"torch {torch.__version__} {torch.device(device).type} by {together(device)}"
+
 
 Half = npt.NDArray[np.float16]
 
@@ -55,15 +66,13 @@ class Extractor:
         """Names of the maps of a batch, in order."""
         self._context = context
         self._batch_size = batch_size
-        device = torch.device(context.device).type
-        self._together = TOGETHER if device == "cpu" else None
+        self._together = together(context.device)
         self._spec = FeatureSpec(
             backbone=self.backbone.name,
             backbone_digest=self.backbone.digest,
             layers=self.layers,
             view=f"{context.view}/{transform.RECIPE}",
-            engine=f"torch {torch.__version__} {device}"
-            + (f" by {self._together}" if self._together else ""),
+            engine=engine(context.device),
         )
 
     @property
@@ -127,7 +136,7 @@ class Extractor:
         if not rows:
             return []
         pixels = torch.from_numpy(reader.read(rows))
-        step = self._together or len(rows)
+        step = self._together
         found: list[Mapping[str, Half]] = []
         for low in range(0, len(rows), step):
             here = pixels[low : low + step]

@@ -6,6 +6,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from methods.training.precision import in_full_precision
+
 
 class LinearAttention(nn.Module):
     """Self-attention without a softmax, linear in the number of tokens (Katharopoulos et al., ICML 2020).
@@ -22,11 +24,8 @@ class LinearAttention(nn.Module):
         self.proj = nn.Linear(width, width)
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
-        query, key, value = (_split(part, self.heads).float() for part in self.qkv(tokens).chunk(3, dim=-1))
-        query, key = functional.elu(query) + 1, functional.elu(key) + 1
-        summary = key.transpose(-2, -1) @ value
-        norm = query @ key.sum(dim=-2).unsqueeze(-1)
-        return self.proj(_join((query @ summary) / (norm + self.eps)).to(tokens.dtype))
+        heads = (_split(part, self.heads) for part in self.qkv(tokens).chunk(3, dim=-1))
+        return self.proj(_join(_linear_attention(*heads, self.eps)).to(tokens.dtype))
 
 
 class _Cross(nn.Module):
@@ -63,15 +62,29 @@ class CosineCrossAttention(_Cross):
 
     def forward(self, queries: torch.Tensor, source: torch.Tensor) -> torch.Tensor:
         query, key, value = self._heads_of(queries, source)
-        cosine = functional.normalize(query.float(), dim=-1) @ functional.normalize(
-            key.float(), dim=-1
-        ).transpose(-2, -1)
-        return self.proj(_join(functional.relu(self.gain * cosine).to(value.dtype) @ value))
+        weights = functional.relu(self.gain * _cosines(query, key))
+        return self.proj(_join(weights.to(value.dtype) @ value))
 
 
 def fitting_heads(width: int, wanted: int) -> int:
     """The largest number of heads up to `wanted` that divides the width: 768, 12 -> 12; 225, 12 -> 9."""
     return next(heads for heads in range(min(wanted, width), 0, -1) if width % heads == 0)
+
+
+@in_full_precision
+def _linear_attention(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, eps: float
+) -> torch.Tensor:
+    query, key = functional.elu(query) + 1, functional.elu(key) + 1
+    summary = key.transpose(-2, -1) @ value
+    norm = query @ key.sum(dim=-2).unsqueeze(-1)
+    return (query @ summary) / (norm + eps)
+
+
+@in_full_precision
+def _cosines(query: torch.Tensor, key: torch.Tensor) -> torch.Tensor:
+    """(B, heads, T, T') of all pairs of tokens."""
+    return functional.normalize(query, dim=-1) @ functional.normalize(key, dim=-1).transpose(-2, -1)
 
 
 def _split(tokens: torch.Tensor, heads: int) -> torch.Tensor:

@@ -6,6 +6,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from methods.training.precision import in_full_precision
+
 
 class ClassCodebooks(nn.Module):
     """K codebooks of M codes: a token becomes the nearest code of its image's class.
@@ -53,6 +55,7 @@ class ClassCodebooks(nn.Module):
         commitment = (tokens - quantised.detach()).square().mean(dim=(1, 2))
         return tokens + (quantised - tokens).detach(), commitment
 
+    @in_full_precision
     def nearest(self, rows: torch.Tensor, class_id: int) -> torch.Tensor:
         """Index of the code nearest to each of (R, D) rows, by Euclidean distance."""
         codes = self.codes[class_id]

@@ -9,6 +9,7 @@ from torch import nn
 from torch.nn import functional
 
 from methods.layers.trunk import Trunk
+from methods.training.precision import in_full_precision
 
 STAGES = 3
 
@@ -30,7 +31,7 @@ class SpatialTransformer(nn.Module):
 
     def forward(self, maps: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Warped maps, and theta (B, 2, 3)."""
-        angle, across, down = self.tell(self.see(maps)).unbind(dim=1)
+        angle, across, down = in_full_precision(self.tell)(self.see(maps)).unbind(dim=1)
         sine, cosine, zero = angle.sin(), angle.cos(), torch.zeros_like(angle)
         rows = [torch.stack([cosine * across, -sine, zero], 1), torch.stack([sine, cosine * down, zero], 1)]
         theta = torch.stack(rows, dim=1)
@@ -89,6 +90,7 @@ class Siamese(nn.Module):
         return -(ahead + back) / 2
 
 
+@in_full_precision
 def warped(maps: torch.Tensor, theta: torch.Tensor) -> torch.Tensor:
     """Maps (B, C, h, w) read at the places that theta (B, 2, 3) sends each point to; borders reflect."""
     grid = functional.affine_grid(theta, list(maps.shape), align_corners=False)

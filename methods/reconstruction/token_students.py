@@ -19,6 +19,7 @@ from methods.layers.blocks import (
 from methods.layers.cosine import grouped_cosine, grouped_distance, hard_mining, ramp, soft_mining
 from methods.reconstruction.arrangements import Maps
 from methods.reconstruction.hosting import Rebuilt, Student
+from methods.training.precision import in_full_precision
 
 
 class DinomalyNetwork(Student):
@@ -125,6 +126,7 @@ class InpNetwork(Student):
         return grouped_cosine(rebuilt.targets, rebuilt.outputs, weighting) + self.coherence * rebuilt.extra
 
 
+@in_full_precision
 def coherence_of(tokens: torch.Tensor, prototypes: torch.Tensor) -> torch.Tensor:
     """Mean over tokens (B, T, C) of 1 - the largest cosine to a prototype (B, M, C); none to the tokens."""
     tokens = functional.normalize(tokens.detach().float(), dim=2)

@@ -10,6 +10,8 @@ import math
 import numpy as np
 import torch
 
+from methods.training.precision import in_full_precision
+
 AREA = (0.02, 0.15)
 """Of a pasted patch, as a share of the image."""
 ASPECT = (0.3, 1 / 0.3)
@@ -24,6 +26,7 @@ _GREY = (0.299, 0.587, 0.114)
 _YIQ = ((0.299, 0.587, 0.114), (0.596, -0.274, -0.322), (0.211, -0.523, 0.312))
 
 
+@in_full_precision
 def jittered(image: torch.Tensor, rng: np.random.Generator, strength: float = JITTER) -> torch.Tensor:
     """Brightness, contrast, saturation and hue changed at random by up to `strength`, clipped to [0, 1]."""
     brightness, contrast, saturation = rng.uniform(1 - strength, 1 + strength, size=3)

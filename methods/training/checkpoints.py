@@ -38,7 +38,7 @@ class Checkpoint:
             "numbers": numbers,
             "parts": {name: part.state_dict() for name, part in parts.items()},
             "torch": torch.get_rng_state(),
-            "accelerator": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+            "accelerator": torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else [],
             "numpy": rng.bit_generator.state,
         }
         temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.tmp")

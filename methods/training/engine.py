@@ -89,9 +89,13 @@ class _Counters:
     seconds: float = 0.0
     images: int = 0
     loss: float = math.nan
+    seen: int = 0
+    """Iteration whose loss was seen last."""
 
     def see(self, loss: float) -> None:
-        self.loss = loss if math.isnan(self.loss) else _LOSS_MEMORY * self.loss + (1 - _LOSS_MEMORY) * loss
+        kept = _LOSS_MEMORY ** (self.iteration - self.seen)
+        self.loss = loss if math.isnan(self.loss) else kept * self.loss + (1 - kept) * loss
+        self.seen = self.iteration
 
     def text(self) -> str:
         rate = self.images / self.seconds if self.seconds > 0 else 0.0
@@ -170,6 +174,8 @@ class _Run:
     context: Context
     average: Average | None
     counters: _Counters = field(default_factory=_Counters)
+    latest: torch.Tensor | None = None
+    """Loss of the last iteration, still on the device."""
 
     def parts(self) -> dict[str, Stateful]:
         found: dict[str, Stateful] = {
@@ -180,6 +186,8 @@ class _Run:
         return found if self.average is None else {**found, "average": self.average}
 
     def save(self, checkpoint: Checkpoint) -> None:
+        # What has diverged is not to be resumed.
+        self.look()
         checkpoint.save(self.parts(), vars(self.counters), self.context.rng)
 
     def iterations(self, title: str) -> Iterator[None]:
@@ -210,11 +218,16 @@ class _Run:
             self.average.update()
         counters.iteration += 1
         counters.images += len(batch.indices)
+        self.latest = value.detach()
         last = counters.iteration == plan.iterations
         if self.context.device == "cpu" or last or counters.iteration % _LOSS_EVERY_ON_ACCELERATOR == 0:
-            self.see(float(value.detach()))
+            self.look()
 
-    def see(self, loss: float) -> None:
+    def look(self) -> None:
+        """Take the latest loss into account, if it was not; raises MethodsError if it is no number."""
+        if self.latest is None or self.counters.seen == self.counters.iteration:
+            return
+        loss = float(self.latest)
         if not math.isfinite(loss):
             raise MethodsError(
                 f"training diverged: the loss is {loss} at iteration {self.counters.iteration} of "

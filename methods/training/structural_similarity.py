@@ -5,12 +5,15 @@ from __future__ import annotations
 import torch
 from torch.nn import functional
 
+from methods.training.precision import in_full_precision
+
 WINDOW = 11
 SIGMA = 1.5
 STABILITY = (0.01**2, 0.03**2)
 """For values from 0 to 1."""
 
 
+@in_full_precision
 def dissimilarity(images: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
     """1 - the mean SSIM of (B, C, H, W) with values in [0, 1] (Wang et al. 2004): a scalar.
 

@@ -126,7 +126,7 @@ def _cost(value: Any) -> str:
 
 
 def _machine(environment: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    for name in ("host", "system", "cpu", "cores", "memory_gib", "python"):
+    for name in ("host", "system", "cpu", "cores", "memory_gib", "accelerator", "python"):
         if environment.get(name) not in (None, ""):
             yield name.replace("_", " "), str(environment[name])
     commit = environment.get("git_commit") or ""
