@@ -210,3 +210,12 @@ def test_an_accelerator_takes_the_rows_of_the_plain_loop(start: str) -> None:
     rows = mixture(40_000, 16)
     found = kcenter(rows, 900, rng=np.random.default_rng(3), start=start, projection=None, device="cuda")
     assert found.tolist() == plain(rows, 900, start, np.random.default_rng(3))
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no accelerator")
+def test_an_accelerator_breaks_ties_by_the_lowest_index(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device_coreset, "POOL", 500)
+    rows = np.random.default_rng(0).integers(-4, 5, size=(4000, 4)).astype(np.float32)
+    found = kcenter(rows, 3900, rng=np.random.default_rng(1), start="random1", projection=None, device="cuda")
+    assert found.tolist() == plain(rows, 3900, "random1", np.random.default_rng(1))

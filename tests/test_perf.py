@@ -63,7 +63,8 @@ def test_sides_take_turns():
 def test_a_slow_side_runs_no_more_than_needed():
     order: list[str] = []
     rows = measure(comparison(peer(0.3, order=order), order=order), seconds_per_side=0.1, memory=False)
-    assert order.count("peer") == 1
+    # Once on tiny inputs, which loads its code, and once timed.
+    assert order.count("peer") == 2
     assert rows[0].rounds > rows[1].rounds == 1
 
 

@@ -6,10 +6,14 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from methods.blocks.on_device import on_device
+
 POOL = 16_384
 """Rows kept up to date at a time: in float64 they stay in the second-level cache."""
 STEPS = 64
 """Centres chosen before the processor looks: waiting for the device takes as long as a step."""
+RECORDED_AT = 3
+"""Which call of the loop records its steps: replaying spares starting each operation by itself."""
 ROWS = 2048
 """Rows and centres per product when a pool is brought up to date."""
 CENTRES = 8192
@@ -30,7 +34,7 @@ def uploaded(
     there = None if matrix is None else torch.tensor(matrix, device=device)
     out = torch.empty(len(chosen), X.shape[1] if matrix is None else matrix.shape[1], device=device)
     for low in range(0, len(chosen), PART):
-        part = torch.tensor(X[chosen[low : low + PART]], dtype=torch.float32, device=device)
+        part = on_device(X[chosen[low : low + PART]].astype(np.float32, copy=False), device)
         out[low : low + PART] = part if there is None else part @ there
     return out
 
@@ -51,6 +55,7 @@ class DeviceGreedy:
         self.square = torch.cat([part.double().square_().sum(dim=1) for part in rows.split(PART)])
         self.chosen = torch.empty(0, dtype=torch.int64, device=rows.device)
         self.taken = 0
+        self._loop: _PlainLoop | None = None
 
     @property
     def finite(self) -> npt.NDArray[np.bool_]:
@@ -117,24 +122,58 @@ class DeviceGreedy:
         self.seen[pool] = self.taken
 
     def _run_plain_loop(self, pool: torch.Tensor, rival: float) -> None:
-        """Take the farthest of the pool, all up to date, while it is farther than any other row can be.
-
-        Steps are made without knowing whether they are allowed; from the first that is not, none counts.
-        """
-        rows = self.rows[pool].double()
-        bound, allowed = self.bound[pool], True
-        while allowed and self.taken < len(self.chosen):
-            steps = []
-            for _ in range(min(STEPS, len(self.chosen) - self.taken)):
-                value, farthest = bound.max(dim=0, keepdim=True)
-                distance = (rows - rows.index_select(0, farthest)).square_().sum(dim=1)
-                nearest = torch.minimum(bound, distance)
-                nearest.index_fill_(0, farthest, -1.0)
-                bound = torch.where(value > rival, nearest, bound)
-                steps.append((value, farthest))
-            values, farthest = (torch.cat(column) for column in zip(*steps, strict=True))
-            count = int((values > rival).sum())
-            allowed = count == len(steps)
-            self.bound[pool] = bound
-            self._take(pool[farthest[:count]])
+        """Take the farthest of the pool, all up to date, while it is farther than any other row can be."""
+        if self._loop is None or len(self._loop.bound) != len(pool):
+            self._loop = _PlainLoop(len(pool), self.rows)
+        loop, allowed = self._loop, STEPS
+        loop.start(self.rows[pool], self.bound[pool], rival)
+        while allowed == STEPS and self.taken < len(self.chosen):
+            farthest, allowed = loop.advance()
+            self._take(pool[farthest[: min(allowed, len(self.chosen) - self.taken)]])
+        self.bound[pool] = loop.bound
         self.seen[pool] = self.taken
+
+
+class _PlainLoop:
+    """The plain loop over a pool, some steps at a time; on a GPU they are recorded once and replayed.
+
+    Steps are made without knowing whether they are allowed; from the first that is not, none has an effect.
+    """
+
+    def __init__(self, count: int, like: torch.Tensor) -> None:
+        self.rows = torch.zeros(count, like.shape[1], dtype=torch.float64, device=like.device)
+        self.bound = self.rows.new_zeros(count)
+        self.rival = self.rows.new_zeros(1)
+        self.values = self.rows.new_zeros(STEPS)
+        self.farthest = torch.zeros(STEPS, dtype=torch.int64, device=like.device)
+        self._graph: torch.cuda.CUDAGraph | None = None
+        self._calls = 0
+
+    def start(self, rows: torch.Tensor, bound: torch.Tensor, rival: float) -> None:
+        """Squared distances of rows to the nearest centre, and the distance from which on a row is taken."""
+        self.rows.copy_(rows)
+        self.bound.copy_(bound)
+        self.rival.fill_(rival)
+
+    def advance(self) -> tuple[torch.Tensor, int]:
+        """Places in the pool that STEPS steps chose, and how many of them were allowed."""
+        self._calls += 1
+        # Not at once: a pool of this size may not come again, and libraries must have started before.
+        if self._calls == RECORDED_AT and self.rows.is_cuda:
+            self._graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(self._graph):
+                self._steps()
+        if self._graph is None:
+            self._steps()
+        else:
+            self._graph.replay()
+        return self.farthest.clone(), int((self.values > self.rival).sum())
+
+    def _steps(self) -> None:
+        for step in range(STEPS):
+            value, farthest = self.bound.max(dim=0, keepdim=True)
+            nearest = (self.rows - self.rows.index_select(0, farthest)).square_().sum(dim=1)
+            nearest = torch.minimum(self.bound, nearest).index_fill_(0, farthest, -1.0)
+            torch.where(value > self.rival, nearest, self.bound, out=self.bound)
+            self.values[step : step + 1] = value
+            self.farthest[step : step + 1] = farthest

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from methods.blocks.on_device import on_device
 from methods.errors import MethodsError
 
 Rows = npt.NDArray[np.float32]
@@ -63,7 +64,7 @@ class DeviceIndex:
     """
 
     def __init__(self, rows: Rows, device: str | torch.device) -> None:
-        self.rows = torch.tensor(rows, device=device)
+        self.rows = on_device(rows, device)
         self._mean = self.rows.mean(dim=0)
         self._bank = _rounded(self.rows, self._mean)
         self._largest_error = self._bank.error.max()
@@ -74,7 +75,7 @@ class DeviceIndex:
         distance, index = np.empty(len(queries), np.float32), np.empty(len(queries), np.int64)
         for low in range(0, len(queries), QUERIES):
             part = slice(low, low + QUERIES)
-            asked = torch.tensor(queries[part], device=self.rows.device)
+            asked = on_device(queries[part], self.rows.device)
             nearest, row = self._nearest(asked)
             if not bool(nearest.isfinite().all()):
                 bad = low + int(nearest.isfinite().int().argmin())

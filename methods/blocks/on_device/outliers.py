@@ -8,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from methods.blocks.on_device import on_device
+
 CELLS = 1 << 27
 """Products held at a time, 1 GB of float64."""
 SPARE = 4
@@ -25,7 +27,7 @@ def nearest_others(
     wide = min(k + SPARE, n - 1)
     step = max(1, CELLS // max(n * n, n * wide * dim))
     for low in range(0, len(X), step):
-        rows = torch.tensor(X[low : low + step], device=device).double()
+        rows = on_device(X[low : low + step], device).double()
         yield _nearest(rows, k, wide)
 
 
