@@ -1,8 +1,9 @@
-"""`python -m perf.document [FILE]`: put the table of the last `make perf` into docs/performance.md."""
+"""`python -m perf.document [FILE]`: put the tables of the last `make perf` into docs/performance.md."""
 
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from perf.machine import PACKAGES
@@ -12,6 +13,17 @@ from results.performance import PERFORMANCE_FILE, Performance, read_performance
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
 MEASURED = Path(__file__).parent / "out" / PERFORMANCE_FILE
 START, END = "<!-- measured: made by python -m perf.document -->\n", "<!-- end of measured -->\n"
+START_GPU = "<!-- measured on a GPU: made by python -m perf.document -->\n"
+GPU = "gpu: "
+"""How the names of comparisons begin that run on one."""
+
+
+def gpu_section(found: Performance) -> str:
+    """The GPU and its table in Markdown."""
+    machine = found.machine
+    days = sorted({when[:10] for when in found.rows["measured_at"]})
+    where = f"Measured {' and '.join(days)} on {machine['accelerator']} beside {machine.get('processor', '')}"
+    return f"{where}; torch {machine.get('torch', '')}.\n\n{markdown(found)}"
 
 
 def section(found: Performance) -> str:
@@ -31,12 +43,24 @@ def section(found: Performance) -> str:
 
 
 def written(page: str, found: Performance) -> str:
-    """`page` with its measured part replaced. Raises ValueError if it has no such part."""
-    before, start, rest = page.partition(START)
+    """`page` with its measured parts replaced; a GPU's has a table of its own, left alone where none ran.
+
+    Raises ValueError if it has no such part.
+    """
+    there = found.rows["comparison"].str.startswith(GPU)
+    if there.any():
+        page = _replaced(page, START_GPU, gpu_section(replace(found, rows=found.rows[there])))
+    if not there.all():
+        page = _replaced(page, START, section(replace(found, rows=found.rows[~there])))
+    return page
+
+
+def _replaced(page: str, start: str, text: str) -> str:
+    before, found, rest = page.partition(start)
     _, end, after = rest.partition(END)
-    if not start or not end:
-        raise ValueError(f"'{PAGE.name}' has no lines '{START.strip()}' and '{END.strip()}' for the table")
-    return before + START + "\n" + section(found) + "\n" + END + after
+    if not found or not end:
+        raise ValueError(f"'{PAGE.name}' has no lines '{start.strip()}' and '{END.strip()}' for the table")
+    return before + start + "\n" + text + "\n" + END + after
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from perf import overlap, scale
 from perf.ceilings import Ceiling
-from perf.document import END, PAGE, START, written
+from perf.document import END, GPU, PAGE, START, START_GPU, written
 from perf.memory import resident
 from perf.pairs import Comparison, Limit, Row, Side, measure
 from perf.table import markdown, merged, stored_rows
@@ -77,7 +77,21 @@ def test_the_documentation_says_what_was_measured(tmp_path):
     assert "Some CPU, 2 cores" in page
     with pytest.raises(ValueError, match="has no lines"):
         written("no markers", found)
-    assert PAGE.read_text().count(START) == PAGE.read_text().count(END) == 1
+    text = PAGE.read_text()
+    assert (text.count(START), text.count(START_GPU), text.count(END)) == (1, 1, 2)
+
+
+def test_a_gpu_has_a_table_of_its_own(tmp_path):
+    found = file_of(tmp_path / "p.parquet", [*stored(f"{GPU}a"), *stored("b")])
+    found = replace(found, machine={**found.machine, "accelerator": "Some GPU"})
+    page = written(f"one\n{START_GPU}{END}two\n{START}{END}three\n", found)
+    first, second = page.split("two\n")
+    assert "**gpu: a**" in first
+    assert "Some GPU" in first
+    assert "**b**" in second
+    assert "gpu" not in second.partition(END)[0]
+    only = replace(found, rows=found.rows[found.rows["comparison"] == f"{GPU}a"])
+    assert written(page, only) == page
 
 
 def test_a_large_category_is_streamed_in_little_memory():

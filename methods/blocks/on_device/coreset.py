@@ -8,9 +8,9 @@ import torch
 
 from methods.blocks.on_device import on_device
 
-POOL = 16_384
+POOL = 8192
 """Rows kept up to date at a time: in float64 they stay in the second-level cache."""
-STEPS = 64
+STEPS = 32
 """Centres chosen before the processor looks: waiting for the device takes as long as a step."""
 RECORDED_AT = 3
 """Which call of the loop records its steps: replaying spares starting each operation by itself."""
@@ -34,7 +34,8 @@ def uploaded(
     there = None if matrix is None else torch.tensor(matrix, device=device)
     out = torch.empty(len(chosen), X.shape[1] if matrix is None else matrix.shape[1], device=device)
     for low in range(0, len(chosen), PART):
-        part = on_device(X[chosen[low : low + PART]].astype(np.float32, copy=False), device)
+        rows = slice(low, low + PART) if len(chosen) == len(X) else chosen[low : low + PART]
+        part = on_device(X[rows].astype(np.float32, copy=False), device)
         out[low : low + PART] = part if there is None else part @ there
     return out
 
@@ -125,23 +126,29 @@ class DeviceGreedy:
         """Take the farthest of the pool, all up to date, while it is farther than any other row can be."""
         if self._loop is None or len(self._loop.bound) != len(pool):
             self._loop = _PlainLoop(len(pool), self.rows)
-        loop, allowed = self._loop, STEPS
+        loop, found, left = self._loop, [], len(self.chosen) - self.taken
         loop.start(self.rows[pool], self.bound[pool], rival)
-        while allowed == STEPS and self.taken < len(self.chosen):
+        while left > 0:
             farthest, allowed = loop.advance()
-            self._take(pool[farthest[: min(allowed, len(self.chosen) - self.taken)]])
+            found.append(farthest[: min(allowed, left)])
+            left -= allowed
+            if allowed < STEPS:
+                break
         self.bound[pool] = loop.bound
+        self._take(pool[torch.cat(found)])
         self.seen[pool] = self.taken
 
 
 class _PlainLoop:
     """The plain loop over a pool, some steps at a time; on a GPU they are recorded once and replayed.
 
-    Steps are made without knowing whether they are allowed; from the first that is not, none has an effect.
+    Steps are made without knowing whether they are allowed; from the first that is not, none has an effect. A
+    centre keeps a distance of 0 here: only rows that are farther than the rival, and than 0, are taken.
     """
 
     def __init__(self, count: int, like: torch.Tensor) -> None:
-        self.rows = torch.zeros(count, like.shape[1], dtype=torch.float64, device=like.device)
+        # The last row is far from everything: as a centre it changes nothing.
+        self.rows = torch.full((count + 1, like.shape[1]), 1e150, dtype=torch.float64, device=like.device)
         self.bound = self.rows.new_zeros(count)
         self.rival = self.rows.new_zeros(1)
         self.values = self.rows.new_zeros(STEPS)
@@ -151,7 +158,7 @@ class _PlainLoop:
 
     def start(self, rows: torch.Tensor, bound: torch.Tensor, rival: float) -> None:
         """Squared distances of rows to the nearest centre, and the distance from which on a row is taken."""
-        self.rows.copy_(rows)
+        self.rows[:-1] = rows
         self.bound.copy_(bound)
         self.rival.fill_(rival)
 
@@ -171,9 +178,8 @@ class _PlainLoop:
 
     def _steps(self) -> None:
         for step in range(STEPS):
-            value, farthest = self.bound.max(dim=0, keepdim=True)
-            nearest = (self.rows - self.rows.index_select(0, farthest)).square_().sum(dim=1)
-            nearest = torch.minimum(self.bound, nearest).index_fill_(0, farthest, -1.0)
-            torch.where(value > self.rival, nearest, self.bound, out=self.bound)
-            self.values[step : step + 1] = value
-            self.farthest[step : step + 1] = farthest
+            value, farthest = self.values[step : step + 1], self.farthest[step : step + 1]
+            torch.max(self.bound, dim=0, keepdim=True, out=(value, farthest))
+            centre = self.rows.index_select(0, torch.where(value > self.rival, farthest, len(self.bound)))
+            difference = torch.sub(self.rows[:-1], centre)
+            torch.minimum(self.bound, difference.square_().sum(dim=1), out=self.bound)
