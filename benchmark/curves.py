@@ -31,21 +31,18 @@ def sampled(curve: Curve, rates: Points) -> Points:
     """
     wanted = rates * curve.negatives
     found = np.zeros(len(rates))
-    x, y = 0.0, 0.0
+    covered = 0.0
     for piece in curve.pieces():
-        # Corners: a score's anomalous pixels begin at false_above and end at false_alarms.
-        ends = np.column_stack([piece.false_above, piece.false_alarms]).ravel().astype(np.float64)
-        before = np.concatenate([[y], piece.overlap[:-1]])
-        covered = np.column_stack([before, piece.overlap]).ravel()
-        ends, covered = np.concatenate([[x], ends]), np.concatenate([[y], covered])
-        last = np.searchsorted(ends, wanted, "right") - 1
+        # A score's anomalous pixels begin at false_above and end at false_alarms.
+        last = np.searchsorted(piece.false_above, wanted, "right") - 1
         inside = last >= 0
         at = last[inside]
-        following = np.minimum(at + 1, len(ends) - 1)
-        width = ends[following] - ends[at]
-        share = np.divide(wanted[inside] - ends[at], width, out=np.zeros(len(at)), where=width > 0)
-        found[inside] = covered[at] + share * (covered[following] - covered[at])
-        x, y = float(ends[-1]), float(covered[-1])
-        if x > wanted[-1]:
+        before = np.where(at > 0, piece.overlap[at - 1], covered)
+        passed = wanted[inside] - piece.false_above[at]
+        width = piece.false_alarms[at] - piece.false_above[at]
+        share = np.divide(passed, width, out=np.ones(len(at)), where=passed < width)
+        found[inside] = before + share * (piece.overlap[at] - before)
+        covered = float(piece.overlap[-1])
+        if piece.false_alarms[-1] > wanted[-1]:
             break
     return np.column_stack([rates, found])

@@ -14,6 +14,7 @@ from benchmark.errors import BrokenPrediction
 from benchmark.kept_regions import regions_within
 from benchmark.maps import MapsOfGrids
 from benchmark.metrics import Answer, Scratch, Truth, Undefined, Value
+from benchmark.metrics.regions import MasksOfRegions
 from methods.base import Prediction, View
 from splits.datasets import Dataset
 from splits.images import LabelledImage
@@ -95,7 +96,7 @@ def category_truth(
     regions = regions_within(view, images, dataset, kept_regions)
     return Truth(
         labels=labels,
-        masks=regions.masks((len(images), view.crop, view.crop)),
+        masks=MasksOfRegions(regions, (len(images), view.crop, view.crop)),
         known_regions=regions,
         mask_rule=MASK_RULE,
         view=str(view),

@@ -55,10 +55,8 @@ def _file(view: View, images: Sequence[LabelledImage], dataset: Dataset, folder:
     version = getattr(dataset, "mask_version", None)
     if version is None:
         return None
-    digest = hashlib.sha256(f"{dataset.name}\n{view}".encode())
-    for image in images:
-        told = version(image) if image.is_defective else ""
-        digest.update(f"\n{image.path}\t{image.mask}\t{told}".encode())
+    told = (f"{image.path}\t{image.mask}\t{version(image) if image.is_defective else ''}" for image in images)
+    digest = hashlib.sha256("\n".join([f"{dataset.name}\n{view}", *told]).encode())
     return folder / f"{digest.hexdigest()}.regions"
 
 

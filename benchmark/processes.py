@@ -14,6 +14,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from benchmark import metrics
 from benchmark.journal import Journal
 from benchmark.worker import Advanced, Ended, Noted, work
 from results.status import Status
@@ -30,6 +31,7 @@ PRELOAD = [
     "pyarrow.parquet",
     "benchmark.execute",
     "methods.features.extract",
+    *(f"benchmark.metrics.{name}" for name in metrics.STANDARD),
 ]
 
 

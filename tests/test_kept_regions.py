@@ -10,7 +10,7 @@ from PIL import Image
 from split_trees import mvtec_style_class
 
 from benchmark.kept_regions import regions_within
-from benchmark.metrics.regions import Regions, label_regions
+from benchmark.metrics.regions import MasksOfRegions, Regions, label_regions
 from methods.base import View
 from splits.datasets import Dataset, open_dataset
 from splits.images import LabelledImage
@@ -45,7 +45,7 @@ def kept(parts: Path, folder: Path) -> tuple[Regions, np.ndarray]:
 
 
 def assert_regions_of(given: Regions, masks: np.ndarray) -> None:
-    np.testing.assert_array_equal(given.masks(masks.shape), masks)
+    np.testing.assert_array_equal(MasksOfRegions(given, masks.shape), masks)
     expected = label_regions(masks)
     assert given.pixels == expected.pixels
     for name in ("index", "region", "size", "pixels_of_image"):

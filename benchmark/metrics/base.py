@@ -82,8 +82,9 @@ class Truth:
 
     labels: Bools
     """(N,), true = defective."""
-    masks: Bools | MapStream | None = None
-    """(N, H, W), true = anomalous pixel, at the maps' size; None = the data set has none."""
+    masks: Bools | MapStream | MapSource | None = None
+    """(N, H, W), true = anomalous pixel, at the maps' size; None = the data set has none. Made on demand only
+    where the regions are known."""
     has_mask: Bools | None = None
     """(N,), false where a defective image came without a mask; None = every defective image has one."""
     why_no_masks: str = ""
@@ -131,13 +132,15 @@ class Truth:
     def regions(self) -> Regions:
         """Anomalous pixels and 8-connected regions; built once. Raises Undefined where masks are unfit."""
         masks = self.require_masks()
-        if not isinstance(masks, np.ndarray):
-            raise TypeError("regions of streamed masks are labelled chunk by chunk, see streaming.py")
-        regions = self.known_regions or label_regions(masks)
+        regions = self.known_regions
+        if regions is None:
+            if not isinstance(masks, np.ndarray):
+                raise TypeError("regions of streamed masks are labelled chunk by chunk, see streaming.py")
+            regions = label_regions(masks)
         self.check_masks(regions.pixels_of_image)
         return regions
 
-    def require_masks(self) -> Bools | MapStream:
+    def require_masks(self) -> Bools | MapStream | MapSource:
         """The masks. Raises Undefined where a pixel metric cannot be had."""
         if self.masks is None:
             raise Undefined(f"no masks: {self.why_no_masks}" if self.why_no_masks else "no masks")
@@ -156,7 +159,7 @@ class Truth:
     def empty_masks(self) -> int:
         """Defective images whose mask is empty: the defect was lost in resizing or lies outside the view."""
         masks = self.require_masks()
-        if isinstance(masks, np.ndarray):
+        if isinstance(masks, (np.ndarray, MapSource)):
             anomalous = self.regions.pixels_of_image > 0
         else:
             anomalous = np.concatenate([chunk.any(axis=(1, 2)) for chunk in masks])

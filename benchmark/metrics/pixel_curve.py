@@ -46,13 +46,11 @@ def _pixel_curve(truth: Truth, answer: Answer) -> Curve:
     if is_tensor(maps):
         # NumPy sorts some thirty times as fast as torch on a CPU.
         maps = as_array(maps)
-    if isinstance(maps, (np.ndarray, MapSource)) and isinstance(masks, np.ndarray):
+    if isinstance(maps, (np.ndarray, MapSource)) and isinstance(masks, (np.ndarray, MapSource)):
         return curve_of_maps(maps, truth.regions, answer.scratch)
     from benchmark.metrics.streaming import curve_of_stream
 
-    if isinstance(maps, MapSource):
-        maps = np.asarray(maps)
-
+    maps, masks = (np.asarray(each) if isinstance(each, MapSource) else each for each in (maps, masks))
     return curve_of_stream(maps, masks, check=truth.check_masks, memory_bytes=answer.memory_bytes)
 
 

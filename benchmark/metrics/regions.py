@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -34,18 +35,31 @@ class Regions:
         weight: npt.NDArray[np.float64] = (1.0 / self.size)[self.region]
         return weight
 
-    def masks(self, shape: tuple[int, int, int]) -> npt.NDArray[np.bool_]:
-        """(N, H, W): true where anomalous."""
-        masks = np.zeros(shape, bool)
-        masks.reshape(-1)[self.index] = True
-        return masks
-
     @cached_property
     def image(self) -> npt.NDArray[np.int64]:
         """(R,) image that each region is in."""
         image = np.empty(len(self.size), np.int64)
         image[self.region] = self.index // (self.pixels // max(len(self.pixels_of_image), 1))
         return image
+
+
+class MasksOfRegions:
+    """The masks (N, H, W) that regions were found in, made where somebody wants them: few do."""
+
+    def __init__(self, regions: Regions, shape: tuple[int, int, int]) -> None:
+        self._regions = regions
+        self.shape = shape
+        self.dtype = np.dtype(bool)
+
+    def fill(self, out: npt.NDArray[Any]) -> None:
+        """Put the masks into `out`, of this shape: true where anomalous."""
+        out[:] = False
+        out.reshape(-1)[self._regions.index] = True
+
+    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]:
+        made = np.empty(self.shape, self.dtype)
+        self.fill(made)
+        return made if dtype is None else made.astype(dtype, copy=False)
 
 
 def label_regions(masks: npt.NDArray[np.bool_]) -> Regions:
