@@ -10,7 +10,7 @@ import numpy.typing as npt
 from methods.blocks.lazy_greedy import LazyGreedy
 from methods.blocks.on_device import is_gpu
 from methods.blocks.on_device.coreset import DeviceGreedy, uploaded
-from methods.blocks.projection import random_projection
+from methods.blocks.projection import projected, random_projection
 from methods.errors import BadParameter, MethodsError
 
 Start = Literal["mean10", "random1"]
@@ -58,7 +58,7 @@ def kcenter(
     if is_gpu(device):
         greedy = DeviceGreedy(uploaded(X, allowed, matrix, device))
     else:
-        rows = X if matrix is None else X @ matrix
+        rows = X if matrix is None else projected(X, matrix)
         greedy = LazyGreedy(np.ascontiguousarray(rows if mask is None else rows[allowed], np.float32))
     finite = greedy.finite
     if not finite.all():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 Rows = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int64]
@@ -11,7 +12,7 @@ Indices = npt.NDArray[np.int64]
 ROUNDING = 2.0**-24
 """Unit round-off of float32."""
 POOL = 8192
-"""Rows kept up to date at a time. 4 to 32 thousand are within 10 %, up to a fifth with thousands of centres."""
+"""Rows kept up to date at a time. 4 to 32 thousand are within 10 %, with thousands of centres a fifth."""
 ACTIVE = 512
 """Rows among which the plain loop runs: small enough to stay in the second-level cache."""
 BLOCK = 1024
@@ -52,9 +53,10 @@ class LazyGreedy:
         self.chosen, self.half = np.empty(m, np.int64), np.empty(m, np.float32)
         self.centres = np.empty((m, self.rows.shape[1]), np.float32)
         if first is not None:
-            self.bound = self._squared_distance(first)
+            # No less than the distance: whoever enters the pool has it computed.
+            both = self.square + self.square[first]
+            self.bound = both - 2 * (self.rows @ self.rows[first]) + 4 * self.slack * both
             self._take(first)
-            self.seen[:] = 1
         if anchors is not None:
             self.bound = np.mean([np.sqrt(self._squared_distance(int(row))) for row in anchors], axis=0) ** 2
         while self.taken < m:
@@ -96,7 +98,7 @@ class LazyGreedy:
     def _bars(
         self, square: npt.NDArray[np.float64], bound: npt.NDArray[np.float64]
     ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-        """x·c - |c|²/2 above which a centre may be nearer than `bound`, and the largest error of such a value.
+        """x·c - |c|²/2 above which a centre may be nearer than `bound`, and the largest error of one.
 
         A centre nearer than b has |c|² <= 2 |x|² + 2 b.
         """
@@ -117,8 +119,9 @@ class LazyGreedy:
 
     def _count_centres(self, block: npt.NDArray[np.int64], centres: slice) -> None:
         rows, bound = self.rows[block], self.bound[block]
-        # Centres by rows: reductions then run along whole lines.
-        product = self.centres[centres] @ rows.T
+        # Centres by rows: reductions then run along whole lines. torch's product is a quarter faster.
+        there = torch.from_numpy(self.centres[centres])
+        product = torch.mm(there, torch.from_numpy(rows).T).numpy()
         product -= self.half[centres, None]
         best = product.max(axis=0)
         bar, error = self._bars(self.square[block], bound)

