@@ -219,3 +219,13 @@ def test_an_accelerator_breaks_ties_by_the_lowest_index(monkeypatch: pytest.Monk
     rows = np.random.default_rng(0).integers(-4, 5, size=(4000, 4)).astype(np.float32)
     found = kcenter(rows, 3900, rng=np.random.default_rng(1), start="random1", projection=None, device="cuda")
     assert found.tolist() == plain(rows, 3900, "random1", np.random.default_rng(1))
+
+
+@pytest.mark.parametrize("start", ["mean10", "random1"])
+def test_rows_of_zeros_among_others_are_copies_of_each_other(start: str, small_blocks: None) -> None:
+    """Without a length there is no rounding to leave room for."""
+    rows = np.random.default_rng(0).normal(size=(40, 5)).astype(np.float32)
+    rows[::2] = 0
+    for m in (5, 22, 40):
+        found = kcenter(rows, m, rng=np.random.default_rng(2), start=start, projection=None)
+        assert found.tolist() == plain(rows, m, start, np.random.default_rng(2))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -23,18 +25,21 @@ class LazyGreedy:
     """Farthest-point selection with stale distances.
 
     A row's distance to the nearest centre only shrinks, so a distance to the first few centres is an upper
-    bound. Only a pool of the rows with the largest bounds is brought up to date, by float32 products
-    against the centres it has not seen; among the farthest few of the pool the plain loop runs until its
-    maximum is no longer certainly the global one. A float32 product only tells which pairs cannot matter
-    (by a rounding bound for any order of summation); the others are computed directly in float64.
+    bound. Float32 products with the centres that they have not met tighten the bounds of a pool, the rows
+    with the largest; only for the farthest few of the pool are distances computed, and among these the plain
+    loop runs until its maximum is no longer certainly the global one. A product tells which centres may be
+    nearest (by a rounding bound for any order of summation); direct differences in float64 decide.
     """
 
     def __init__(self, rows: Rows) -> None:
         count, dim = rows.shape
         self.rows = rows
         self.square = np.vecdot(rows, rows).astype(np.float64)
+        self.distance = np.full(count, np.inf)
+        """Squared distance to the nearest of the first counted[i] centres; -1 = is a centre."""
+        self.counted = np.zeros(count, np.int64)
         self.bound = np.full(count, np.inf)
-        """Squared distance to the nearest of the first seen[i] centres; -1 = is a centre."""
+        """At least the squared distance to the nearest of the first seen[i] centres; -1 = is a centre."""
         self.seen = np.zeros(count, np.int64)
         self.taken = 0
         self.chosen = np.empty(0, np.int64)
@@ -53,23 +58,22 @@ class LazyGreedy:
         self.chosen, self.half = np.empty(m, np.int64), np.empty(m, np.float32)
         self.centres = np.empty((m, self.rows.shape[1]), np.float32)
         if first is not None:
-            # No less than the distance: whoever enters the pool has it computed.
-            both = self.square + self.square[first]
-            self.bound = both - 2 * (self.rows @ self.rows[first]) + 4 * self.slack * both
             self._take(first)
+            self._tighten(np.arange(len(self.rows)))
         if anchors is not None:
-            self.bound = np.mean([np.sqrt(self._squared_distance(int(row))) for row in anchors], axis=0) ** 2
+            mean = np.mean([np.sqrt(self._squared_distance(int(row))) for row in anchors], axis=0)
+            self.distance, self.bound = mean**2, mean**2
         while self.taken < m:
             pool, outside = _largest(self.bound, np.arange(len(self.rows)), POOL, -np.inf)
             if self.bound[pool].max() <= 0:
                 self._take_duplicates()
                 break
-            if self._refresh(pool) and len(pool) > 2 * POOL:
+            if self._tighten(pool) and len(pool) > 2 * POOL:
                 continue
             while self.taken < m:
                 active, rival = _largest(self.bound, pool, ACTIVE, outside)
-                self._refresh(active)
-                if self.bound[active].max() > max(rival, 0):
+                self._settle(active)
+                if self.distance[active].max() > max(rival, 0):
                     self._run_plain_loop(active, max(rival, 0))
                 elif rival <= max(outside, 0):
                     break
@@ -87,7 +91,7 @@ class LazyGreedy:
         self.chosen[self.taken] = index
         self.centres[self.taken] = self.rows[index]
         self.half[self.taken] = self.square[index] / 2
-        self.bound[index] = -1
+        self.bound[index] = self.distance[index] = -1
         self.taken += 1
 
     def _take_duplicates(self) -> None:
@@ -96,61 +100,80 @@ class LazyGreedy:
             self._take(int(index))
 
     def _bars(
-        self, square: npt.NDArray[np.float64], bound: npt.NDArray[np.float64]
+        self, square: npt.NDArray[np.float64], distance: npt.NDArray[np.float64]
     ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-        """x·c - |c|²/2 above which a centre may be nearer than `bound`, and the largest error of one.
+        """x·c - |c|²/2 above which a centre may be nearer than `distance`, and the largest error of one.
 
-        A centre nearer than b has |c|² <= 2 |x|² + 2 b.
+        A centre nearer than d has |c|² <= 2 |x|² + 2 d.
         """
-        error = self.slack * (3 * square + 2 * np.maximum(bound, 0))
-        return (square - bound) / 2 - error, error
+        error = self.slack * (3 * square + 2 * np.maximum(distance, 0))
+        return (square - distance) / 2 - error, error
 
-    def _refresh(self, indices: npt.NDArray[np.int64]) -> bool:
-        """Bring bounds up to date with all centres; True if any was stale."""
-        stale = indices[self.seen[indices] < self.taken]
+    def _unmet(self, indices: Indices, met: Indices) -> Iterator[tuple[Indices, slice]]:
+        """Blocks of rows that have not met all centres, with blocks of centres that they have not."""
+        stale = indices[met[indices] < self.taken]
         # Neighbours in this order have missed about the same centres.
-        stale = stale[np.argsort(self.seen[stale], kind="stable")]
+        stale = stale[np.argsort(met[stale], kind="stable")]
         for low in range(0, len(stale), BLOCK):
             block = stale[low : low + BLOCK]
-            for first in range(self.seen[block[0]], self.taken, BLOCK):
-                self._count_centres(block, slice(first, min(first + BLOCK, self.taken)))
-        self.seen[stale] = self.taken
-        return len(stale) > 0
+            for first in range(met[block[0]], self.taken, BLOCK):
+                yield block, slice(first, min(first + BLOCK, self.taken))
+        met[stale] = self.taken
 
-    def _count_centres(self, block: npt.NDArray[np.int64], centres: slice) -> None:
-        rows, bound = self.rows[block], self.bound[block]
-        # Centres by rows: reductions then run along whole lines. torch's product is a quarter faster.
-        there = torch.from_numpy(self.centres[centres])
-        product = torch.mm(there, torch.from_numpy(rows).T).numpy()
+    def _products(self, rows: Rows, centres: slice) -> Rows:
+        """x·c - |c|²/2, centres by rows: reductions then run along whole lines."""
+        # A quarter faster than NumPy's product.
+        product = torch.mm(torch.from_numpy(self.centres[centres]), torch.from_numpy(rows).T).numpy()
         product -= self.half[centres, None]
-        best = product.max(axis=0)
-        bar, error = self._bars(self.square[block], bound)
-        # The nearest centre is within twice the error of the best product.
-        threshold = np.where(best > bar, np.maximum(bar, best - 2 * error), np.inf)
-        column, row = np.divmod(np.flatnonzero(product >= threshold.astype(np.float32)), len(block))
-        difference = rows[row].astype(np.float64)
-        difference -= self.centres[centres][column]
-        np.minimum.at(bound, row, np.vecdot(difference, difference))
-        self.bound[block] = bound
+        return product
 
-    def _run_plain_loop(self, active: npt.NDArray[np.int64], rival: float) -> None:
-        """Take the farthest of `active`, all up to date, while it is farther than any other row can be."""
+    def _tighten(self, indices: Indices) -> bool:
+        """Bounds with all centres counted, from products alone; True if any was stale."""
+        stale = False
+        for block, centres in self._unmet(indices, self.seen):
+            best = self._products(self.rows[block], centres).max(axis=0)
+            square, stale = self.square[block], True
+            # The best centre has |c|² <= 4 |x|² + 2 |x - c|², and |x - c|² is what is bounded.
+            found = square - 2 * best
+            found += self.slack * 8 * (square + np.abs(found))
+            self.bound[block] = np.minimum(self.bound[block], found)
+        return stale
+
+    def _settle(self, indices: Indices) -> None:
+        """Distances with all centres counted."""
+        for block, centres in self._unmet(indices, self.counted):
+            rows, distance = self.rows[block], self.distance[block]
+            product = self._products(rows, centres)
+            best = product.max(axis=0)
+            bar, error = self._bars(self.square[block], np.minimum(distance, self.bound[block]))
+            # The nearest centre is within twice the error of the best product.
+            threshold = np.where(best >= bar, np.maximum(bar, best - 2 * error), np.inf)
+            column, row = np.divmod(np.flatnonzero(product >= threshold.astype(np.float32)), len(block))
+            difference = rows[row].astype(np.float64)
+            difference -= self.centres[centres][column]
+            np.minimum.at(distance, row, np.vecdot(difference, difference))
+            self.distance[block] = distance
+        self.bound[indices] = self.distance[indices]
+        self.seen[indices] = self.taken
+
+    def _run_plain_loop(self, active: Indices, rival: float) -> None:
+        """Take the farthest of `active`, all settled, while it is farther than any other row can be."""
         screen = self.rows[active]
         rows = screen.astype(np.float64)
-        square, bound = self.square[active], self.bound[active]
-        bar, _ = self._bars(square, bound)
-        farthest = int(bound.argmax())
-        while bound[farthest] > rival and self.taken < len(self.chosen):
+        square, distance = self.square[active], self.distance[active]
+        bar, _ = self._bars(square, distance)
+        farthest = int(distance.argmax())
+        while distance[farthest] > rival and self.taken < len(self.chosen):
             self._take(int(active[farthest]))
-            bound[farthest] = -1
+            distance[farthest] = -1
             product = screen @ self.centres[self.taken - 1]
             near = np.flatnonzero(product > bar + self.half[self.taken - 1])
             difference = rows[near] - rows[farthest]
-            bound[near] = np.minimum(bound[near], np.vecdot(difference, difference))
-            bar[near], _ = self._bars(square[near], bound[near])
-            farthest = int(bound.argmax())
-        self.bound[active] = bound
-        self.seen[active] = self.taken
+            distance[near] = np.minimum(distance[near], np.vecdot(difference, difference))
+            bar[near], _ = self._bars(square[near], distance[near])
+            farthest = int(distance.argmax())
+        self.bound[active] = self.distance[active] = distance
+        self.seen[active] = self.counted[active] = self.taken
 
 
 def _largest(
