@@ -83,6 +83,7 @@ def test_without_overlap_nothing_trained_is_tested(
 def test_the_order_of_an_inventory_changes_nothing(
     sizes: dict[str, tuple[int, int, int]], seed: int, order: int, recipe: str
 ) -> None:
+    assume(len(sizes) > 1 or "heads" not in recipe)
     if not recipe.startswith(BY_LISTING):
         dataset = listed(sizes)
         assert build(recipe, shuffled(dataset, order), seed).digest == build(recipe, dataset, seed).digest
