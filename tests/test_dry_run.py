@@ -107,6 +107,15 @@ def test_a_plan_says_what_is_known_in_json(ltbench: Command) -> None:
     assert document["totals"]["to_embed"] == 0
 
 
+def test_a_plan_for_a_gpu_needs_none(ltbench: Command) -> None:
+    code, out, _ = ltbench(
+        "run", "-m", "padim", *CELL, "--seed", "2", "--device", "cuda", "--dry-run", "--json"
+    )
+    assert code == 0
+    # What a processor has embedded is not taken for a GPU's.
+    assert json.loads(out)["totals"]["to_embed"] > 0
+
+
 def test_cells_whose_weights_are_missing_are_impossible_and_say_why(ltbench: Command, place: Path) -> None:
     suite = place.parent / "mixed.toml"
     suite.write_text(

@@ -59,7 +59,9 @@ class LazyGreedy:
         self.centres = np.empty((m, self.rows.shape[1]), np.float32)
         if first is not None:
             self._take(first)
-            self._tighten(np.arange(len(self.rows)))
+            value = self.rows @ self.centres[0] - self.half[0]
+            self.bound = np.minimum(self.bound, self._above(value, self.square))
+            self.seen[:] = 1
         if anchors is not None:
             mean = np.mean([np.sqrt(self._squared_distance(int(row))) for row in anchors], axis=0)
             self.distance, self.bound = mean**2, mean**2
@@ -132,12 +134,16 @@ class LazyGreedy:
         stale = False
         for block, centres in self._unmet(indices, self.seen):
             best = self._products(self.rows[block], centres).max(axis=0)
-            square, stale = self.square[block], True
-            # The best centre has |c|² <= 4 |x|² + 2 |x - c|², and |x - c|² is what is bounded.
-            found = square - 2 * best
-            found += self.slack * 8 * (square + np.abs(found))
-            self.bound[block] = np.minimum(self.bound[block], found)
+            self.bound[block] = np.minimum(self.bound[block], self._above(best, self.square[block]))
+            stale = True
         return stale
+
+    def _above(self, value: Rows, square: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """No less than the squared distance to a centre, given its x·c - |c|²/2."""
+        found = square - 2 * value
+        # |c|² <= 4 |x|² + 2 |x - c|², and the latter is about what was found.
+        found += self.slack * 8 * (square + np.abs(found))
+        return found
 
     def _settle(self, indices: Indices) -> None:
         """Distances with all centres counted."""
