@@ -59,7 +59,7 @@ class TailedCore:
         ),
     )
     needs: ClassVar[frozenset[Need]] = frozenset()
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     backbone: str = "tiny"
     """Frozen features; the paper's: timm:wide_resnet50_2.tv_in1k."""

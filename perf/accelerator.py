@@ -29,7 +29,7 @@ def settled() -> float:
 
 def _compared(name: str, size: str, inputs: Any, ours: Any, *peers: Side, **more: Any) -> Comparison:
     return Comparison(
-        name=f"gpu: {name}",
+        name=f"GPU: {name}",
         size=size,
         inputs=inputs,
         ours=Side("ltbench", ours),

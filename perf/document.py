@@ -14,7 +14,7 @@ PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
 MEASURED = Path(__file__).parent / "out" / PERFORMANCE_FILE
 START, END = "<!-- measured: made by python -m perf.document -->\n", "<!-- end of measured -->\n"
 START_GPU = "<!-- measured on a GPU: made by python -m perf.document -->\n"
-GPU = "gpu: "
+GPU = "GPU: "
 """How the names of comparisons begin that run on one."""
 
 

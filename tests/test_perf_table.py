@@ -86,10 +86,10 @@ def test_a_gpu_has_a_table_of_its_own(tmp_path):
     found = replace(found, machine={**found.machine, "accelerator": "Some GPU"})
     page = written(f"one\n{START_GPU}{END}two\n{START}{END}three\n", found)
     first, second = page.split("two\n")
-    assert "**gpu: a**" in first
+    assert "**GPU: a**" in first
     assert "Some GPU" in first
     assert "**b**" in second
-    assert "gpu" not in second.partition(END)[0]
+    assert "GPU" not in second.partition(END)[0]
     only = replace(found, rows=found.rows[found.rows["comparison"] == f"{GPU}a"])
     assert written(page, only) == page
 

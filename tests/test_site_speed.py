@@ -47,11 +47,11 @@ def results(tmp_path_factory):
     return root
 
 
-def measured(root: Path, is_brief: bool = False) -> None:
+def measured(root: Path, is_brief: bool = False, accelerator: str = "") -> None:
     write_performance(
         root / PERFORMANCE_FILE,
         ROWS,
-        machine={"processor": "Some CPU", "load": "3.0", "numpy": "2.4"},
+        machine={"processor": "Some CPU", "load": "3.0", "numpy": "2.4", "accelerator": accelerator},
         ceilings={"sort": "150 million float32 keys/s"},
         is_brief=is_brief,
     )
@@ -98,6 +98,9 @@ def test_the_page_exists_only_with_measurements(results, tmp_path):
     assert "tiny inputs" not in page
     assert "Some CPU" in page
     assert "AUROC of 120 maps" in page
-    measured(results, is_brief=True)
+    assert "wall time" not in page
+    measured(results, is_brief=True, accelerator="Some GPU")
     build_site(results, out)
-    assert "tiny inputs" in (out / "performance.html").read_text()
+    page = (out / "performance.html").read_text()
+    assert "tiny inputs" in page
+    assert "wall time on Some GPU" in page

@@ -70,6 +70,7 @@ def build(site: Site) -> Iterable[File]:
         ],
         ceilings=list(found.ceilings.items()),
         is_brief=found.is_brief,
+        accelerator=found.machine.get("accelerator", ""),
         days=sorted({str(when)[:10] for when in found.rows["measured_at"]}),
         loads=sorted({float(load) for load in found.rows["load"]}),
         file=PERFORMANCE_FILE,
