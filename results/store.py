@@ -228,6 +228,18 @@ class Store:
             return None
         return None if cell.damage() else cell
 
+    def settled(self, folder: Place) -> StoredCell | None:
+        """What `find` gives; behind a URL, where another driver may just be putting the same cell, looked for
+        again during some seconds before it counts as absent.
+        """
+        for number in range(_COMMITS if isinstance(folder, RemotePath) else 1):
+            if number:
+                time.sleep(_WAIT_SECONDS * number)
+            stored = self.find(folder)
+            if stored is not None:
+                return stored
+        return None
+
     def asked(self, folder: str) -> StoredCell | None:
         """The finished cell in a folder as `results ls` prints it, or as a person types its path or URL."""
         typed = place(folder)

@@ -193,6 +193,19 @@ def test_drivers_that_finish_one_cell_at_once_leave_one_whole_cell(remote: Remot
     assert not (folder / STARTED).exists()
 
 
+def test_a_cell_that_another_driver_is_just_putting_is_waited_for(remote: RemotePath) -> None:
+    cell = write_cell(remote)
+    whole = (cell.folder / SCORES_FILE).read_bytes()
+    (cell.folder / SCORES_FILE).write_bytes(b"of another writer, whose record comes last")
+    assert Store(remote).find(cell.folder) is None
+    late = threading.Timer(0.3, (cell.folder / SCORES_FILE).write_bytes, [whole])
+    late.start()
+    found = Store(remote).settled(cell.folder)
+    late.join()
+    assert found is not None
+    assert found.record == cell.record
+
+
 @pytest.mark.parametrize("way", ["to the url", "from the url"])
 def test_merge_goes_both_ways(remote: RemotePath, tmp_path: Path, way: str) -> None:
     there: Place = remote if way == "from the url" else tmp_path / "there"

@@ -95,7 +95,7 @@ def collect(cell: Prepared, child: Child, settings: Settings) -> StoredCell:
     ended = child.result()
     _put_log(cell, settings)
     if ended.status is Status.OK:
-        stored = Store(settings.results).find(cell.folder)
+        stored = Store(settings.results).settled(cell.folder)
         if stored is not None:
             return stored
         return store_failure(cell, Status.ERROR, "the finished cell's files are damaged", child.log.tail())
