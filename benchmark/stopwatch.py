@@ -49,10 +49,10 @@ class _Lap:
 
 
 def _peak_vram_mb(device: str) -> float | None:
-    if device == "cpu":
-        return None
     import torch
 
+    if torch.device(device).type != "cuda":
+        return None
     # What the process took from the device, its allocator's reserve included.
     peak: int = torch.cuda.max_memory_reserved(torch.device(device))
     return round(peak / 2**20, 1)

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from benchmark.metrics import Answer, Truth
+from benchmark.metrics.regions import label_regions
 from methods.blocks.coreset import kcenter
 from methods.blocks.neighbors import nearest
 from methods.blocks.outliers import lof_per_position
@@ -48,9 +49,8 @@ Judged = tuple[torch.Tensor, metrics.Maps, Truth]
 
 def _maps_there(tiny: bool, size: int) -> Judged:
     made = metrics.category(6, 56) if tiny else metrics.category(120, size)
-    truth = Truth(made.masks.any(axis=(1, 2)), made.masks)
     # Labelled once per data set and view, as in a run.
-    assert len(truth.regions.size)
+    truth = Truth(made.masks.any(axis=(1, 2)), made.masks, known_regions=label_regions(made.masks))
     return torch.from_numpy(made.maps).to(DEVICE), made, truth
 
 

@@ -221,6 +221,17 @@ def test_an_accelerator_breaks_ties_by_the_lowest_index(monkeypatch: pytest.Monk
     assert found.tolist() == plain(rows, 3900, "random1", np.random.default_rng(1))
 
 
+def test_a_row_of_zeros_is_settled_though_it_leaves_no_room_for_rounding() -> None:
+    """Neither it nor its copy has a length: the bar, the best value and their error are all 0."""
+    rows = np.random.default_rng(0).normal(size=(6, 3)).astype(np.float32)
+    rows[:2] = 0
+    greedy = lazy_greedy.LazyGreedy(rows)
+    greedy.select(1, first=0)
+    assert greedy.bound[1] == 0
+    greedy._settle(np.arange(6))
+    np.testing.assert_allclose(greedy.distance, [-1, 0, *(rows[2:].astype(float) ** 2).sum(axis=1)])
+
+
 @pytest.mark.parametrize("start", ["mean10", "random1"])
 def test_rows_of_zeros_among_others_are_copies_of_each_other(start: str, small_blocks: None) -> None:
     """Without a length there is no rounding to leave room for."""
