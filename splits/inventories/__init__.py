@@ -3,8 +3,12 @@
 `mvtec.csv`, `visa.csv` and `dagm.csv` hold counts and number ranges, one row a folder or class.
 `listing.csv` holds the order in which the TailedCore authors' disk listed the files of a class (recovered by
 replaying their generator on the lists they released), as positions in the pool sorted by path.
+`ablation_nr05.csv` and `ablation_nr40.csv` are TailedCore's noise-ratio ablation on MVTec AD
+(roomo7time/tailedcore @59bcb27, MIT): the order of listing on the machine that made the lists of 5 %
+(commit d3cc772), and which of a class' defects, sorted by path, each list of 40 % (commit bae5803) leaves
+out; a class without a row injects all.
 `meds.csv` holds which of a data set's defects, sorted by path, each released MeDS list injects: one bit each.
-`build.py` makes the tables from one-row-per-image lists.
+`build.py` makes the tables from one-row-per-image lists and the released files.
 """
 
 from __future__ import annotations

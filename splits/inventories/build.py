@@ -1,9 +1,11 @@
 """Make the committed tables of this folder from one-row-per-image lists.
 
-`python -m splits.inventories.build FOLDER` reads `inventory_{mvtec,visa_mvtecstyle,dagm}.csv` in FOLDER
-(class, split, defect, relative_path), `tailedcore_listing_order.csv` (dataset, class, pool, file_index,
-relative_path) and MeDS' `meds_csv/{MVTech,VISA}/train_*_nr*_seed_*.csv` (filename) and TailedCore's
-`tailedcore_manifests/{mvtecad,visa}-nlt/<recipe>/<seed>/*.txt`, and writes the tables beside this file.
+`python -m splits.inventories.build FOLDER CONFIGURATIONS` reads in FOLDER
+`inventory_{mvtec,visa_mvtecstyle,dagm}.csv` (class, split, defect, relative_path),
+`tailedcore_listing_order.csv` (dataset, class, pool, file_index, relative_path), MeDS'
+`meds_csv/{MVTech,VISA}/train_*_nr*_seed_*.csv` (filename), TailedCore's
+`tailedcore_manifests/{mvtecad,visa}-nlt/<recipe>/<seed>/*.txt` and `ablation/nr05_listing.csv`, and the
+configurations of TailedCore's noise-ratio ablation, and writes the tables beside this file.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ import sys
 from collections import defaultdict
 from pathlib import Path, PurePosixPath
 
-from splits.inventories import Row, bit_mask, mvtec, ranges, visa
+from splits.inventories import Row, bit_mask, build_ablation, mvtec, ranges, visa
 
 _HERE = Path(__file__).parent
 
@@ -136,7 +138,7 @@ def _sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def main(folder: Path) -> None:
+def main(folder: Path, configurations: Path) -> None:
     listing = _read(folder / "tailedcore_listing_order.csv")
     mvtec = mvtec_rows(_read(folder / "inventory_mvtec.csv"), class_order(listing, "mvtec"))
     _write("mvtec.csv", ["class", "part", "defect", "count"], mvtec)
@@ -146,9 +148,17 @@ def main(folder: Path) -> None:
     _write("dagm.csv", ["class", "train", "test", "train_defects", "test_defects"], dagm)
     _write("listing.csv", ["dataset", "class", "pool", "order"], listing_rows(listing))
     _write("meds.csv", ["dataset", "percent", "seed", "injected"], meds_rows(folder / "meds_csv"))
-    released = [*tailedcore_digests(folder / "tailedcore_manifests"), *meds_digests(folder / "meds_csv")]
+    relisted = build_ablation.listing_rows(folder / "ablation" / "nr05_listing.csv")
+    _write("ablation_nr05.csv", ["class", "order"], relisted)
+    left_out = build_ablation.left_out_rows(configurations)
+    _write("ablation_nr40.csv", ["recipe", "seed", "class", "left_out"], left_out)
+    released = [
+        *tailedcore_digests(folder / "tailedcore_manifests"),
+        *build_ablation.digests(configurations),
+        *meds_digests(folder / "meds_csv"),
+    ]
     _write("released.csv", ["dataset", "recipe", "seed", "file", "sha256"], released)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), Path(sys.argv[2]))

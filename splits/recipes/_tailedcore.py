@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from splits.datasets import Dataset
@@ -49,6 +49,11 @@ class Provenance:
     """(category, paths kept instead) where the release differs from its generator."""
     evidence: str = "own"
     note: str = ""
+    source: str = SOURCE
+    is_relisted: bool = False
+    """True where the generator ran on the machine whose listing order is in `ablation_nr05.csv`."""
+    left_out: Mapping[str, Collection[int]] | None = None
+    """Category -> positions in its defects, sorted by path, that are not injected; None: they are drawn."""
 
 
 def provenance(dataset: str, base: str, seed: int) -> Provenance:
@@ -71,8 +76,10 @@ class Noise:
     """Contamination asked for by a recipe's name, e.g. "_nr05"."""
 
     ratio: float
-    is_default: bool
+    is_released: bool
+    """True for what the authors released: the data set's default, and the ablation's lists."""
     is_ablation: bool
+    """True where `ablation_counts` says how many defects a class receives."""
 
 
 _NOISE = re.compile(r"(?P<base>.+?)(?P<ablation>_ablation)?(_nr(?P<percent>\d\d))?")
@@ -84,8 +91,8 @@ def parse_noise(name: str, dataset: Dataset) -> tuple[str, Noise] | None:
     if match is None or (match["ablation"] and not match["percent"]):
         return None
     ratio = dataset.default_contamination if match["percent"] is None else int(match["percent"]) / 100
-    is_default = ratio == dataset.default_contamination and not match["ablation"]
-    return match["base"], Noise(ratio, is_default, bool(match["ablation"]))
+    is_released = ratio == dataset.default_contamination and not match["ablation"]
+    return match["base"], Noise(ratio, is_released, bool(match["ablation"]))
 
 
 def keep(images: Sequence[LabelledImage], count: int, source: random.Random) -> list[LabelledImage]:
@@ -105,22 +112,30 @@ def replace_as_released(kept: Pools, goods: Pools, facts: Provenance) -> None:
 
 
 def inject(
-    defects: Pools, counts: dict[str, int], source: random.Random
+    defects: Pools, counts: dict[str, int], source: random.Random, facts: Provenance
 ) -> tuple[list[LabelledImage], list[str]]:
-    """Defects drawn for each category of `counts`, in its order, and a note for each shortage."""
+    """Defects for each category of `counts`, in its order, and a note for each shortage.
+
+    They are drawn from `source`, or those of the released list where `facts` names the ones left out.
+    """
     drawn: list[LabelledImage] = []
     notes: list[str] = []
     for category, wanted in counts.items():
         pool = defects[category]
         if wanted > len(pool):
             notes.append(f"class '{category}' should receive {wanted} defects, but only {len(pool)} exist")
-        drawn += source.sample(pool, min(wanted, len(pool)))
+        if facts.left_out is None:
+            drawn += source.sample(pool, min(wanted, len(pool)))
+        else:
+            left_out = facts.left_out.get(category, ())
+            by_path = sorted(pool, key=lambda image: image.path)
+            drawn += [image for position, image in enumerate(by_path) if position not in left_out]
     return drawn, notes
 
 
 def evidence_of(facts: Provenance, noise: Noise) -> str:
-    """ "release-exact" only for what was released: the default contamination."""
-    if facts.evidence != "release-exact" or noise.is_default:
+    """ "release-exact" for what was released alone; the ablation's draw of defects had no seed."""
+    if facts.evidence == "own" or noise.is_released:
         return facts.evidence
     return "counts-only" if noise.is_ablation and noise.ratio > 0 else "generator-exact"
 

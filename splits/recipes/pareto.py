@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from splits.datasets import Dataset
 from splits.recipes import Overlap
+from splits.recipes import _ablation as ablation
 from splits.recipes import _tailedcore as tailedcore
 from splits.recipes._assemble import (
     HEAD_MINIMUM,
@@ -17,12 +18,10 @@ from splits.recipes._assemble import (
     assemble,
     head_and_tail,
     rule_of,
-    test_defects,
-    train_goods,
 )
 from splits.split import Split
 
-EXAMPLES = ("pareto", "pareto_nr05", "pareto_ablation_nr40")
+EXAMPLES = ("pareto", "pareto_nr05", "pareto_ablation_nr05", "pareto_ablation_nr40")
 
 SHAPE = 6
 SMALLEST = 5
@@ -80,9 +79,8 @@ def build(name: str, dataset: Dataset, seed: int, overlap: Overlap) -> Split | N
     if parsed is None or parsed[0] != "pareto":
         return None
     tailedcore.reject_negative(seed)
-    noise = parsed[1]
-    facts = tailedcore.provenance(dataset.name, "pareto", seed)
-    goods, defects = train_goods(dataset), test_defects(dataset)
+    facts, noise = ablation.as_released(dataset.name, "pareto", seed, parsed[1])
+    goods, defects = ablation.pools(dataset, facts)
     source = random.Random(facts.generator_seed)
     available = np.array([len(images) for images in goods.values()], dtype=np.int64)
     drawn = kept_sizes(available, facts.generator_seed)
@@ -94,7 +92,7 @@ def build(name: str, dataset: Dataset, seed: int, overlap: Overlap) -> Split | N
     if noise.is_ablation:
         counts = tailedcore.ablation_counts(kept, goods, noise.ratio, HEAD_MINIMUM)
         notes = []
-    injected, short = tailedcore.inject(defects, counts, source)
+    injected, short = tailedcore.inject(defects, counts, source, facts)
     evidence = tailedcore.evidence_of(facts, noise)
     return assemble(
         name,
@@ -104,5 +102,5 @@ def build(name: str, dataset: Dataset, seed: int, overlap: Overlap) -> Split | N
         Chosen(kept, injected, (*([facts.note] if facts.note else []), *notes, *short)),
         groups=head_and_tail(kept),
         evidence=evidence,
-        source=rule_of(tailedcore.SOURCE, evidence),
+        source=rule_of(facts.source, evidence),
     )

@@ -7,6 +7,7 @@ import re
 
 from splits.datasets import Dataset
 from splits.recipes import Overlap
+from splits.recipes import _ablation as ablation
 from splits.recipes import _tailedcore as tailedcore
 from splits.recipes._assemble import (
     HEAD_MINIMUM,
@@ -14,12 +15,10 @@ from splits.recipes._assemble import (
     assemble,
     head_and_tail,
     rule_of,
-    test_defects,
-    train_goods,
 )
 from splits.split import Split
 
-EXAMPLES = ("step_k1", "step_k4", "step_k4_nr20", "step_k4_ablation_nr40")
+EXAMPLES = ("step_k1", "step_k4", "step_k4_nr20", "step_k4_ablation_nr05", "step_k4_ablation_nr40")
 
 TAIL_SHARE = 0.6
 
@@ -34,9 +33,8 @@ def build(name: str, dataset: Dataset, seed: int, overlap: Overlap) -> Split | N
     if parsed is None or match is None:
         return None
     tailedcore.reject_negative(seed)
-    base, noise = parsed
-    facts = tailedcore.provenance(dataset.name, base, seed)
-    goods, defects = train_goods(dataset), test_defects(dataset)
+    facts, noise = ablation.as_released(dataset.name, parsed[0], seed, parsed[1])
+    goods, defects = ablation.pools(dataset, facts)
     source = random.Random(facts.generator_seed)
     classes = sorted(goods) if facts.alphabetical_classes else list(goods)
     tail = source.sample(classes, round(TAIL_SHARE * len(classes)))
@@ -48,7 +46,7 @@ def build(name: str, dataset: Dataset, seed: int, overlap: Overlap) -> Split | N
         counts = tailedcore.ablation_counts(kept, goods, noise.ratio, HEAD_MINIMUM)
     else:
         counts = {category: round(noise.ratio * len(goods[category])) for category in heads}
-    injected, notes = tailedcore.inject(defects, counts, source)
+    injected, notes = tailedcore.inject(defects, counts, source, facts)
     tailedcore.replace_as_released(kept, goods, facts)
     short = [category for category in tail if len(goods[category]) < int(match[1])]
     if short:
@@ -64,5 +62,5 @@ def build(name: str, dataset: Dataset, seed: int, overlap: Overlap) -> Split | N
         Chosen(kept, injected, tuple([facts.note] if facts.note else []) + tuple(notes)),
         groups=head_and_tail(kept),
         evidence=evidence,
-        source=rule_of(tailedcore.SOURCE, evidence),
+        source=rule_of(facts.source, evidence),
     )
