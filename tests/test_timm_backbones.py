@@ -186,6 +186,8 @@ def test_half_downloaded_files_are_refused(checkpoint: Path, tmp_path: Path) -> 
             BadParameter,
             r"option 'mean' is '\[1, 2\]': expected one number, or three",
         ),
+        (f"{SMALL}@FILE?padding_size=380", BadParameter, r'has no "same" padding .*: leave the option away'),
+        (f"{SMALL}@FILE?padding_size=big", BadParameter, r"option 'padding_size' is 'big': expected a side"),
         (f"{SMALL}@FILE?layers=layer9", BadParameter, r"has no layer 'layer9': expected some of .*layer4"),
         ("test_vit@FILE", BadParameter, r"do not fit 'timm:test_vit'"),
     ],
@@ -207,6 +209,47 @@ def test_torch_and_torchvision_that_do_not_fit_are_explained(monkeypatch: pytest
     monkeypatch.setattr(sys, "meta_path", [Mismatched(), *sys.meta_path])
     with pytest.raises(MethodsError, match=r"are not built for each other .* reinstall both from one index"):
         timm_backbones.imported_timm()
+
+
+def test_padding_of_a_size_is_kept_at_another_size(tmp_path: Path) -> None:
+    """EfficientNet at 64 pixels with zeros around its strided convolutions as at 380: 190, 95 and 48 wide."""
+    from safetensors.torch import save_file
+
+    torch.manual_seed(0)
+    file = tmp_path / "b0.safetensors"
+    model = timm.create_model("tf_efficientnet_b0").eval()
+    save_file(model.state_dict(), file)
+    name = f"timm:tf_efficientnet_b0@{file}?mean=0&std=1"
+    layers = ("blocks.1", "blocks.2", "blocks.4")
+    fixed = backbone.load(f"{name}&padding_size=380", layers=layers)
+    free = backbone.load(name, layers=layers)
+    assert fixed.digest != free.digest
+
+    def padded(convolution: torch.nn.Conv2d, before: int, after: int) -> torch.nn.Module:
+        plain = torch.nn.Conv2d(
+            convolution.in_channels, convolution.out_channels, convolution.kernel_size, 2,
+            groups=convolution.groups, bias=False,
+        )  # fmt: skip
+        plain.weight = convolution.weight
+        return torch.nn.Sequential(torch.nn.ZeroPad2d((before, after, before, after)), plain)
+
+    # ceil(n / 2) outputs of kernel k need 2 (ceil(n / 2) - 1) + k - n zeros, the odd one behind.
+    model.conv_stem = padded(model.conv_stem, 0, 1)  # 380, kernel 3
+    model.blocks[1][0].conv_dw = padded(model.blocks[1][0].conv_dw, 0, 1)  # 190, kernel 3
+    model.blocks[2][0].conv_dw = padded(model.blocks[2][0].conv_dw, 2, 2)  # 95, kernel 5
+    model.blocks[3][0].conv_dw = padded(model.blocks[3][0].conv_dw, 0, 1)  # 48, kernel 3
+    images = pixels(1)
+    with torch.inference_mode():
+        maps = model.bn1(model.conv_stem(images / 255))
+        expected = []
+        for stage in model.blocks[:5]:
+            maps = stage(maps)
+            expected.append(maps)
+    answers, others = fixed(images), free(images)
+    for layer, wanted in zip(layers, (expected[1], expected[2], expected[4]), strict=True):
+        torch.testing.assert_close(answers[layer], wanted, rtol=1e-4, atol=1e-5)
+    assert torch.equal(others["blocks.1"], answers["blocks.1"]), "both pad even sides alike"
+    assert not torch.allclose(others["blocks.2"], answers["blocks.2"], rtol=1e-2)
 
 
 @pytest.mark.data

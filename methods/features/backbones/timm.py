@@ -2,9 +2,9 @@
 
 `timm:wide_resnet50_2` takes its weights from the folder with weights or the Hugging Face hub, and
 `timm:mobilenetv2_100@FILE?pad_type=same&mean=0.5&std=0.5&layers=blocks.2,blocks.4` takes them from a file.
-The options `layers`, `mean`, `std` (one number or one per channel) and `sha256` are understood here; all
-others go to `timm.create_model`. A JSON object beside the file (`FILE` with the suffix `.json`) may give
-the same options; those in the name win.
+The options `layers`, `mean`, `std` (one number or one per channel), `padding_size` (input size whose "same"
+padding is kept at all sizes) and `sha256` are understood here; all others go to `timm.create_model`. A JSON
+object beside the file (`FILE` with the suffix `.json`) may give the same options; those in the name win.
 """
 
 from __future__ import annotations
@@ -22,8 +22,12 @@ import torch
 
 from methods.errors import BadParameter, MethodsError
 from methods.features import block_groups, weights
+from methods.features.padding import fix_padding
 
 RECIPE = "timm/1"
+TRANSFORMER_RECIPE = "timm/2"
+"""Since token groups resample positions without antialiasing."""
+_TRANSFORMERS = ("vit_", "test_vit")
 
 PINNED_TAGS = {"wide_resnet50_2": "tv_in1k"}
 """Weights meant by a bare name where timm's own default is another training than the papers used."""
@@ -86,12 +90,18 @@ def load(
     asked = layers or tuple(options.pop("layers", ())) or None
     options.pop("layers", None)
     mean, std = (channels(options.pop(key, getattr(config, key)), key) for key in ("mean", "std"))
-    facts = [RECIPE, request.name, digest, sorted(options.items()), mean.tolist(), std.tolist()]
+    is_transformer = architecture.startswith(_TRANSFORMERS)
+    recipe = TRANSFORMER_RECIPE if is_transformer else RECIPE
+    facts = [recipe, request.name, digest, sorted(options.items()), mean.tolist(), std.tolist()]
     identity = (f"timm:{model}", hashlib.sha256(json.dumps(facts).encode()).hexdigest())
-    if architecture.startswith(("vit_", "test_vit")):
+    padding_size = options.pop("padding_size", None)
+    if is_transformer:
         # Positions are resampled to the view: otherwise only the training size would be taken.
         options.setdefault("dynamic_img_size", True)
-    network = built(timm, request.name, file, options).to(device, memory_format=torch.channels_last)
+    network = built(timm, request.name, file, options)
+    if padding_size is not None:
+        fix_padding(network, padding_size, architecture)
+    network = network.to(device, memory_format=torch.channels_last)
     normalisation = (mean.to(device), std.to(device))
     if block_groups.asked_for(asked):
         return block_groups.TokenBackbone(*identity, network, asked or (), normalisation)
