@@ -61,12 +61,16 @@ class CutPaste:
             "head: one hidden layer before the last; the paper does not say how many.",
             "maps: Grad-CAM of the classifier's odds at the coarsest maps; the paper's localisation trains a "
             "second model on 32 x 32 patches, and LTAD's tables have none.",
-            "The colour jitter turns the hue in the chroma plane of YIQ instead of HSV.",
+            "Images are jittered in colour, but not shifted at random first, as the paper's are: it does not "
+            "say how far.",
+            "Pasting follows a public reimplementation (Runinho/pytorch-cutpaste) where the paper names "
+            "ranges only: a patch's aspect is uniform in its logarithm; a scar's sides scale with the size. "
+            "That code begins at ImageNet's weights and holds them for 20 steps, unless told otherwise.",
             VIEWED,
         ),
     )
     needs: ClassVar[frozenset[Need]] = frozenset()
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
 
     encoder: str = "tiny"
     """Network that is trained: 'tiny' as shipped, 'resnet18' from random weights (paper), or
@@ -82,9 +86,9 @@ class CutPaste:
     batch_size: int = 8
     """Source images per step, each in three variants (paper: 32)."""
     learning_rate: float = 0.03
-    """Of SGD with momentum 0.9, along a half cosine to 0."""
+    """SGD learning rate, momentum 0.9, along a half cosine to 0 at the last step."""
     weight_decay: float = 3e-5
-    """Of SGD."""
+    """SGD weight decay."""
     maps: bool = True
     """Whether to localise by Grad-CAM."""
     max_minutes: float | None = None

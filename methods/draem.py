@@ -37,13 +37,14 @@ UNTOUCHED = 0.5
 """Share of the images that stay as they are."""
 MOST_IMAGE = 0.8
 """Largest share of the image that shines through a texture."""
+PAPER_SIDE = 256
 DEEPEST = 32
 """Sides are halved five times."""
 
 
 @dataclass
 class Draem:
-    """Map: probability of being anomalous at every pixel; image score: its largest 21 x 21 mean."""
+    """Map: probability of being anomalous at every pixel; image score: its largest mean over a window."""
 
     card: ClassVar[Card] = Card(
         title="DRAEM",
@@ -67,15 +68,13 @@ class Draem:
             "size, restorer_width, segmenter_width and iterations: defaults fit one core; the paper's are "
             "256, 128, 64 and epochs = 700.",
             "batch_size: every pass shows each image once; the authors' code draws with replacement.",
-            "Means for the image score are over whole windows of the judged view; the authors pad their 256 "
-            "x 256 map with zeros.",
-            "Changes of the textures are Pillow's (sharpness, hue, equalisation and others), with the ranges "
-            "of the authors' imgaug ones.",
+            "Changes of the textures are Pillow's, with the ranges of the authors' imgaug ones; brightness "
+            "changes in Y of YCbCr, where imgaug picks one of six colour spaces.",
             VIEWED,
         ),
     )
     needs: ClassVar[frozenset[Need]] = frozenset()
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
 
     size: int | None = 64
     """Side in pixels of what both networks see (paper: 256), a multiple of 32; none = the view's."""
@@ -92,9 +91,10 @@ class Draem:
     batch_size: int = 8
     """Images per step."""
     learning_rate: float = 1e-3
-    """Of Adam; a fifth of it after 80 % of the steps and again after 90 % (paper: 1e-4)."""
+    """Adam learning rate; a fifth of it after 80 % of the steps and again after 90 % (paper: 1e-4)."""
     pool: int = 21
-    """Side of the mean filter, in pixels of the map, whose maximum is the image score."""
+    """Side of the mean filter whose maximum is the image score, in pixels of a 256 x 256 map; a map of
+    another size has a window of the same share."""
     max_minutes: float | None = None
     """Limit on the time of training; a result that met it is marked."""
     mixed_precision: bool = False
@@ -135,15 +135,14 @@ class Draem:
 
     @torch.inference_mode()
     def score(self, test: ImageSet, context: Context) -> Prediction:
-        parts = [
-            at_most(self._segmented(images)[1].softmax(dim=1)[:, 1], context.view.crop).cpu().numpy()
-            for images in pixel_batches(test, self._view, context, title="score test images")
-        ]
-        grids = np.concatenate(parts)
-        post = MapPost(sigma=0.0)
-        return Prediction(
-            scores=largest_of_pooled(grids, context.view.crop, post, self.pool), grids=grids, post=post
-        )
+        post, side = MapPost(sigma=0.0), self._view.crop
+        window = max(1, round(self.pool * side / PAPER_SIDE))
+        scores, grids = [], []
+        for images in pixel_batches(test, self._view, context, title="score test images"):
+            maps = self._segmented(images)[1].softmax(dim=1)[:, 1]
+            scores.append(largest_of_pooled(maps.cpu().numpy(), side, post, window))
+            grids.append(at_most(maps, context.view.crop).cpu().numpy())
+        return Prediction(scores=np.concatenate(scores), grids=np.concatenate(grids), post=post)
 
     def _segmented(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Restored images (B, 3, H, W), and logits (B, 2, H, W)."""

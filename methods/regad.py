@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
@@ -16,7 +17,7 @@ from methods import catalog
 from methods.base import Card, Context, MapPost, Need, Prediction
 from methods.blocks.gaussians import GaussianField
 from methods.blocks.score_maps import largest_of_smoothed
-from methods.errors import MethodsError
+from methods.errors import BadParameter, MethodsError
 from methods.features.transform import VIEWED
 from methods.layers import trunk
 from methods.layers.registration import RegisteredPyramid, Siamese
@@ -24,15 +25,18 @@ from methods.synthesis.pixel_bank import PixelBank, view_of_size
 from methods.synthesis.support import copies
 from methods.training import engine
 from methods.training.engine import Batch, Plan
+from methods.training.grouped import GroupedSampler
 from methods.training.identity import identity_of
 from methods.training.randomness import seeded
-from methods.training.sampling import Sampler, iterations_of
-from methods.training.schedules import warm_cosine
+from methods.training.sampling import iterations_of
+from methods.training.schedules import Schedule, warm_cosine
 from splits.images import ImageSet
 
 Rows = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int64]
 _IMAGES_AT_ONCE = 16
+SMALLEST = 32
+"""Side in pixels at which the second half of a transformer sees a single value."""
 
 
 @dataclass
@@ -59,8 +63,7 @@ class RegAD:
             "It is trained on all products, as in LTAD's comparison; the paper leaves the judged one out.",
             "shots: supports are drawn once from the training set, whose labels are not told; the authors "
             "average ten fixed sets of good images. A product with fewer images has fewer supports.",
-            "batch_size: a step shows several products, each image beside others of its own; the authors' "
-            "code shows 32 images of one. Products with one image are not trained on.",
+            "Products with one image are not trained on; the authors' code would look for another for ever.",
             "The last state is scored; the authors' code keeps the one that is best on the test set.",
             "grid and standardise: Gaussians on 14 x 14 of standardised channels fit one core; the paper's "
             "are 56 x 56 (grid = none) of channels as they are.",
@@ -71,14 +74,15 @@ class RegAD:
         ),
     )
     needs: ClassVar[frozenset[Need]] = frozenset({"class_ids_fit", "class_ids_score"})
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
 
     encoder: str = "tiny"
     """Network that is trained further: 'tiny' as shipped, or 'timm:resnet18.tv_in1k' (paper)."""
     size: int | None = 112
     """Side in pixels of what the encoder sees (paper: 224); none = the view's."""
     shots: int = 2
-    """Support images per product (LTAD: 2; paper: 2, 4 or 8), in training and for the Gaussians."""
+    """Support images per product (LTAD: 2; paper: 2, 4 or 8), in training, where they are drawn with
+    replacement, and for the Gaussians."""
     grid: int | None = 14
     """Side of the grid of Gaussians; none = that of the finest maps (paper)."""
     ridge: float = 0.01
@@ -90,9 +94,10 @@ class RegAD:
     epochs: float | None = None
     """Passes over the training images instead of iterations (paper: 50)."""
     batch_size: int = 8
-    """Query images per step (paper: 32)."""
+    """Largest number of query images per step, all of one product (paper: 32)."""
     learning_rate: float = 1e-4
-    """Of SGD with momentum 0.9, along a half cosine to 0."""
+    """SGD learning rate, momentum 0.9, along a half cosine to 0: from step to step, or, where epochs are
+    given, from epoch to epoch, the last one at 0 (paper)."""
     max_minutes: float | None = None
     """Limit on the time of training; a result that met it is marked."""
     mixed_precision: bool = False
@@ -100,6 +105,11 @@ class RegAD:
 
     def fit(self, train: ImageSet, context: Context) -> None:
         self._view = view_of_size(context.view, self.size)
+        if self._view.crop <= SMALLEST:
+            raise BadParameter(
+                f"size is {self._view.crop}: expected more than {SMALLEST} pixels, so that the coarsest maps "
+                "of a single image have batch statistics"
+            )
         bank = PixelBank(train, self._view, context, title="read training images")
         members = members_of(train)
         with seeded(context):
@@ -150,12 +160,14 @@ class RegAD:
         context: Context,
     ) -> None:
         ids = train.class_ids
-        sampler = Sampler(len(bank), self.batch_size, context.rng, drop_last=True)
-        paired = np.concatenate([images for images in members.values() if len(images) > 1] or [[]])
-        if len(paired):
-            sampler.restrict(np.sort(paired))
-        steps = self.iterations if self.epochs is None else iterations_of(self.epochs, sampler)
-        if not len(paired):
+        paired = [images for images in members.values() if len(images) > 1]
+        sampler = GroupedSampler(paired or list(members.values()), self.batch_size, context.rng)
+        if self.epochs is None:
+            steps, schedule = self.iterations, warm_cosine(self.iterations)
+        else:
+            steps = iterations_of(self.epochs, sampler)
+            schedule = cosine_by_pass(self.epochs, sampler.batches_per_pass())
+        if not paired:
             steps = 0
 
         def loss(batch: Batch) -> torch.Tensor:
@@ -165,15 +177,14 @@ class RegAD:
             ]
             queries = model["pyramid"](bank.gather(batch.indices))[0][-1]
             shown = model["pyramid"](bank.gather(torch.from_numpy(np.concatenate(others))))[0][-1]
-            means = [part.mean(dim=0) for part in shown.split([len(part) for part in others])]
-            return model["head"](queries, torch.stack(means))
+            return model["head"](queries, shown.unflatten(0, (-1, self.shots)).mean(dim=1))
 
         engine.train(
             model, loss, sampler, torch.optim.SGD(model.parameters(), lr=self.learning_rate, momentum=0.9),
             plan=Plan(
                 steps,
                 max_seconds=None if self.max_minutes is None else self.max_minutes * 60,
-                schedule=warm_cosine(steps),
+                schedule=schedule,
                 mixed_precision=self.mixed_precision,
             ),
             context=context, title="train", identity=identity_of(catalog.config(self), train),
@@ -211,5 +222,15 @@ def members_of(images: ImageSet) -> dict[int, Indices]:
 
 
 def companions(images: Indices, query: int, shots: int, rng: np.random.Generator) -> Indices:
-    """At most `shots` images of a product other than the query."""
-    return rng.permutation(images[images != query])[:shots]
+    """`shots` images of a product other than the query, drawn with replacement."""
+    return rng.choice(images[images != query], shots)
+
+
+def cosine_by_pass(passes: float, batches: int) -> Schedule:
+    """(1 + cos(pi p / passes)) / 2 in pass p, counted from 1, of so many batches: 0 in the last one."""
+
+    def factor(iteration: int) -> float:
+        done = (iteration // batches + 1) / passes
+        return (1 + math.cos(math.pi * min(1.0, done))) / 2
+
+    return factor

@@ -76,16 +76,17 @@ def test_a_turned_piece_lies_where_a_turned_rectangle_does(degrees: float) -> No
     found, inside = turned_piece(piece, degrees)
     rows, columns = inside.shape
     angle = np.radians(degrees)
-    assert rows == pytest.approx(24 * np.cos(angle) + 6 * abs(np.sin(angle)), abs=1.001)
+    exact = 24 * np.cos(angle) + 6 * abs(np.sin(angle))
+    assert exact - 1e-6 < rows < exact + 2
     assert inside.sum() == pytest.approx(24 * 6, rel=0.06)
     if degrees == 0:
         assert torch.equal(found, piece)
         assert inside.all()
     middle = np.argwhere(inside.numpy()).mean(axis=0)
     np.testing.assert_allclose(middle, [(rows - 1) / 2, (columns - 1) / 2], atol=1e-6)
-    # Clockwise: the upper end of the long axis moves to the right.
+    # Counterclockwise: the upper end of the long axis moves to the left.
     row, column = np.argwhere(inside.numpy()).T - middle[:, None]
-    assert np.sign(np.round((row * column).mean(), 6)) == -np.sign(degrees)
+    assert np.sign(np.round((row * column).mean(), 6)) == np.sign(degrees)
 
 
 def test_jitter_keeps_grey_grey_and_strength_zero_changes_nothing() -> None:
@@ -93,7 +94,7 @@ def test_jitter_keeps_grey_grey_and_strength_zero_changes_nothing() -> None:
     torch.testing.assert_close(jittered(image, np.random.default_rng(0), 0.0), image)
     grey = torch.full((3, 8, 8), 0.5)
     found = jittered(grey, np.random.default_rng(1))
-    assert float((found - found.mean()).abs().max()) < 5e-3
+    assert float((found - found.mean()).abs().max()) < 1e-6
     assert float(found.mean()) != pytest.approx(0.5, abs=1e-4)
 
 

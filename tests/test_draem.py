@@ -96,7 +96,9 @@ def test_the_networks_have_as_many_parameters_as_the_authors() -> None:
     assert Segmenter(4)(torch.cat([images, images], dim=1)).shape == (1, 2, 64, 64)
 
 
-def ssim_by_loops(x: np.ndarray, y: np.ndarray) -> float:
+def ssim_by_loops(x: np.ndarray, y: np.ndarray, span: float) -> float:
+    """Mean over all pixels, with zeros around the images."""
+    x, y = (np.pad(image, ((0, 0), (5, 5), (5, 5))) for image in (x, y))
     offset = np.arange(-5, 6)
     line = np.exp(-(offset**2) / (2 * 1.5**2))
     weight = np.outer(line, line) / line.sum() ** 2
@@ -108,17 +110,20 @@ def ssim_by_loops(x: np.ndarray, y: np.ndarray) -> float:
                 p, q = (weight * a).sum(), (weight * b).sum()
                 variances = (weight * (a - p) ** 2).sum() + (weight * (b - q) ** 2).sum()
                 covariance = (weight * (a - p) * (b - q)).sum()
-                light = (2 * p * q + 1e-4) / (p * p + q * q + 1e-4)
-                values.append(light * (2 * covariance + 9e-4) / (variances + 9e-4))
+                small, large = (0.01 * span) ** 2, (0.03 * span) ** 2
+                light = (2 * p * q + small) / (p * p + q * q + small)
+                values.append(light * (2 * covariance + large) / (variances + large))
     return float(np.mean(values))
 
 
-def test_dissimilarity_is_one_minus_ssim() -> None:
+@pytest.mark.parametrize(("lowest", "span"), [(0.0, 1.0), (-0.6, 2.0)])
+def test_dissimilarity_is_one_minus_ssim(lowest: float, span: float) -> None:
     torch.manual_seed(0)
-    x = torch.rand(1, 2, 14, 13, dtype=torch.float64)
-    y = (x + 0.3 * torch.randn_like(x)).clamp(0, 1)
+    y = torch.rand(1, 2, 14, 13, dtype=torch.float64)
+    x = (y + 0.3 * torch.randn_like(y)).clamp(0, 1)
+    x[0, 0, 5, 5] = lowest
     assert float(dissimilarity(x, y)) == pytest.approx(
-        1 - ssim_by_loops(x[0].numpy(), y[0].numpy()), abs=1e-6
+        1 - ssim_by_loops(x[0].numpy(), y[0].numpy(), span), abs=1e-6
     )
     assert float(dissimilarity(x, x)) == pytest.approx(0, abs=1e-9)
 
@@ -130,7 +135,8 @@ def test_the_rate_drops_twice() -> None:
 
 
 def test_image_scores_are_the_largest_mean_of_a_window() -> None:
-    method = catalog.create("draem", **SMALL, pool=7)
+    # 28 of 256 pixels are 7 of 64.
+    method = catalog.create("draem", **SMALL, pool=28)
     method.fit(image_set(train_images()), context())
     answer = method.score(image_set(judged_images(1)), context())
     assert answer.grids is not None

@@ -15,11 +15,12 @@ from torch.nn import functional
 
 from methods import catalog
 from methods.base import Context
-from methods.errors import MethodsError
+from methods.errors import BadParameter, MethodsError
 from methods.layers import trunk
 from methods.layers.registration import RegisteredPyramid, Siamese, SpatialTransformer, inverse, warped
-from methods.regad import RegAD, companions, spread
+from methods.regad import RegAD, companions, cosine_by_pass, spread
 from methods.synthesis.support import ANGLES, COPIES, SHIFTS, copies
+from methods.training.grouped import GroupedSampler
 
 SMALL = {"size": None, "grid": 4, "iterations": 4, "batch_size": 4}
 NEEDS = RegAD.needs
@@ -116,8 +117,9 @@ def test_a_support_has_22_copies() -> None:
     assert len(found) == COPIES == 1 + len(ANGLES) + len(SHIFTS) + 5
     assert torch.equal(found[0], image)
     assert len({tuple(copy.flatten().tolist()) for copy in found}) == 22
-    for number, (down, across) in enumerate(SHIFTS):
-        rolled = torch.roll(image, (round(40 * down), round(40 * across)), (1, 2))
+    for number, (across, down) in enumerate(SHIFTS):
+        # An image is two long: 0.2 is a tenth of its 40 pixels, by which what is read moves on.
+        rolled = torch.roll(image, (round(-20 * down), round(-20 * across)), (1, 2))
         shifted = found[1 + len(ANGLES) + number]
         torch.testing.assert_close(shifted[:, 10:30, 10:30], rolled[:, 10:30, 10:30], atol=1e-4, rtol=1e-3)
     assert torch.equal(found[17], image.flip(2))
@@ -128,8 +130,32 @@ def test_a_support_has_22_copies() -> None:
 def test_an_image_is_trained_beside_others_of_its_product() -> None:
     rng = np.random.default_rng(0)
     drawn = [companions(np.array([3, 5, 8]), 5, 2, rng).tolist() for _ in range(20)]
-    assert {tuple(sorted(pair)) for pair in drawn} == {(3, 8)}
-    assert companions(np.array([3, 5]), 5, 4, rng).tolist() == [3]
+    assert {tuple(sorted(pair)) for pair in drawn} == {(3, 3), (3, 8), (8, 8)}
+    assert companions(np.array([3, 5]), 5, 4, rng).tolist() == [3] * 4
+
+
+def test_a_batch_shows_images_of_one_product_and_a_pass_shows_each_once() -> None:
+    groups = [np.arange(5), np.array([7, 9]), np.arange(20, 29)]
+    sampler = GroupedSampler(groups, 4, np.random.default_rng(0))
+    assert sampler.batches_per_pass() == 2 + 1 + 3
+    passes = [[sampler.next().tolist() for _ in range(6)] for _ in range(2)]
+    for batches in passes:
+        assert sorted(map(len, batches)) == [1, 1, 2, 4, 4, 4]
+        shown = sorted(image for batch in batches for image in batch)
+        assert shown == np.concatenate(groups).tolist()
+        assert all(any(set(batch) <= set(group.tolist()) for group in groups) for batch in batches)
+    assert passes[0] != passes[1]
+    again = GroupedSampler(groups, 4, np.random.default_rng(9))
+    sampler.next()
+    again.load_state_dict(sampler.state_dict())
+    assert [again.next().tolist() for _ in range(9)] == [sampler.next().tolist() for _ in range(9)]
+
+
+def test_where_epochs_are_given_the_rate_falls_from_epoch_to_epoch() -> None:
+    schedule = cosine_by_pass(4, 3)
+    expected = [(1 + np.cos(np.pi * epoch / 4)) / 2 for epoch in (1, 2, 3, 4) for _ in range(3)]
+    assert [schedule(step) for step in range(12)] == pytest.approx(expected)
+    assert expected[-1] == 0
 
 
 def fitted(sizes: dict[str, int], **fields: object) -> RegAD:
@@ -181,6 +207,12 @@ def test_a_product_without_a_training_image_is_an_error() -> None:
     method = fitted({"stripes": 3})
     with pytest.raises(MethodsError, match="has no training image"):
         method.score(image_set(judged_images(1, ("checks",)), NEEDS), context())
+    with pytest.raises(BadParameter, match="size is 32: expected more than 32 pixels"):
+        fitted({"stripes": 3}, size=32)
+
+
+def test_a_single_image_may_be_the_last_batch_of_a_product() -> None:
+    fitted({"stripes": 5, "checks": 2}, size=33, epochs=2, iterations=0)
 
 
 def test_a_killed_training_ends_with_the_same_scores(tmp_path: Path) -> None:

@@ -80,7 +80,7 @@ class Siamese(nn.Module):
         self.encode = nn.Sequential(
             *_pointwise(channels), *_pointwise(channels), nn.Conv2d(channels, channels, 1, bias=False)
         )
-        self.predict = nn.Sequential(*_pointwise(channels), nn.Conv2d(channels, channels, 1))
+        self.predict = nn.Sequential(*_pointwise(channels), nn.Conv2d(channels, channels, 1, bias=False))
 
     def forward(self, maps: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
         """-(cos(p1, z2) + cos(p2, z1)) / 2 over channels, mean over positions and images; z is constant."""

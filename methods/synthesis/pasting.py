@@ -22,22 +22,28 @@ SCAR_TURN = 45.0
 PAPER_SIDE = 256
 JITTER = 0.1
 _GREY = (0.299, 0.587, 0.114)
-# Chroma axes of YIQ, in which a turn changes the hue.
-_YIQ = ((0.299, 0.587, 0.114), (0.596, -0.274, -0.322), (0.211, -0.523, 0.312))
 
 
 @in_full_precision
 def jittered(image: torch.Tensor, rng: np.random.Generator, strength: float = JITTER) -> torch.Tensor:
-    """Brightness, contrast, saturation and hue changed at random by up to `strength`, clipped to [0, 1]."""
+    """Brightness, contrast, saturation and hue changed at random by up to `strength`, clipped to [0, 1].
+
+    The four changes come in a random order; the hue is that of HSV, `strength` a share of its circle.
+    """
     brightness, contrast, saturation = rng.uniform(1 - strength, 1 + strength, size=3)
-    angle = rng.uniform(-strength, strength) * 2 * math.pi
-    image = (image * brightness).clamp(0, 1)
+    turn = rng.uniform(-strength, strength)
     grey = image.new_tensor(_GREY)
-    middle = torch.einsum("c,chw->hw", grey, image).mean()
-    image = ((image - middle) * contrast + middle).clamp(0, 1)
-    light = torch.einsum("c,chw->hw", grey, image)
-    image = ((image - light) * saturation + light).clamp(0, 1)
-    return torch.einsum("dc,chw->dhw", _hue_turn(angle).to(image), image).clamp(0, 1)
+    for number in rng.permutation(4):
+        if number == 0:
+            image = image * brightness
+        elif number == 3:
+            image = _hue_turned(image, turn)
+        else:
+            light = torch.einsum("c,chw->hw", grey, image)
+            light, factor = (light.mean(), contrast) if number == 1 else (light, saturation)
+            image = (image - light) * factor + light
+        image = image.clamp(0, 1)
+    return image
 
 
 def cut_paste(image: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
@@ -57,15 +63,18 @@ def scarred(image: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
 
 
 def turned_piece(piece: torch.Tensor, degrees: float) -> tuple[torch.Tensor, torch.Tensor]:
-    """A piece (3, h, w) turned clockwise, on a canvas (3, H, W) that holds it, and where on it it lies."""
+    """A piece (3, h, w) turned counterclockwise on a canvas (3, H, W), and where on the canvas it lies.
+
+    Every pixel of the canvas takes the nearest one; its size is Pillow's, with the piece in the middle.
+    """
     _, height, width = piece.shape
     sine, cosine = math.sin(math.radians(degrees)), math.cos(math.radians(degrees))
-    rows = math.ceil(abs(height * cosine) + abs(width * sine) - 1e-6)
-    columns = math.ceil(abs(height * sine) + abs(width * cosine) - 1e-6)
-    row = torch.arange(rows)[:, None] - (rows - 1) / 2
-    column = torch.arange(columns)[None] - (columns - 1) / 2
-    source_row = (cosine * row - sine * column + (height - 1) / 2).round().long()
-    source_column = (sine * row + cosine * column + (width - 1) / 2).round().long()
+    rows = _cells(height, abs(height * cosine) + abs(width * sine))
+    columns = _cells(width, abs(height * sine) + abs(width * cosine))
+    row = torch.arange(rows, dtype=torch.float64)[:, None] + (1 - rows) / 2
+    column = torch.arange(columns, dtype=torch.float64)[None] + (1 - columns) / 2
+    source_row = (sine * column + cosine * row + height / 2).floor().long()
+    source_column = (cosine * column - sine * row + width / 2).floor().long()
     inside = (source_row >= 0) & (source_row < height) & (source_column >= 0) & (source_column < width)
     found = piece[:, source_row.clamp(0, height - 1), source_column.clamp(0, width - 1)]
     return found, inside.to(piece.device)
@@ -76,7 +85,7 @@ def _rectangle(shape: torch.Size, rng: np.random.Generator) -> tuple[int, int]:
     rows, columns = shape
     area = rng.uniform(*AREA) * rows * columns
     aspect = math.exp(rng.uniform(math.log(ASPECT[0]), math.log(ASPECT[1])))
-    height, width = round(math.sqrt(area * aspect)), round(math.sqrt(area / aspect))
+    height, width = round(math.sqrt(area / aspect)), round(math.sqrt(area * aspect))
     return min(max(1, height), rows), min(max(1, width), columns)
 
 
@@ -101,12 +110,21 @@ def _pasted(
 
 
 def _place(image: torch.Tensor, height: int, width: int, rng: np.random.Generator) -> tuple[int, int]:
-    return int(rng.integers(image.shape[1] - height + 1)), int(rng.integers(image.shape[2] - width + 1))
+    return int(rng.uniform(0, image.shape[1] - height)), int(rng.uniform(0, image.shape[2] - width))
 
 
-def _hue_turn(angle: float) -> torch.Tensor:
-    """(3, 3) on RGB: the chroma plane of YIQ turned by so many radians."""
-    to_yiq = torch.tensor(_YIQ, dtype=torch.float64)
-    sine, cosine = math.sin(angle), math.cos(angle)
-    turn = torch.tensor([[1, 0, 0], [0, cosine, -sine], [0, sine, cosine]], dtype=torch.float64)
-    return torch.linalg.solve(to_yiq, turn @ to_yiq)
+def _cells(length: int, turned: float) -> int:
+    """Pixels that a line of this turned length touches, centred on one of `length` pixels."""
+    return math.ceil((length + turned) / 2) - math.floor((length - turned) / 2)
+
+
+def _hue_turned(image: torch.Tensor, share: float) -> torch.Tensor:
+    """The hue of HSV turned by a share of its circle; value and chroma stay."""
+    red, green, blue = image
+    largest = image.amax(dim=0)
+    chroma = largest - image.amin(dim=0)
+    unit = torch.where(chroma > 0, chroma, 1.0)
+    hue = torch.where(largest == green, (blue - red) / unit + 2, (red - green) / unit + 4)
+    hue = torch.where(largest == red, (green - blue) / unit, hue) + 6 * share
+    sixths = [(hue + start) % 6 for start in (5, 3, 1)]
+    return torch.stack([largest - chroma * torch.minimum(k, 4 - k).clamp(0, 1) for k in sixths])

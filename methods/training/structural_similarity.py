@@ -9,15 +9,16 @@ from methods.training.precision import in_full_precision
 
 WINDOW = 11
 SIGMA = 1.5
-STABILITY = (0.01**2, 0.03**2)
-"""For values from 0 to 1."""
+STABILITY = (0.01, 0.03)
+"""Shares of the values' range, squared."""
 
 
 @in_full_precision
 def dissimilarity(images: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
-    """1 - the mean SSIM of (B, C, H, W) with values in [0, 1] (Wang et al. 2004): a scalar.
+    """1 - the mean SSIM of (B, C, H, W) (Wang et al. 2004), with the borders and the range of DRAEM's code.
 
-    Means and covariances are weighted by an 11 x 11 Gaussian of deviation 1.5, whole windows only.
+    Means and covariances are weighted by an 11 x 11 Gaussian of deviation 1.5; zeros surround the images.
+    The range of the values is 1, or 2 if any of `images` is below -0.5. Returns a scalar.
     """
     channels = images.shape[1]
     offset = torch.arange(WINDOW, device=images.device) - WINDOW // 2
@@ -25,11 +26,12 @@ def dissimilarity(images: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
     kernel = (line[:, None] * line / line.sum() ** 2).to(images.dtype).expand(channels, 1, -1, -1)
 
     def mean(values: torch.Tensor) -> torch.Tensor:
-        return functional.conv2d(values, kernel, groups=channels)
+        return functional.conv2d(values, kernel, padding=WINDOW // 2, groups=channels)
 
     first, second = mean(images), mean(others)
     variances = mean(images.square()) - first.square() + mean(others.square()) - second.square()
     covariance = mean(images * others) - first * second
-    small, large = STABILITY
+    span = 1 + (images.detach().amin() < -0.5).to(images)
+    small, large = ((share * span).square() for share in STABILITY)
     similar = (2 * first * second + small) * (2 * covariance + large)
     return 1 - (similar / ((first.square() + second.square() + small) * (variances + large))).mean()
