@@ -38,57 +38,57 @@ class LTAD:
     text_encoder: str = "toy-vl"
     """Frozen text encoder T; the paper's: align:kakaobrain/align-base."""
     layers: tuple[str, ...] = ("desc", "stride8")
-    """f_1 to f_L-1 (paper: 3, 10, 17, 37); f_L is the backbone's embedding of the whole view."""
+    """Layers f_1 to f_L-1 (paper: 3, 10, 17, 37, read as numbers of blocks from 0)."""
     grid: int = 14
     """Side of the grid of tokens."""
     standardise: bool = True
-    """Channels with mean 0 over the training set and layers of equal weight (paper: false)."""
+    """Channels with mean 0 over the training set, layers of equal weight, z alike (paper: false)."""
     class_at_test: Literal["oracle", "inferred"] = "oracle"
     """Where the class of a test image comes from."""
     class_inference: Literal["centroid", "text"] = "centroid"
-    """Inferred by the nearest class mean of z, or by the nearest T(s_c) where the spaces are one."""
+    """Inference by the nearest class mean of z, or by the nearest T(s_c) where the spaces are one."""
     names: Literal["learned", "fixed"] = "learned"
     """Whether phase 1 changes s_c."""
     names_init: Init = "word"
     """First s_c: a word, the class' own name (then it must be given), or noise."""
     names_word: str = "object"
-    """That word."""
+    """Word that `names_init` = "word" repeats, and that holds the places of s_c in prompts."""
     name_length: int = 2
-    """Vectors of s_c."""
+    """Learned vectors per pseudo name s_c."""
     assignment: Literal["own", "shuffled"] = "own"
     """Whose s_c scores a class: its own, or another's."""
     text: Literal["encoder", "none"] = "encoder"
-    """Classifier from texts, or learned per class without a text encoder."""
+    """Texts make the classifier; or "none": free vectors per class, for it and for t_c of phase 1."""
     normal_prompts: tuple[str, ...] = ("a",)
-    """v^n; of several the mean text counts."""
+    """Normal prompt v^n; of several the mean text counts."""
     abnormal_prompts: tuple[str, ...] = ("a broken",)
-    """v^a."""
+    """Abnormal prompt v^a; of several the mean text counts."""
     normalise_text: bool = False
     """Texts at unit length."""
     temperature: float = 1.0
-    """tau of (3)."""
+    """Temperature tau of (3)."""
     augmentation: Literal["vae", "autoencoder", "none"] = "vae"
-    """What makes synthetic features."""
+    """Maker of synthetic features."""
     kl_weight: float = 1e-3
     """Weight of the divergence in (6), per number of a code."""
     decoder_width: int = 64
     """Channels inside the decoder (suites of the paper: 512)."""
     real_probability: float = 0.5
-    """p_c of every class: share of real features in phase 2."""
+    """Share p_c of real features in phase 2, for every class."""
     sampling: Literal["fixed", "inverse"] = "fixed"
-    """p_c for all classes alike, or fewer real features the rarer the class."""
+    """Share p_c alike for all classes, or lower the rarer the class."""
     jitter: float = 20.0
     """Scale of the noise that makes pseudo-anomalies."""
     projection: Projection = "layerwise"
-    """Phi per layer, or one for all channels."""
+    """Projection Phi per layer, or one for all channels."""
     pooling: Pooling = "max"
-    """Over the layers' projections (2)."""
+    """Pooling of the layers' projections (2)."""
     semantic_terms: Literal["both", "abnormal"] = "both"
     """Terms of (8)."""
     width: int = 64
-    """Of the reconstruction transformer (UniAD: 256)."""
+    """Channels of the reconstruction transformer (UniAD: 256)."""
     heads: int = 4
-    """Of every attention (UniAD: 8)."""
+    """Heads of every attention (UniAD: 8)."""
     hidden: int = 256
     """Width inside the feed-forward parts (UniAD: 1024)."""
     depth: int = 1
@@ -96,7 +96,7 @@ class LTAD:
     neighbours: int = 7
     """Side of the square around a token that its attention cannot see."""
     dropout: float = 0.0
-    """In the transformer (UniAD: 0.1)."""
+    """Dropout in the transformer (UniAD: 0.1)."""
     query_scale: float = 0.02
     """Deviation of the learned queries at first (UniAD: 1): small ones learn in fewer steps."""
     phase_1_iterations: int = 400
@@ -108,13 +108,13 @@ class LTAD:
     epochs: float | None = None
     """Passes over the training images in phase 2 (paper: 500)."""
     batch_size: int = 8
-    """Images per step."""
+    """Images per step of both phases; 8 is the paper's (appendix A.2)."""
     learning_rate: float = 2e-3
-    """Of AdamW in phase 2 (paper: 1e-4)."""
+    """AdamW learning rate of phase 2 (paper: 1e-4)."""
     phase_1_learning_rate: float = 1e-3
-    """Of AdamW in phase 1 (paper: 1e-4); much larger ones let the variances of codes explode."""
+    """AdamW learning rate of phase 1 (paper: 1e-4); much larger ones let the variances of codes explode."""
     weight_decay: float = 1e-4
-    """Of AdamW."""
+    """AdamW weight decay."""
     clip: float | None = 0.1
     """Largest norm of all gradients in phase 2."""
     late_drop: bool = True
@@ -126,7 +126,7 @@ class LTAD:
     score_parts: Literal["both", "reconstruction", "semantic"] = "both"
     """Which of S_rec and S_sem make the score; what does not is not trained."""
     semantic_weight: float | None = None
-    """lambda of (5) (paper: 500 MVTec, 400 VisA, 300 DAGM); none = the range of S_rec in training."""
+    """Weight lambda of (5) (paper: 500 MVTec, 400 VisA, 300 DAGM); none = the range of S_rec in training."""
     pool: int = 16
     """Side of the mean filter, in pixels of the map, whose maximum is the image score."""
 

@@ -10,6 +10,8 @@ import torch
 
 from methods.errors import BadParameter
 from methods.language import encoder as encoders
+from methods.layers.uniad import feature_jitter
+from methods.ltad import LTAD
 from methods.ltad_parts import equations
 from methods.ltad_parts.detection import (
     SemanticHead,
@@ -171,6 +173,17 @@ def test_6_divergence_pulls_codes_towards_the_standard_normal() -> None:
     assert (log_variance.grad < 0).all()
 
 
+def test_6_as_printed_the_divergence_has_no_gradient_on_the_mean() -> None:
+    """KL(N(z^ - mu, sigma) || N(0, I)) with z^ = mu + sigma eps is one of sigma eps, whatever mu is."""
+    mean, log_variance, noise = torch.randn(3, 5), torch.randn(3, 5), torch.randn(3, 5)
+    mean.requires_grad_()
+    sampled = mean + (log_variance / 2).exp() * noise
+    (slope,) = torch.autograd.grad(equations.divergence(sampled - mean, log_variance).sum(), mean)
+    assert slope.abs().max() < 1e-6
+    (ours,) = torch.autograd.grad(equations.divergence(mean, log_variance).sum(), mean)
+    torch.testing.assert_close(ours, mean.detach() / 5)
+
+
 def test_7_reconstruction_loss_is_the_mean_squared_distance_of_patches() -> None:
     rebuilt, normal = torch.randn(B, T, 5), torch.randn(B, T, 5)
     expected = sum(float((rebuilt[b, i] - normal[b, i]).square().sum()) for b, i in np.ndindex(B, T)) / (
@@ -230,6 +243,19 @@ def test_a_code_is_sampled_around_its_mean_and_an_autoencoder_samples_nothing() 
     plain = Synthesis(4, 2, (3,), grid=3, width=8, variational=False)
     code = torch.randn(2, 4)
     torch.testing.assert_close(plain(code, torch.randn(2, 2)), plain(code, torch.randn(2, 2)))
+
+
+def test_pseudo_anomalies_add_noise_as_long_as_20_times_a_token_over_its_channels() -> None:
+    patches = torch.randn(B, T, 5)
+    scale = LTAD().jitter
+    torch.manual_seed(3)
+    found = feature_jitter(patches, scale)
+    torch.manual_seed(3)
+    noise = torch.randn(B, T, 5)
+    for b, i, c in np.ndindex(B, T, 5):
+        length = math.sqrt(sum(float(value) ** 2 for value in patches[b, i]))
+        expected = float(patches[b, i, c]) + 20 * length / 5 * float(noise[b, i, c])
+        assert float(found[b, i, c]) == pytest.approx(expected, rel=1e-4, abs=1e-5)
 
 
 def test_features_are_real_with_the_probability_of_their_class() -> None:

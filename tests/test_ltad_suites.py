@@ -81,6 +81,12 @@ def test_training_is_as_long_and_as_large_as_the_paper_says(name: str) -> None:
             assert row.phase_1_learning_rate == row.learning_rate == 1e-4
             assert row.semantic_weight == LAMBDA[name]
             assert not row.standardise
+            # Appendix A.2: "All LTAD and its variants are trained with batch size of 8".
+            assert row.batch_size == 8
+            assert (row.temperature, row.names_word, row.normalise_text) == (1.0, "object", False)
+            assert (row.weight_decay, row.late_drop, row.max_minutes) == (1e-4, True, None)
+        if isinstance(row, UniAD):
+            assert row.batch_size == 64
         if isinstance(row, LTAD | UniAD):
             assert (row.width, row.heads, row.hidden, row.depth, row.dropout) == (256, 8, 1024, 4, 0.1)
             assert (row.query_scale, row.neighbours, row.jitter, row.clip) == (1.0, 7, 20.0, 0.1)

@@ -28,7 +28,7 @@ def pooled_projection(projected: Sequence[torch.Tensor], pooling: Pooling = "max
 def semantic_logit(
     projected: torch.Tensor, normal: torch.Tensor, abnormal: torch.Tensor, temperature: float = 1.0
 ) -> torch.Tensor:
-    """What the sigmoid of (3) is taken of: (t_a,c . p^ - t_n,c . p^) / tau, (B, T).
+    """The logit of (3): (t_a,c . p^ - t_n,c . p^) / tau, (B, T).
 
     projected: (B, T, d). normal, abnormal: (B, d), the texts t_n,c and t_a,c of each image's class.
     """
@@ -74,7 +74,8 @@ def synthesis_loss(
     """(6): 1 / (L - 1) sum_l |f_l^syn - f_l^real|^2 + beta KL, a scalar.
 
     The square is averaged over a layer's numbers, so that no layer counts more for being wider. The paper
-    prints the divergence with a minus, which would push codes away from N(0, I); it is a bound's penalty.
+    prints - KL(N(z^ - mu, sigma) || N(0, I)). A minus would push codes away from N(0, I), and z^ - mu =
+    sigma eps has no gradient on mu; KL(N(mu, sigma) || N(0, I)) is the penalty of the bound.
     """
     layers = [functional.mse_loss(ours, theirs) for ours, theirs in zip(synthetic, real, strict=True)]
     return torch.stack(layers).mean() + kl_weight * divergence(mean, log_variance).mean()
