@@ -22,6 +22,15 @@ ABLATION = "ablation"
         ("mvtec", "meds_nr40", "dinomaly+meds", "image_auroc", "all", 99.16, "MeDS, Table 1"),
         ("mvtec", "meds_nr40", "dinomaly+meds", "image_auroc", "cable", 96.7, "MeDS, Table 12"),
         ("realiad", "fuiad_nr20", "softpatch", "aupro", "zipper", 96.1, "MeDS, Table 27"),
+        (
+            "mvtec",
+            "step_k1_ablation_nr40",
+            "patchcore",
+            "pixel_auroc",
+            "all",
+            64.00506667,
+            "TailedCore, Noise-ratio figure (authors' logs)",
+        ),
     ],
 )
 def test_numbers_are_found_where_the_paper_prints_them(
@@ -67,6 +76,17 @@ def test_the_clean_split_is_the_papers_ratio_zero() -> None:
     assert column("visa", "clean", "aupro") == column("visa", "meds_nr00", "aupro")
 
 
+def test_the_noise_ablation_at_ten_percent_has_the_main_tables_numbers() -> None:
+    cell = published("mvtec", "pareto_ablation_nr10", "softpatch", "image_auroc")
+    assert cell is not None
+    # The figure's 89.09 is another run.
+    assert (cell.value, cell.table) == (87.71, 1)
+    assert cell == published("mvtec", "pareto", "softpatch", "image_auroc")
+    assert set(column("mvtec", "pareto_ablation_nr40", "image_auroc")) == {
+        "patchcore", "softpatch", "tailedcore",
+    }  # fmt: skip
+
+
 def test_the_look_up_agrees_with_a_search_through_all_cells() -> None:
     candidates = [cell for cell in cells() if table(cell.paper, cell.table).kind != ABLATION]
     for asked in random.Random(0).sample(candidates, 60):
@@ -76,6 +96,7 @@ def test_the_look_up_agrees_with_a_search_through_all_cells() -> None:
             if (cell.dataset, cell.split, cell.method, cell.metric, cell.category)
             == (asked.dataset, asked.split, asked.method, asked.metric, asked.category)
         ]
+        same = [cell for cell in same if table(cell.paper, cell.table).kind != "figure"] or same
         trusted = [cell for cell in same if not cell.suspicious] or same
         precise = max(table(cell.paper, cell.table).decimals for cell in trusted)
         best = [cell for cell in trusted if table(cell.paper, cell.table).decimals == precise]

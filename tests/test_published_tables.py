@@ -36,6 +36,8 @@ def expected_cells() -> dict[tuple[str, int], int]:
         classes = 15 if number < 18 else 12 if number < 30 else 10
         counts["ltad", number] = count * (classes + 3)
     counts |= {("tailedcore", number): 7 * 9 for number in range(1, 5)}
+    # A panel of the noise-ratio figure: three methods, four ratios, two metrics, mean and deviation.
+    counts |= {("tailedcore", number): 3 * 4 * 2 * 2 for number in range(101, 104)}
     # PatchCore, RD and UniAD come with two metrics of four (Table 3), one of three or four (Tables 22-29).
     counts |= {("meds", 1): 9 * 16, ("meds", 2): 9 * 16, ("meds", 3): 3 * 16 + 3 * 8}
     counts |= {("meds", 4): 6 * 16, ("meds", 5): 6 * 16, ("meds", 30): 12 * 17}
@@ -140,7 +142,7 @@ def test_files_are_sorted_utf8_with_unix_line_ends() -> None:
 
 def test_load_is_the_cells_as_a_frame() -> None:
     frame = load("tailedcore")
-    assert len(frame) == 4 * 63
+    assert len(frame) == 4 * 63 + 3 * 48
     assert set(frame.paper) == {"tailedcore"}
     row = frame[(frame.table == 1) & (frame.split == "pareto") & (frame.method == "tailedcore")]
     assert dict(zip(row.category, row.value, strict=True)) == {"all": 96.12, "head": 95.24, "tail": 96.55}

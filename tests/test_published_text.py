@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import re
 from pathlib import Path
+from statistics import mean, stdev
 
 import pytest
 
@@ -55,6 +56,60 @@ def test_tailedcore_rows_are_lines_of_the_paper() -> None:
                 for name in ("tail", "head", "all")
             ]
             assert "\t".join([method, *printed]) in lines
+
+
+FIGURE = {"Pareto": "pareto", "step K4": "step_k4", "step K1": "step_k1"}
+
+
+def noise_figure() -> dict[tuple[str, str, str, str], float]:
+    """(split, method, metric, category) -> number behind TailedCore's noise-ratio figure."""
+    return {(c.split, c.method, c.metric, c.category): c.value for c in cells("tailedcore") if c.table > 100}
+
+
+def figure_split(recipe: str, percent: int) -> str:
+    return recipe if percent == 10 else f"{recipe}_ablation_nr{percent:02d}"
+
+
+def shared_rows(name: str) -> list[dict[str, str]]:
+    path = SHARED / "published" / name
+    if not path.exists():
+        pytest.skip(f"{name} is not on this machine")
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_noise_ratio_figure_has_the_authors_numbers() -> None:
+    ours = noise_figure()
+    for row in shared_rows("tailedcore_noise_ratio_logs.csv"):
+        split = figure_split(FIGURE[row["tail"]], int(row["noise_ratio"]))
+        for metric in ("image_auroc", "pixel_auroc"):
+            key = (split, row["method"].lower(), metric)
+            assert ours.pop((*key, "all")) == float(row[f"{metric}_mean"])
+            assert ours.pop((*key, "std")) == float(row[f"{metric}_std"])
+    assert ours == {}
+
+
+def test_the_noise_ratio_figure_is_the_mean_and_deviation_of_the_authors_class_logs() -> None:
+    runs = {"patchcore_mvtec_01": "patchcore", "softpatch_mvtec_01": "softpatch"}
+    values: dict[tuple[str, str, str], dict[str, list[float]]] = {}
+    for row in shared_rows("tailedcore_perclass_logs.csv"):
+        own = "aatailedpatch_mvtec_10" if row["tail_type"] == "pareto" else "aatailedpatch_mvtec_09"
+        method = {**runs, own: "tailedcore"}.get(row["config"])
+        if row["dataset"] == "mvtec" and method:
+            split = figure_split(row["tail_type"], int(row["noise_percent"]))
+            for metric in ("image_auroc", "pixel_auroc"):
+                classes = values.setdefault((split, method, metric), {})
+                classes.setdefault(row["class"], []).append(float(row[metric]))
+    ours = noise_figure()
+    compared = 0
+    for key, classes in values.items():
+        # One log of a seed is missing (step_k1 at 40 %, TailedCore).
+        if any(len(seeds) != 5 for seeds in classes.values()) or (*key, "all") not in ours:
+            continue
+        compared += 1
+        assert mean(map(mean, classes.values())) == pytest.approx(ours[*key, "all"], abs=0.001)
+        assert mean(map(stdev, classes.values())) == pytest.approx(ours[*key, "std"], abs=0.001)
+    assert compared == 70
 
 
 MEDS_COLUMNS = (

@@ -180,6 +180,17 @@ def test_papers_tables_hold_every_printed_number_of_their_kind() -> None:
         assert sum(one.table.cells for one in shown) == sum(cell.table in wanted for cell in cells(paper))
 
 
+def test_the_noise_ratio_figure_is_shown_where_one_of_its_splits_has_a_board(results: Path) -> None:
+    sheets = sheets_with("step_k4_ablation_nr40", results)
+    (panel,) = [one for one in paper_tables("tailedcore", sheets) if one.table.kind == "figure"]
+    assert panel.table.title == "Noise-ratio figure (authors' logs)"
+    assert [row.method for row in panel.rows] == ["PatchCore", "SoftPatch", "TailedCore"]
+    assert sum(cell is not None for row in panel.rows for cell in row.cells) == panel.table.cells == 48
+    measured = [pair.printed for pair in panel.deltas]
+    assert {cell.split for cell in measured} == {"step_k4_ablation_nr40"}
+    assert {cell.category for cell in measured} == {"all"}
+
+
 def test_wide_tables_are_turned_and_keep_every_cell(results: Path) -> None:
     shown = [one for one in paper_tables("meds", sheets_with("meds_nr10", results)) if one.table.table == 9]
     (one,) = shown

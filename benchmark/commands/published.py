@@ -19,7 +19,7 @@ def show(as_json: options.JsonOption = False) -> None:
     if as_json:
         print_json("published ls", {"tables": [vars(table) for table in tables]})
         return
-    print_table(["paper", "table", "cells", "what"], [[t.paper, t.table, t.cells, t.caption] for t in tables])
+    print_table(["paper", "table", "cells", "what"], [[t.paper, t.title, t.cells, t.caption] for t in tables])
 
 
 @app.command()

@@ -9,7 +9,14 @@ from results.published.printed import PublishedCell, cells, table
 _Key = tuple[str, str, str, str, str]
 
 # The same training list under two names: MeDS at ratio 0 trains on the official lists.
-_SAME_SPLIT = {("mvtec", "clean"): "meds_nr00", ("visa", "clean"): "meds_nr00"}
+# TailedCore's noise ablation is its main release at 10 %.
+_SAME_SPLIT = {
+    ("mvtec", "clean"): "meds_nr00",
+    ("visa", "clean"): "meds_nr00",
+    **{("mvtec", f"{name}_ablation_nr10"): name for name in ("pareto", "step_k4", "step_k1")},
+}
+_LAST = {"figure": 1, "ablation": 2}
+"""Kinds of tables whose numbers yield to those of the others."""
 
 
 def printed_split(dataset: str, split: str) -> str:
@@ -24,8 +31,8 @@ def published(
 
     method: its printed name, which for a configuration `variants.printed_as` knows.
     Groups: "all"; LTAD's "high" and "low"; TailedCore's "head" and "tail". Where a paper prints a number
-    twice, an ablation's comes last; the one that no lint finding doubts wins, then the one with more
-    decimals, then the earlier table. Constant time: ask for every cell of a board.
+    twice, a figure's and then an ablation's come last; the one that no lint finding doubts wins, then the one
+    with more decimals, then the earlier table. Constant time: ask for every cell of a board.
     """
     return _index().get((dataset, printed_split(dataset, split), method, metric, group_or_category))
 
@@ -42,8 +49,9 @@ def _is_ablation(cell: PublishedCell) -> bool:
     return table(cell.paper, cell.table).kind == "ablation"
 
 
-def _preference(cell: PublishedCell) -> tuple[bool, bool, int, int]:
-    return _is_ablation(cell), cell.suspicious, -table(cell.paper, cell.table).decimals, cell.table
+def _preference(cell: PublishedCell) -> tuple[int, bool, int, int]:
+    origin = table(cell.paper, cell.table)
+    return _LAST.get(origin.kind, 0), cell.suspicious, -origin.decimals, cell.table
 
 
 @cache

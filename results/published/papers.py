@@ -92,7 +92,10 @@ PAPERS: dict[str, Paper] = {
                 "year": "2025",
             },
         ),
-        source="Tables 1-4 as on the authors' conference poster",
+        source=(
+            "Tables 1-4 as on the authors' conference poster; the noise-ratio figure from the authors' logs, "
+            "github.com/roomo7time/tailedcore @59bcb27 (MIT)"
+        ),
     ),
     "meds": Paper(
         name="meds",

@@ -3,6 +3,10 @@
 A cell is found in the paper by its table, printed method, split, category and metric. Categories are our data
 sets' names, and for means over categories the groups "all", "high", "low", "head", "tail" ("std" = standard
 deviation). Cells that a paper leaves empty ("-", "N/A") have no row.
+
+`tailedcore_noise.csv` is a figure of TailedCore's: the means and deviations that its authors drew it from, in
+`logs_plot/tailedpatch_result_summary - noise_ratio.csv` of roomo7time/tailedcore (MIT) at commit 59bcb27,
+which calls the method TailedPatch.
 """
 
 from __future__ import annotations
@@ -42,6 +46,7 @@ class PublishedCell:
 
     paper: str
     table: int
+    """The printed number; from 101 on, panels of a figure, see `Table.kind`."""
     dataset: str
     split: str
     """Name of our recipe: "ltad_exp100", "step_k4", "meds_nr20", "fuiad_nr10" (Real-IAD's own lists)."""
@@ -80,7 +85,7 @@ class PublishedCell:
     @property
     def source(self) -> str:
         """E.g. "LTAD, Table 10"."""
-        return f"{PAPERS[self.paper].short}, Table {self.table}"
+        return f"{PAPERS[self.paper].short}, {table(self.paper, self.table).title}"
 
 
 @dataclass(frozen=True)
@@ -90,7 +95,7 @@ class Table:
     paper: str
     table: int
     kind: str
-    """"main", "per class", "ablation" or "label correction"."""
+    """"main", "per class", "ablation", "label correction", or "figure": the numbers behind one."""
     place: str
     decimals: int
     """Of the printed numbers, trailing zeros included."""
@@ -107,6 +112,11 @@ class Table:
     categories: int
     """Categories with numbers of their own; 0 in a table of means."""
     cells: int
+
+    @property
+    def title(self) -> str:
+        """E.g. "Table 10"."""
+        return self.place if self.kind == "figure" else f"Table {self.table}"
 
     @property
     def unit(self) -> float:
