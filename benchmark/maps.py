@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from methods.base import MapPost
-from methods.blocks.score_maps import anomaly_maps, smoothing_upsampler, upsampler
+from methods.blocks.score_maps import anomaly_maps, maps_after, smoothing_upsampler, upsampler
 
 __all__ = ["MapsOfGrids", "anomaly_maps", "smoothing_upsampler", "upsampler"]
 
@@ -26,7 +26,7 @@ class MapsOfGrids:
 
     def fill(self, out: npt.NDArray[Any]) -> None:
         """Put the maps into `out`, float32 of this shape."""
-        anomaly_maps(self._grids, self.shape[1], self._post.sigma, self._post.upsample, out)
+        maps_after(self._grids, self.shape[1], self._post, out)
 
     def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]:
         made = np.empty(self.shape, self.dtype)

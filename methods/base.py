@@ -73,6 +73,13 @@ class MapPost:
     """Standard deviation in pixels of the map; 0 = no smoothing."""
     upsample: Literal["bilinear", "bilinear_corners", "nearest"] = "bilinear"
     """"bilinear" = align_corners False."""
+    border: Literal["mirror", "zero"] = "mirror"
+    """What the Gaussian finds beyond the map: the map mirrored, or zeros, which darken its rim."""
+    radius: int | None = None
+    """Pixels of the Gaussian to either side of its middle; None = four standard deviations."""
+    via: int | None = None
+    """Side of a first map that the grid is upsampled to, and that is then resized as by "bilinear"; None =
+    upsampled to the crop at once."""
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ import numpy.typing as npt
 
 from methods.base import Card, Context, Need, Prediction
 from methods.reconstruction.hosting import Host, fit_host
-from methods.reconstruction.judging import top_of_map
 from methods.reconstruction.recipes import ranked_by_patches, token_host, token_teacher
 from methods.reconstruction.teacher import SHIFTED
 from methods.reconstruction.token_students import DinomalyNetwork
@@ -44,11 +43,15 @@ class Dinomaly:
             SHIFTED,
             "The image is seen through the benchmark's view, whose shorter side is resized; the paper "
             "squeezes it to a square first (view squeeze256/224).",
-            "The map's 5 x 5 kernel is a Gaussian of the same spread.",
+            "Pixels are judged on a map of the view's size, smoothed by a kernel scaled to it; the authors' "
+            "map has 256 x 256 pixels, as the map that images are scored by has here too.",
+            "Targets are rounded to float16.",
+            "1e-6 is added to the denominator of linear attention, as the authors' README advises where a "
+            "loss is no number; their scripts add nothing.",
         ),
     )
     needs: ClassVar[frozenset[Need]] = frozenset()
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     backbone: str = "tiny"
     """Frozen features; the paper's: timm:vit_base_patch14_reg4_dinov2.lvd142m."""
@@ -63,11 +66,12 @@ class Dinomaly:
     depth: int = 2
     """Decoder blocks; 8 in the paper."""
     heads: int = 12
-    """Attention heads at most: the largest number that divides the width is taken."""
+    """Attention heads at most: the largest number that divides the width is taken. The authors take one for
+    every 64 channels of a backbone: 12 with the paper's."""
     ratio: float = 2.0
     """Hidden units of bottleneck and blocks per channel; 4 in the paper."""
     dropout: float = 0.2
-    """Of the bottleneck; the authors take 0.4 for Real-IAD with all its classes."""
+    """Dropout of the bottleneck; the authors take 0.4 for Real-IAD with all its classes."""
     mining: float = 0.9
     """Share of the points, the easiest, whose gradient counts a tenth; 0 = the plain loss."""
     mining_ramp: float = 0.1
@@ -79,14 +83,15 @@ class Dinomaly:
     batch_size: int = 16
     """Images per step."""
     learning_rate: float = 5e-3
-    """Of StableAdamW, after 100 warm-up steps (a tenth of the iterations at most), falling on a cosine;
-    2e-3 in the paper."""
+    """StableAdamW learning rate, after 100 warm-up steps (a tenth of the iterations at most), falling on a
+    cosine to a tenth; 2e-3 in the paper."""
     weight_decay: float = 1e-4
-    """Decoupled."""
+    """Decoupled weight decay."""
     clip: float = 0.1
     """Largest gradient norm."""
-    smoothing: float = 1.4
-    """Gaussian on a 256 x 256 map, in pixels: the spread of the authors' 5 x 5 kernel."""
+    smoothing: float = 4.0
+    """Standard deviation, in pixels of a 256 x 256 map, of the Gaussian of 5 x 5 pixels that smooths it;
+    beyond the map lie zeros. 0 = none."""
     top_percent: float = 1.0
     """Share of the map's pixels whose mean is the image score."""
     max_minutes: float | None = None
@@ -107,7 +112,6 @@ class Dinomaly:
             context,
             teacher,
             build=lambda width, groups: DinomalyNetwork(width, groups, **network),
-            predict=lambda grids: top_of_map(grids, self.top_percent, self.smoothing, context.view.crop),
         )
 
     def fit(self, train: ImageSet, context: Context) -> None:

@@ -29,6 +29,8 @@ PRESETS: dict[str, dict[str, Any]] = {
     "official_code": {"draws": 100, "replacement": True, "loss": "mse", "weight": 10.0, "rounding": "floor",
                       "median": "lower", "k": 3.0, "min_keep": 0},
 }  # fmt: skip
+OFFICIAL_CODE_OF_HOST: dict[str, dict[str, Any]] = {"inpformer": {"loss": "l1", "k": 1.0}}
+"""What the authors' scripts for a host set otherwise than their code for Dinomaly."""
 HOST_FIELDS = {"dinomaly": {"mining": 0.5}}
 """What MeDS changes of a host's own settings (appendix B.2)."""
 
@@ -55,20 +57,26 @@ class Meds:
         licence="MIT",
         deviations=(
             "preset: 'ours' is the authors' code with the paper's k = 1 and ceiling; 'paper' and "
-            "'official_code' set what the text and the code say where they differ.",
+            "'official_code' set what the text and the code say where they differ. The code is that for "
+            "Dinomaly; with host = 'inpformer' it is that of the scripts for INP-Former: loss = 'l1', k = 1.",
+            "metric: distances to a memory are of the kind of the host's scores in all presets, as in the "
+            "authors' code; the text's D is Euclidean (metric = 'euclidean'), which the cosine scores of "
+            "Dinomaly and INP-Former cannot be brought to.",
+            "A memory holds all patches of random images, as in the authors' code; the text draws patches.",
             "draws = 0 takes the exact mean over all memories instead of 100 drawn ones.",
             "min_keep = 1 trains on at least one image of every class; under the authors' rule classes of "
             "one or two images are never selected.",
             "Memories of a transformer host are made of its last, normed layer, as in the authors' code; "
-            "those of other hosts of the targets of the host.",
+            "those of other hosts of the targets of the host. Cosines are not rounded to five decimals.",
             "Scores of memories (stop_after='memory') are the host's mean of the top 1 % of the map; the "
-            "authors' evaluation of memories takes 10 % (host_fields: top_percent=10).",
+            "authors' evaluation of memories takes 10 % (host_fields: top_percent=10), and where they vary "
+            "the share of images in a memory (ratio) it varies this share of pixels instead.",
             "The final scores of the trained host rank images for label correction; the authors do not say "
             "at which moment theirs are taken.",
         ),
     )
     needs: ClassVar[frozenset[Need]] = frozenset({"class_ids_fit"})
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     host: str = "dinomaly"
     """Method that is trained: dinomaly, inpformer, hvq, uniad, rd, or any other that offers `host`."""
@@ -89,19 +97,20 @@ class Meds:
     per_view: bool = False
     """Draw from every camera's images, and give each camera a threshold of its own (Real-IAD)."""
     metric: Literal["host", "cosine", "euclidean"] = "host"
-    """Distance to a memory; host = that of the host's own score."""
+    """Distance to a memory; host = that of the host's own score. The paper's text has euclidean, the authors'
+    code cosine for its hosts."""
     loss: Literal["mse", "l1", "norm"] | None = None
-    """Of the distillation: mean squared, mean absolute, or length of the difference per image (eq. 9)."""
+    """Loss of the distillation: mean square, mean amount, or length of the difference per image (eq. 9)."""
     weight: float | None = None
     """Factor on the distillation's loss."""
     top_percent: float = 1.0
     """n of eq. 13: share of an image's patches whose mean decides about it."""
     rounding: Literal["ceil", "floor"] | None = None
-    """Of the number of these patches."""
+    """Rounding of the number of these patches."""
     median: Literal["lower", "mean"] | None = None
-    """Of an even number of images: the lower middle value, or the mean of both."""
+    """Median of an even number of images: the lower middle value, or the mean of both."""
     k: float | None = None
-    """Of eq. 12: median absolute deviations above the median up to which images are kept in the end."""
+    """k of eq. 12: median absolute deviations above the median up to which images are kept in the end."""
     min_keep: int | None = None
     """Images of every class that are trained on in any case."""
     init: Literal["distilled", "random"] = "distilled"
@@ -118,7 +127,10 @@ class Meds:
     def __post_init__(self) -> None:
         if self.preset not in PRESETS:
             raise BadParameter(f"preset is '{self.preset}': expected one of {', '.join(PRESETS)}")
-        for name, value in PRESETS[self.preset].items():
+        preset = PRESETS[self.preset]
+        if self.preset == "official_code":
+            preset = preset | OFFICIAL_CODE_OF_HOST.get(self.host, {})
+        for name, value in preset.items():
             if getattr(self, name) is None:
                 setattr(self, name, value)
         inner = self._inner()
@@ -159,7 +171,8 @@ class Meds:
         if self._trained is not None:
             return self._trained.predict(test)
         batches = self._host.scored_vectors(test, title="score test images")
-        return self._host.predict(ensemble_grids(self._ensembles, batches, test.class_ids))
+        judge = self._host.predict_memory or self._host.predict
+        return judge(ensemble_grids(self._ensembles, batches, test.class_ids))
 
     def rank(self, train: ImageSet, context: Context) -> npt.NDArray[np.float32]:
         """Robust maximum of each training image's scores, after the last phase."""
@@ -176,9 +189,12 @@ class Meds:
                 objective = distillation_objective(student, self._memory, self.loss, self.weight)
                 count = steps if self.distill_iterations is None else self.distill_iterations
                 train_student(host, student, objective, context, title="distill", iterations=count)
+                distilled = self._trained.training_grids()
+                # A student that is everywhere above its memory has only been pulled down everywhere.
+                context.report("student_above_memory_share", float((distilled > self._memory).mean()))
             if self.stop_after == "distillation":
                 return
-            grids = self._memory if self.criterion == "memory" else self._trained.training_grids()
+            grids = self._memory if self.criterion == "memory" else distilled
             if self.init == "random":
                 self._trained = TrainedHost(host, host.build().to(context.device))
             self._training = SelectiveTraining(

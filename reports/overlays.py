@@ -49,19 +49,29 @@ class Outline:
     dark: npt.NDArray[np.bool_]
 
 
-def anomaly_maps(grids: Maps, side: int, sigma: float, upsample: str) -> Maps:
+def anomaly_maps(
+    grids: Maps,
+    side: int,
+    sigma: float,
+    upsample: str,
+    *,
+    border: str = "mirror",
+    radius: int | None = None,
+) -> Maps:
     """(N, h, w) patch scores -> (N, side, side): interpolation, then a Gaussian of `sigma` pixels.
 
-    As in the evaluation. `upsample` is "bilinear" (align_corners=False), "bilinear_corners" or "nearest".
-    Both steps are linear and separable, so that a map is A X B^T.
+    As in the evaluation, whose step over a map in between (`via`) no eye would see. `upsample` is "bilinear"
+    (align_corners=False), "bilinear_corners" or "nearest"; `border` and `radius` are those of `MapPost`. Both
+    steps are linear and separable, so that a map is A X B^T.
     """
-    down = _smoothing(grids.shape[1], side, sigma, upsample)
-    across = _smoothing(grids.shape[2], side, sigma, upsample)
+    smoothing = {"sigma": sigma, "mode": "constant" if border == "zero" else "reflect", "radius": radius}
+    down = _smoothing(grids.shape[1], side, upsample, smoothing)
+    across = _smoothing(grids.shape[2], side, upsample, smoothing)
     maps: Maps = (down @ grids.astype(np.float64) @ across.T).astype(np.float32)
     return maps
 
 
-def _smoothing(cells: int, side: int, sigma: float, upsample: str) -> npt.NDArray[np.float64]:
+def _smoothing(cells: int, side: int, upsample: str, smoothing: Mapping[str, Any]) -> npt.NDArray[np.float64]:
     """(side, cells) what interpolation and smoothing do to a line."""
     target = np.arange(side)
     if upsample == "nearest":
@@ -72,14 +82,24 @@ def _smoothing(cells: int, side: int, sigma: float, upsample: str) -> npt.NDArra
         position = np.clip((target + 0.5) * cells / side - 0.5, 0, cells - 1)
     # The weight of a cell falls to zero over the distance of one cell.
     matrix: npt.NDArray[np.float64] = np.maximum(0.0, 1.0 - np.abs(position[:, None] - np.arange(cells)))
-    return ndimage.gaussian_filter1d(matrix, sigma, axis=0) if sigma > 0 else matrix
+    if smoothing["sigma"] <= 0 or smoothing["radius"] == 0:
+        return matrix
+    return ndimage.gaussian_filter1d(matrix, axis=0, **smoothing)
 
 
 def maps_of(grids: Maps, size: int, post: Mapping[str, Any] | None) -> Maps:
     """Maps at the gallery's side, made as the record says for pictures of `size` pixels; else unsmoothed."""
     post = post or {}
     sigma = float(post.get("sigma", 0.0)) * SIDE / size
-    return anomaly_maps(grids, SIDE, sigma, str(post.get("upsample", "bilinear")))
+    radius = post.get("radius")
+    return anomaly_maps(
+        grids,
+        SIDE,
+        sigma,
+        str(post.get("upsample", "bilinear")),
+        border=str(post.get("border", "mirror")),
+        radius=None if radius is None else round(int(radius) * SIDE / size),
+    )
 
 
 def scale(maps: Maps) -> tuple[float, float]:

@@ -65,6 +65,20 @@ def test_the_view_of_the_paper_has_789_tokens(name: str) -> None:
     )
 
 
+def test_positions_are_resampled_without_antialiasing_by_a_tenth_of_a_cell_more(name: str) -> None:
+    """As DINO's code does; on the grid of the training they are left as they are."""
+    loaded = backbone.load(name, layers=("tokens.0",))
+    trained = loaded._model.pos_embed.clone()
+    for side in (56, 70, 518):
+        loaded(torch.zeros(1, 3, side, side).byte())
+        cells = side // 14
+        square = trained.unflatten(1, (37, 37)).permute(0, 3, 1, 2)
+        factor = (cells + 0.1) / 37
+        wanted = torch.nn.functional.interpolate(square, scale_factor=(factor, factor), mode="bicubic")
+        expected = trained if cells == 37 else wanted.flatten(2).transpose(1, 2)
+        torch.testing.assert_close(loaded._model.pos_embed, expected)
+
+
 def test_digest_does_not_depend_on_the_layers(name: str) -> None:
     assert backbone.load(name, layers=("norm",)).digest == backbone.load(name).digest
 

@@ -187,6 +187,16 @@ def test_maps_are_interpolated_and_smoothed_as_scipy_does(upsample: str) -> None
         np.testing.assert_allclose(one, ndimage.gaussian_filter(full, sigma), atol=1e-5)
 
 
+def test_pictures_have_the_border_that_the_record_names() -> None:
+    post = {"sigma": 4.0, "upsample": "bilinear", "border": "zero", "radius": 2, "via": 392}
+    flat = np.ones((1, 4, 4), np.float32)
+    (dark,) = overlays.maps_of(flat, overlays.SIDE, post)
+    assert dark[96, 96] == pytest.approx(1)
+    assert dark[0, 96] == pytest.approx(0.61, abs=0.01)
+    (bright,) = overlays.maps_of(flat, overlays.SIDE, {"sigma": 4.0, "upsample": "bilinear"})
+    assert bright[0, 0] == pytest.approx(1)
+
+
 def test_gallery_shows_each_map_where_its_grid_is_high(site: Path, results: Path) -> None:
     page = (site / "mvtec--step_k4.gallery.html").read_text()
     record = json.loads(

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from itertools import pairwise
 
+import numpy as np
 import pytest
 import torch
 
+from methods.reconstruction.recipes import warmed
 from methods.training.schedules import warm_cosine
 from methods.training.stable_adamw import StableAdamW
 
@@ -71,6 +73,14 @@ def test_state_comes_back_from_disk_bit_for_bit() -> None:
         return weight.detach()
 
     assert torch.equal(after(6, None), after(6, 3))
+
+
+@pytest.mark.parametrize(("steps", "warm_up"), [(10_000, 100), (1000, 100), (300, 30), (5, 0), (14, 1)])
+def test_the_schedule_of_dinomaly_is_a_line_and_then_a_cosine(steps: int, warm_up: int) -> None:
+    schedule = warmed(steps)
+    cosine = 0.1 + 0.45 * (1 + np.cos(np.pi * np.arange(steps - warm_up) / (steps - warm_up)))
+    expected = np.concatenate([np.linspace(0, 1, warm_up), cosine])
+    np.testing.assert_allclose([schedule(step) for step in range(steps)], expected, rtol=1e-12)
 
 
 def test_warm_cosine_starts_at_zero_peaks_after_warm_up_and_ends_where_told() -> None:

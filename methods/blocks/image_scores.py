@@ -7,7 +7,7 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from methods.base import MapPost
-from methods.blocks.score_maps import anomaly_maps
+from methods.blocks.score_maps import maps_after
 
 Floats = npt.NDArray[np.float32]
 _MAPS_AT_ONCE = 64
@@ -22,7 +22,7 @@ def largest_of_pooled(grids: Floats, size: int, post: MapPost, window: int) -> F
     window = min(window, size)
     parts = []
     for low in range(0, len(grids), _MAPS_AT_ONCE):
-        maps = anomaly_maps(grids[low : low + _MAPS_AT_ONCE], size, post.sigma, post.upsample)
+        maps = maps_after(grids[low : low + _MAPS_AT_ONCE], size, post)
         means = ndimage.uniform_filter(maps.astype(np.float64), (0, window, window), mode="nearest")
         # Centres of the windows that lie inside; an even window's centre is right of its middle.
         first, last = window // 2, size - (window - 1) // 2

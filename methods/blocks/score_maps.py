@@ -28,17 +28,20 @@ def anomaly_maps(
     upsample: Upsampling = "bilinear",
     out: Floats | None = None,
 ) -> Floats:
-    """(N, h, w) patch scores -> float32 (N, size, size) maps; `sigma` in pixels of the map, 0 = no smoothing.
+    """`maps_after` with a mirroring border; `sigma` in pixels of the map, 0 = no smoothing."""
+    return maps_after(grids, size, MapPost(sigma, upsample), out)
 
-    `out`, if given, is where they are put.
 
-    Both steps are linear and separable, so a map is A X B^T with fixed A and B: 0.1 ms per 256 x 256 map.
-    Equal to bilinear interpolation (align_corners=False) followed by scipy's `gaussian_filter` (mode
-    "reflect") within 1e-6 of the range of the scores.
+def maps_after(grids: Floats, size: int, post: MapPost, out: Floats | None = None) -> Floats:
+    """(N, h, w) patch scores -> float32 (N, size, size) maps, put into `out` where it is given.
+
+    All steps are linear and separable, so a map is A X B^T with fixed A and B: 0.1 ms per 256 x 256 map.
+    Equal to torch's interpolation followed by scipy's `gaussian_filter` (mode "reflect", or "constant" for a
+    border of zeros) within 1e-6 of the range of the scores.
     """
     grids = grids.astype(np.float32, copy=False)
-    rows = smoothing_upsampler(grids.shape[1], size, sigma, upsample)
-    columns = smoothing_upsampler(grids.shape[2], size, sigma, upsample)
+    rows = smoothing_upsampler(grids.shape[1], size, post)
+    columns = smoothing_upsampler(grids.shape[2], size, post)
     found: Floats = np.matmul(rows @ grids, columns.T, out=out)
     return found
 
@@ -50,18 +53,24 @@ def anomaly_map_tensor(
     import torch
 
     rows, columns = (
-        torch.from_numpy(smoothing_upsampler(cells, size, sigma, upsample).copy()).to(grids.device)
+        torch.from_numpy(smoothing_upsampler(cells, size, MapPost(sigma, upsample)).copy()).to(grids.device)
         for cells in grids.shape[1:]
     )
     return rows @ grids.float() @ columns.T
 
 
 @lru_cache(maxsize=64)
-def smoothing_upsampler(cells: int, size: int, sigma: float, upsample: Upsampling) -> Floats:
+def smoothing_upsampler(cells: int, size: int, post: MapPost) -> Floats:
     """(size, cells) matrix G U: U upsamples a line of `cells` values, G smooths it; made in float64."""
-    matrix = upsampler(cells, size, upsample)
-    if sigma > 0:
-        matrix = ndimage.gaussian_filter1d(matrix, sigma, axis=0, mode="reflect", truncate=TRUNCATE)
+    if post.via is None:
+        matrix = upsampler(cells, size, post.upsample)
+    else:
+        matrix = upsampler(post.via, size, "bilinear") @ upsampler(cells, post.via, post.upsample)
+    if post.sigma > 0 and post.radius != 0:
+        mode = "constant" if post.border == "zero" else "reflect"
+        matrix = ndimage.gaussian_filter1d(
+            matrix, post.sigma, axis=0, mode=mode, truncate=TRUNCATE, radius=post.radius
+        )
     shared = matrix.astype(np.float32)
     # All callers get this one.
     shared.flags.writeable = False
@@ -71,8 +80,7 @@ def smoothing_upsampler(cells: int, size: int, sigma: float, upsample: Upsamplin
 def largest_of_smoothed(grids: Floats, size: int, post: MapPost) -> Floats:
     """Maximum of each image's full anomaly map, (N,): the image score of PaDiM; 64 maps are held at once."""
     parts = [
-        anomaly_maps(grids[low : low + 64], size, post.sigma, post.upsample).max(axis=(1, 2))
-        for low in range(0, len(grids), 64)
+        maps_after(grids[low : low + 64], size, post).max(axis=(1, 2)) for low in range(0, len(grids), 64)
     ]
     return np.concatenate(parts) if parts else np.empty(0, np.float32)
 

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 
 from methods.errors import BadParameter
+from methods.features.positions import Positions
 
 FINAL = "norm"
 _GROUP = re.compile(r"tokens\.(\d+)(?:-(\d+))?")
@@ -68,7 +69,7 @@ class TokenBackbone:
                 "'timm:vit_base_patch14_reg4_dinov2.lvd142m'"
             )
         self.name, self.digest, self.layers = name, digest, layers
-        self._model = model
+        self._model, self._positions = model, Positions(model)
         self._mean, self._std = normalisation
         self._blocks: Mapping[str, range | None] = {
             layer: blocks_of(layer, len(model.blocks), name) for layer in layers
@@ -95,6 +96,7 @@ class TokenBackbone:
     def _tokens(self, images: torch.Tensor) -> tuple[dict[int, torch.Tensor], torch.Tensor]:
         """(B, T, C) per tapped block, and after the final norm (an empty tensor where nobody asked)."""
         taps = self._taps or [len(self._model.blocks) - 1]
+        self._positions.fit(*images.shape[2:])
         answer = self._model.forward_intermediates(
             images,
             indices=taps,

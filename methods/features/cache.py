@@ -122,7 +122,7 @@ class FeatureCache:
             records.touch(path)
         return features
 
-    def put(self, spec: FeatureSpec, key: str, features: Mapping[str, npt.NDArray[np.float16]]) -> None:
+    def put(self, spec: FeatureSpec, key: str, features: Mapping[str, npt.NDArray[np.floating]]) -> None:
         """Store the features of one image under `key`; replaces what was there."""
         if self._writable:
             self._keep(spec, key, records.encode(features))

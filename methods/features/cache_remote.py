@@ -82,7 +82,7 @@ class SharedFeatureCache(FeatureCache):
         self._keep(spec, key, content.tobytes())
         return features
 
-    def put(self, spec: FeatureSpec, key: str, features: Mapping[str, npt.NDArray[np.float16]]) -> None:
+    def put(self, spec: FeatureSpec, key: str, features: Mapping[str, npt.NDArray[np.floating]]) -> None:
         content = records.encode(features)
         self._keep(spec, key, content)
         if not self._reachable or len(content) > self.max_bytes:

@@ -30,10 +30,14 @@ _PART_BYTES = 1 << 17
 _STALE_TEMPORARY_SECONDS = 3600
 
 
-def encode(features: Mapping[str, npt.NDArray[np.float16]]) -> bytes:
-    """A record: the `.npy` file of a structured array with one field per feature, then its CRC-32."""
-    arrays = {name: np.ascontiguousarray(values, dtype="<f2") for name, values in features.items()}
-    layout = np.dtype([(name, "<f2", values.shape) for name, values in arrays.items()])
+def encode(features: Mapping[str, npt.NDArray[np.floating]]) -> bytes:
+    """A record: the `.npy` file of a structured array with one field per feature, then its CRC-32.
+
+    float32 stays float32; all else becomes float16.
+    """
+    kinds = {name: "<f4" if values.dtype == np.float32 else "<f2" for name, values in features.items()}
+    arrays = {name: np.ascontiguousarray(values, kinds[name]) for name, values in features.items()}
+    layout = np.dtype([(name, kinds[name], values.shape) for name, values in arrays.items()])
     stream = BytesIO()
     header = {"descr": np.lib.format.dtype_to_descr(layout), "fortran_order": False, "shape": ()}
     np.lib.format.write_array_header_1_0(stream, header)

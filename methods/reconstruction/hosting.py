@@ -74,8 +74,12 @@ class Host:
     batch_size: int
     predict: Callable[[Floats], Prediction]
     """From patch scores (N, h, w) to the method's answer."""
+    predict_memory: Callable[[Floats], Prediction] | None = None
+    """The same from patch scores by memories; None = `predict`."""
     classify: Callable[[Maps], torch.Tensor] | None = None
     """Class ids of images that are scored, from their targets; None = the ids that the harness gives."""
+    drop_last: bool = True
+    """Whether the last batch of a pass is left away where it is incomplete."""
     clip: float | None = None
     max_seconds: float | None = None
     mixed_precision: bool = False
@@ -147,7 +151,7 @@ def train_student(
     trained: the module that checkpoints hold, where it is more than the student.
     """
     steps = host.iterations if iterations is None else iterations
-    sampler = sampler or Sampler(len(host.targets), host.batch_size, context.rng, drop_last=True)
+    sampler = sampler or Sampler(len(host.targets), host.batch_size, context.rng, drop_last=host.drop_last)
 
     def loss(batch: Batch) -> torch.Tensor:
         return objective(student(*host.maps(batch.indices)), batch)

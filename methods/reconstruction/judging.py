@@ -2,31 +2,49 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import numpy.typing as npt
 
 from methods.base import MapPost, Prediction
 from methods.blocks.image_scores import largest_of_pooled
 from methods.blocks.progressive import robust_maximum
-from methods.blocks.score_maps import anomaly_maps
+from methods.blocks.score_maps import anomaly_maps, maps_after
 
 Floats = npt.NDArray[np.float32]
 
 MAP_SIDE = 256
 """Side of the maps on which Dinomaly, INP-Former and RD judge images, and to which their smoothing refers."""
+KERNEL_RADIUS = 2
+"""Pixels of such a map to which Dinomaly and INP-Former cut their Gaussian: 5 x 5."""
 _CHUNK = 64
 
 
-def top_of_map(grids: Floats, percent: float, sigma: float, crop: int) -> Prediction:
+def top_of_map(
+    grids: Floats,
+    percent: float,
+    sigma: float,
+    crop: int,
+    *,
+    upsample: Literal["bilinear", "bilinear_corners"] = "bilinear_corners",
+    via: int | None = None,
+) -> Prediction:
     """An image is as anomalous as the mean of the top `percent` of its smoothed map: 655 pixels of 256 x 256.
 
-    sigma: of the Gaussian, in pixels of a 256 x 256 map; crop: side of the view.
+    Beyond the map the Gaussian of 5 x 5 pixels finds zeros. sigma: its standard deviation, in pixels of a
+    256 x 256 map; crop: side of the view; via: see `MapPost`.
     """
+
+    def post(side: int) -> MapPost:
+        radius = round(KERNEL_RADIUS * side / MAP_SIDE)
+        return MapPost(sigma * side / MAP_SIDE, upsample, border="zero", radius=radius, via=via)
+
     parts = [
-        robust_maximum(anomaly_maps(part, MAP_SIDE, sigma, "bilinear_corners"), percent, "floor")
+        robust_maximum(maps_after(part, MAP_SIDE, post(MAP_SIDE)), percent, "floor")
         for part in _chunks(grids)
     ]
-    return _prediction(grids, parts, _post(sigma, crop))
+    return _prediction(grids, parts, post(crop))
 
 
 def max_of_map(grids: Floats, sigma: float, crop: int) -> Prediction:
@@ -34,17 +52,14 @@ def max_of_map(grids: Floats, sigma: float, crop: int) -> Prediction:
     parts = [
         anomaly_maps(part, MAP_SIDE, sigma, "bilinear_corners").max(axis=(1, 2)) for part in _chunks(grids)
     ]
-    return _prediction(grids, parts, _post(sigma, crop))
+    post = MapPost(sigma=sigma * crop / MAP_SIDE, upsample="bilinear_corners")
+    return _prediction(grids, parts, post)
 
 
 def max_of_pooled(grids: Floats, crop: int, window: int = 16) -> Prediction:
     """An image is as anomalous as the largest mean of `window` x `window` pixels of its map (UniAD, HVQ)."""
     post = MapPost(sigma=0.0, upsample="bilinear_corners")
     return _prediction(grids, [largest_of_pooled(grids, crop, post, window)], post)
-
-
-def _post(sigma: float, crop: int) -> MapPost:
-    return MapPost(sigma=sigma * crop / MAP_SIDE, upsample="bilinear_corners")
 
 
 def _chunks(grids: Floats) -> list[Floats]:

@@ -39,7 +39,7 @@ class ClassMemories:
     def scores(self, context: Context) -> Floats:
         """Mean distance of every training patch to memories of its own class, (N, h, w).
 
-        Rounded to float16; read from the context's cache where the same scores have been computed before.
+        Read from the context's cache where the same scores have been computed before.
         """
         found: Floats | None = None
         for class_id, members, vectors in self._classes():
@@ -80,7 +80,7 @@ class ClassMemories:
         if cache is not None:
             stored = [features for key in keys if (features := cache.get(spec, key)) is not None]
             if len(stored) == len(keys):
-                return np.stack([features[FIELD] for features in stored]).astype(np.float32)
+                return np.stack([features[FIELD] for features in stored])
         count, rows, columns, dim = vectors.shape
         scores = memory_scores(
             vectors.reshape(count, rows * columns, dim),
@@ -91,11 +91,11 @@ class ClassMemories:
             device=context.device,
             progress=context.progress,
         )
-        half = scores.reshape(count, rows, columns).astype(np.float16)
+        grids = scores.reshape(count, rows, columns)
         if cache is not None:
-            for key, image in zip(keys, half, strict=True):
+            for key, image in zip(keys, grids, strict=True):
                 cache.put(spec, key, {FIELD: image})
-        return half.astype(np.float32)
+        return grids
 
     def _spec(self, class_id: int, members: Ids, vectors: Floats, context: Context) -> FeatureSpec:
         """Names scores by the very vectors that they are computed from, whatever made these."""
@@ -115,6 +115,7 @@ class ClassMemories:
             backbone_digest=digest.hexdigest(),
             layers=(FIELD,),
             view=str(context.view),
+            dtype="float32",
             engine=f"torch {torch.__version__} {torch.device(context.device).type}",
         )
 

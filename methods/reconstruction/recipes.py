@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -10,13 +12,14 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from methods.base import Context, Prediction
+from methods.base import Context
 from methods.blocks.progressive import robust_maximum
 from methods.features import block_groups
 from methods.reconstruction.arrangements import as_they_are, side_by_side
 from methods.reconstruction.hosting import Host, Student, TrainedHost
+from methods.reconstruction.judging import top_of_map
 from methods.reconstruction.teacher import Teacher, TeacherSettings
-from methods.training.schedules import Schedule, warm_cosine
+from methods.training.schedules import Schedule
 from methods.training.stable_adamw import StableAdamW
 from splits.images import ImageSet
 
@@ -43,6 +46,8 @@ class TokenFields(Protocol):
     learning_rate: float
     weight_decay: float
     clip: float
+    smoothing: float
+    top_percent: float
     max_minutes: float | None
     mixed_precision: bool
 
@@ -74,11 +79,12 @@ def token_host(
     teacher: Teacher,
     *,
     build: Callable[[int, int], Student],
-    predict: Callable[[Floats], Prediction],
 ) -> Host:
     """A host whose student is made from (channels, groups) of the teacher's targets.
 
-    Memories are made of the last block's normed patches of a transformer, else of the targets.
+    Memories are made of the last block's normed patches of a transformer, else of the targets. Maps of the
+    student go through the size of the images that the backbone sees, those of memories do not, as in the
+    authors' evaluations of both.
     """
     targets = teacher.learn(train, context.rng, title="embed training images")
     example = targets[torch.tensor([0])]
@@ -87,6 +93,8 @@ def token_host(
         memory = Teacher(
             TeacherSettings(method.backbone, (block_groups.FINAL,), as_they_are, method.size), context
         )
+    crop = context.view.crop
+    judged = partial(top_of_map, percent=method.top_percent, sigma=method.smoothing, crop=crop)
     return Host(
         teacher=teacher,
         targets=targets,
@@ -97,7 +105,8 @@ def token_host(
         schedule=warmed,
         iterations=steps_of(method.iterations, method.epochs, len(train), method.batch_size),
         batch_size=method.batch_size,
-        predict=predict,
+        predict=partial(judged, via=method.size or crop),
+        predict_memory=partial(judged, upsample="bilinear"),
         clip=method.clip,
         max_seconds=seconds(method.max_minutes),
         mixed_precision=method.mixed_precision,
@@ -111,15 +120,27 @@ def stable_adamw(module: nn.Module, learning_rate: float, weight_decay: float) -
 
 
 def warmed(iterations: int) -> Schedule:
-    """Their schedule: 100 steps of warm-up, a tenth of a short training, then a cosine to a tenth."""
-    return warm_cosine(iterations, warm_up=min(WARM_UP, iterations // 10), final=FINAL_RATE)
+    """Their schedule: from 0 to 1 in 100 steps, then along a cosine that would reach a tenth one step after
+    the last; in a short training the warm-up takes a tenth of the steps."""
+    warm_up = min(WARM_UP, iterations // 10)
+
+    def factor(iteration: int) -> float:
+        if iteration < warm_up:
+            return iteration / max(1, warm_up - 1)
+        done = (iteration - warm_up) / (iterations - warm_up)
+        return FINAL_RATE + (1 - FINAL_RATE) * (1 + math.cos(math.pi * done)) / 2
+
+    return factor
 
 
-def steps_of(iterations: int, epochs: float | None, images: int, batch_size: int) -> int:
-    """Training steps: as given, or of so many passes whose incomplete last batch is left away."""
+def steps_of(
+    iterations: int, epochs: float | None, images: int, batch_size: int, *, drop_last: bool = True
+) -> int:
+    """Training steps: as given, or of so many passes; `drop_last`: without their incomplete last batch."""
     if epochs is None:
         return iterations
-    return max(1, round(epochs * max(1, images // batch_size)))
+    per_pass = images // batch_size if drop_last else math.ceil(images / batch_size)
+    return max(1, round(epochs * max(1, per_pass)))
 
 
 def seconds(minutes: float | None) -> float | None:
