@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import nn
 
 from methods.base import Card, Context, Need, Prediction
 from methods.features.transform import VIEWED
@@ -57,7 +59,7 @@ class Rd:
         ),
     )
     needs: ClassVar[frozenset[Need]] = frozenset()
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     backbone: str = "tiny"
     """Frozen features; the paper's: timm:wide_resnet50_2.tv_in1k."""
@@ -69,9 +71,9 @@ class Rd:
     grid: int | None = 56
     """Side of the finest scale; none = the backbone's own (64 in the paper)."""
     bottleneck_blocks: int = 1
-    """Residual blocks that compress."""
+    """Residual blocks that compress (paper: 3)."""
     decoder_blocks: tuple[int, ...] = (1, 1, 1)
-    """Residual blocks per decoder stage, coarse to fine."""
+    """Residual blocks per decoder stage, coarse to fine (paper: 3, 4, 6)."""
     width_ratio: float | None = None
     """Channels inside a residual block per channel of its output; none = 0.5, as in a Wide-ResNet-50, for a
     timm network, and 2 for narrower features: blocks of 'tiny' would have 16 to 48 at 0.5."""
@@ -80,18 +82,18 @@ class Rd:
     epochs: float | None = None
     """Passes over the training images instead of iterations (paper: 200)."""
     batch_size: int = 8
-    """Images per step; batch statistics need at least a few."""
+    """Images per step; batch statistics need at least a few (paper: 16)."""
     learning_rate: float = 2e-3
-    """Of Adam with beta1 = 0.5, constant."""
+    """Adam learning rate, constant, with beta1 = 0.5 (paper: 5e-3)."""
     smoothing: float = 4.0
-    """Gaussian on a 256 x 256 map, in pixels."""
+    """Deviation of the Gaussian over the map, in pixels of a map of 256 x 256."""
     max_minutes: float | None = None
     """Limit on the time of training; a result that met it is marked."""
     mixed_precision: bool = False
     """bfloat16 products on a GPU; cosines stay in float32."""
 
     def host(self, train: ImageSet, context: Context) -> Host:
-        """What there is to train, on this training set."""
+        """Teacher, network and settings, ready to be trained on this training set."""
         settings = TeacherSettings(self.backbone, self._layers(), pyramid(self.grid), self.size)
         teacher = Teacher(settings, context)
         targets = teacher.learn(train, context.rng, title="embed training images")
@@ -101,18 +103,12 @@ class Rd:
             targets=targets,
             images=train,
             class_ids=None,
-            build=lambda: RdNetwork(
-                channels,
-                bottleneck_blocks=self.bottleneck_blocks,
-                decoder_blocks=self.decoder_blocks,
-                width_ratio=self._width_ratio(),
-            ),
-            optimizer=lambda module: torch.optim.Adam(
-                module.parameters(), lr=self.learning_rate, betas=(0.5, 0.999)
-            ),
+            build=lambda: self._network(channels),
+            optimizer=self._optimizer,
             schedule=lambda _: constant,
-            iterations=steps_of(self.iterations, self.epochs, len(train), self.batch_size),
+            iterations=self._steps(len(train)),
             batch_size=self.batch_size,
+            drop_last=False,
             predict=lambda grids: max_of_map(grids, self.smoothing, context.view.crop),
             max_seconds=seconds(self.max_minutes),
             mixed_precision=self.mixed_precision,
@@ -128,6 +124,20 @@ class Rd:
     def rank(self, train: ImageSet, context: Context) -> npt.NDArray[np.float32]:
         """Mean of the top per cent of each training image's patches."""
         return ranked_by_patches(self._trained)
+
+    def _network(self, channels: Sequence[int]) -> RdNetwork:
+        return RdNetwork(
+            channels,
+            bottleneck_blocks=self.bottleneck_blocks,
+            decoder_blocks=self.decoder_blocks,
+            width_ratio=self._width_ratio(),
+        )
+
+    def _optimizer(self, module: nn.Module) -> torch.optim.Optimizer:
+        return torch.optim.Adam(module.parameters(), lr=self.learning_rate, betas=(0.5, 0.999))
+
+    def _steps(self, images: int) -> int:
+        return steps_of(self.iterations, self.epochs, images, self.batch_size, drop_last=False)
 
     def _width_ratio(self) -> float:
         if self.width_ratio is not None:

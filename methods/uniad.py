@@ -8,6 +8,7 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import nn
 
 from methods import catalog
 from methods.base import Card, Context, MapPost, Need, Prediction
@@ -25,7 +26,7 @@ from methods.training.engine import Batch, Plan
 from methods.training.identity import identity_of
 from methods.training.randomness import seeded
 from methods.training.sampling import Sampler, iterations_of
-from methods.training.schedules import drop
+from methods.training.schedules import late_drop
 from splits.images import ImageSet
 
 POST = MapPost(sigma=0.0, upsample="bilinear_corners")
@@ -56,18 +57,19 @@ class UniAD:
             "turns an AUROC below one half around.",
             "iterations, batch_size, learning_rate, width, heads, hidden, depth, dropout, query_scale: "
             "defaults fit one core; the paper's are 1000 epochs, 64, 1e-4, 256, 8, 1024, 4, 0.1 and 1.",
-            "backbone: 'tiny' ships with the package; the paper's is 'timm:tf_efficientnet_b4.aa_in1k' with "
-            "layers blocks.0, blocks.1, blocks.2, blocks.4 (weights close to the authors' port), that of the "
-            "comparison in LTAD 'timm:tf_efficientnet_b7.aa_in1k'.",
+            "backbone: 'tiny' ships with the package; the paper's is "
+            "'timm:tf_efficientnet_b4.aa_in1k?padding_size=380' with layers blocks.0, blocks.1, blocks.2, "
+            "blocks.4, that of the comparison in LTAD 'timm:tf_efficientnet_b7.aa_in1k?padding_size=600': "
+            "padded as the authors' port of EfficientNet, with weights close to it.",
             "standardise: channels of 'tiny' differ in scale and are standardised; the paper does not.",
             VIEWED,
         ),
     )
     needs: ClassVar[frozenset[Need]] = frozenset()
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
 
     backbone: str = "tiny"
-    """Frozen features; the paper's: timm:tf_efficientnet_b4.aa_in1k."""
+    """Frozen features; the paper's: timm:tf_efficientnet_b4.aa_in1k?padding_size=380."""
     layers: tuple[str, ...] = ("desc", "stride8")
     """Layers of the backbone, side by side; none = its default."""
     grid: int = 14
@@ -75,9 +77,9 @@ class UniAD:
     standardise: bool = True
     """Channels with mean 0 and deviation 1 over the training set (paper: false)."""
     width: int = 64
-    """Of the transformer (paper: 256)."""
+    """Channels of the transformer (paper: 256)."""
     heads: int = 4
-    """Of every attention (paper: 8)."""
+    """Heads of every attention (paper: 8)."""
     hidden: int = 256
     """Width inside the feed-forward parts (paper: 1024)."""
     depth: int = 1
@@ -85,9 +87,9 @@ class UniAD:
     neighbours: int = 7
     """Side of the square around a token that its attention cannot see; 0 = it sees everything."""
     dropout: float = 0.0
-    """In attentions and feed-forward parts (paper: 0.1)."""
+    """Dropout in attentions and feed-forward parts (paper: 0.1)."""
     query_scale: float = 0.02
-    """Deviation of the learned queries at first (UniAD: 1): small ones learn in fewer steps."""
+    """Deviation of the learned queries at first (paper: 1): small ones learn in fewer steps."""
     jitter: float = 20.0
     """Scale of the noise on the features while training."""
     jitter_probability: float = 1.0
@@ -99,9 +101,9 @@ class UniAD:
     batch_size: int = 8
     """Images per step (paper: 8 on each of 8 GPUs)."""
     learning_rate: float = 2e-3
-    """Of AdamW; a tenth of it for the last fifth of the training (paper: 1e-4)."""
+    """AdamW learning rate; a tenth of it after 801 of 1000 parts of the training (paper: 1e-4)."""
     weight_decay: float = 1e-4
-    """Of AdamW."""
+    """AdamW weight decay."""
     clip: float = 0.1
     """Largest norm of all gradients."""
     pool: int = 16
@@ -118,16 +120,12 @@ class UniAD:
         bank = self._reader.fit(train, title="embed training images")
         with seeded(context):
             self._model = self._network(bank.vectors.shape[-1]).to(context.device)
-            optimizer = torch.optim.AdamW(
-                self._model.parameters(), lr=self.learning_rate, weight_decay=self.weight_decay
-            )
+            optimizer = self._optimizer(self._model)
             sampler = Sampler(len(bank), self.batch_size, context.rng)
             plan = self._plan(sampler)
 
             def loss(batch: Batch) -> torch.Tensor:
-                tokens = bank.gather(batch.indices).vectors
-                rebuilt = self._model(feature_jitter(tokens, self.jitter, self.jitter_probability))
-                return (rebuilt.float() - tokens).square().mean()
+                return self._loss(self._model, bank.gather(batch.indices).vectors)
 
             engine.train(
                 self._model, loss, sampler, optimizer, plan=plan, context=context, title="train",
@@ -145,7 +143,7 @@ class UniAD:
         return Prediction(scores=scores, grids=grids, post=POST)
 
     def host(self, train: ImageSet, context: Context) -> Host:
-        """What there is to train, for methods that train it their own way; channels as in `fit`."""
+        """Teacher, network and settings for methods that train it their own way; channels as in `fit`."""
         settings = TeacherSettings(
             self.backbone, self.layers, resized_side_by_side(self.grid),
             standardise=self.standardise, alike_layers=True, for_cosines=False,
@@ -164,12 +162,11 @@ class UniAD:
             images=train,
             class_ids=None,
             build=lambda: UniadStudent(self._network(channels), self.jitter, self.jitter_probability),
-            optimizer=lambda module: torch.optim.AdamW(
-                module.parameters(), lr=self.learning_rate, weight_decay=self.weight_decay
-            ),
-            schedule=drop,
-            iterations=steps_of(self.iterations, self.epochs, len(train), self.batch_size),
+            optimizer=self._optimizer,
+            schedule=late_drop,
+            iterations=steps_of(self.iterations, self.epochs, len(train), self.batch_size, drop_last=False),
             batch_size=self.batch_size,
+            drop_last=False,
             predict=predict,
             clip=self.clip,
             max_seconds=seconds(self.max_minutes),
@@ -190,12 +187,20 @@ class UniAD:
             query_scale=self.query_scale,
         )
 
+    def _loss(self, model: ReconstructionTransformer, tokens: torch.Tensor) -> torch.Tensor:
+        """Mean squared difference of tokens (B, T, C) to what their jittered copies become."""
+        rebuilt = model(feature_jitter(tokens, self.jitter, self.jitter_probability))
+        return (rebuilt.float() - tokens).square().mean()
+
+    def _optimizer(self, module: nn.Module) -> torch.optim.Optimizer:
+        return torch.optim.AdamW(module.parameters(), lr=self.learning_rate, weight_decay=self.weight_decay)
+
     def _plan(self, sampler: Sampler) -> Plan:
         steps = self.iterations if self.epochs is None else iterations_of(self.epochs, sampler)
         return Plan(
             steps,
             max_seconds=seconds(self.max_minutes),
-            schedule=drop(steps),
+            schedule=late_drop(steps),
             clip=self.clip,
             mixed_precision=self.mixed_precision,
         )

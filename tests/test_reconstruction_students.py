@@ -158,6 +158,18 @@ def test_hvq_sees_features_through_the_codes_of_its_class_alone() -> None:
     assert not torch.allclose(other, network((first,), ids).outputs[0])
 
 
+def test_hvq_begins_with_torchs_own_weights_and_layers_alike() -> None:
+    network = HvqNetwork(5, 4, 2, width=64, heads=2, hidden=8, depth=2, codes=6)
+    for layers in (network.encoder, network.decoder):
+        for name, value in layers[0].named_parameters():
+            assert torch.equal(value, layers[1].get_parameter(name)), name
+    # Uniform within 1 / sqrt(fan-in): a deviation of 1 / sqrt(3 fan-in); biases, too.
+    assert float(network.back.weight.detach().std()) == pytest.approx((3 * 128) ** -0.5, rel=0.1)
+    assert float(network.embed.weight.detach().std()) == pytest.approx((3 * 5) ** -0.5, rel=0.1)
+    assert not torch.equal(network.back.weight[0], network.back.weight[1])
+    assert float(network.embed.bias.detach().abs().max()) > 0
+
+
 def test_hvq_loss_is_the_squared_difference_and_a_quarter_of_the_commitments() -> None:
     network = HvqNetwork(5, 4, 2, width=16, heads=2, hidden=8, depth=2, codes=6).eval()
     maps, ids = (torch.randn(3, 5, 4, 4),), torch.tensor([0, 1, 1])

@@ -22,7 +22,7 @@ from methods.training.engine import Batch, Outcome, Plan, train
 from methods.training.precision import in_full_precision, mixed
 from methods.training.randomness import seeded
 from methods.training.sampling import Sampler, iterations_of
-from methods.training.schedules import constant, drop, warm_cosine
+from methods.training.schedules import constant, drop, late_drop, warm_cosine
 from methods.training.structural_similarity import dissimilarity
 
 DATA = np.random.default_rng(5).standard_normal((13, 6)).astype(np.float32)
@@ -198,6 +198,8 @@ def test_schedules_begin_and_end_where_they_should() -> None:
     assert constant(10**6) == 1
     step = drop(10)
     assert [step(i) for i in (0, 7, 8, 9)] == [1, 1, 0.1, 0.1]
+    late = late_drop(1000 * 57)
+    assert [late(i) for i in (0, 801 * 57 - 1, 801 * 57, 57_000)] == [1, 1, 0.1, 0.1]
     cosine = warm_cosine(1000, warm_up=100, final=0.01)
     assert cosine(0) == 0
     assert cosine(100) == 1

@@ -62,6 +62,17 @@ def test_a_decoder_layer_asks_the_encoder_with_its_own_query_and_then_the_layer_
     torch.testing.assert_close(layer(before, memory, position), expected)
 
 
+def test_layers_begin_alike_but_for_what_xavier_draws() -> None:
+    model = ReconstructionTransformer(5, 9, width=8, heads=2, hidden=8, layers=2)
+    alike = {
+        name
+        for layers in (model.encoder, model.decoder)
+        for name, value in layers[0].named_parameters()
+        if torch.equal(value, layers[1].get_parameter(name)) and value.std() > 0
+    }
+    assert alike == {"query", "attend.attention.in_proj_weight", "recall.attention.in_proj_weight"}
+
+
 def test_jitter_is_as_long_as_the_token_allows() -> None:
     tokens = torch.cat([torch.ones(1, 3000, 16), 10 * torch.ones(1, 3000, 16)])
     noise = feature_jitter(tokens, 20.0) - tokens

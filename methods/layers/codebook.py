@@ -14,10 +14,11 @@ class ClassCodebooks(nn.Module):
 
     While training, a code follows the tokens that chose it by a moving average whose decay applies once per
     image, as if the images of a batch came one after another; classes that are not in the batch stay as they
-    are. Counts start at one, so that a code nobody chose stays where it is: with random codes far from the
-    tokens, that is most of them. `revive_below`: codes that fewer tokens per image choose than this, in the
-    moving average, and than half of what an even use would give them, start anew at a token of the batch
-    (Zeghidour et al., SoundStream, TASLP 2021, III-C); 0 leaves them.
+    are. Counts start at 0: at the first image of a class the codes that no token chose are divided by
+    almost nothing and fly away, and come back only as their sums decay, after more than a thousand images of
+    that class. `revive_below`: codes that fewer tokens per image choose than this, in the moving average, and
+    than half of what an even use would give them, start anew at a token of the batch (Zeghidour et al.,
+    SoundStream, TASLP 2021, III-C); 0 leaves them.
     """
 
     def __init__(
@@ -34,7 +35,7 @@ class ClassCodebooks(nn.Module):
         self.decay, self.eps, self.revive_below = decay, eps, revive_below
         start = torch.randn(classes, codes, width)
         self.register_buffer("codes", start)
-        self.register_buffer("counts", torch.ones(classes, codes))
+        self.register_buffer("counts", torch.zeros(classes, codes))
         self.register_buffer("sums", start.clone())
 
     def forward(self, tokens: torch.Tensor, class_ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -92,10 +93,10 @@ class ClassCodebooks(nn.Module):
         self.sums[class_id, idle] = drawn
         self.counts[class_id, idle] = 1.0
 
-    def transport_cost(self, tokens: torch.Tensor, class_ids: torch.Tensor, scale: float) -> torch.Tensor:
-        """sum_m softmax_m(f . e_m / scale) (1 - cos(f, e_m)) of tokens (B, T, D): (B, T)."""
+    def transport_cost(self, tokens: torch.Tensor, class_ids: torch.Tensor) -> torch.Tensor:
+        """sum_m softmax_m(f . e_m / M) (1 - cos(f, e_m)) of tokens (B, T, D) and M codes: (B, T)."""
         codes = self.codes[class_ids].float()
         tokens = tokens.float()
-        plan = (tokens @ codes.transpose(1, 2) / scale).softmax(dim=2)
+        plan = (tokens @ codes.transpose(1, 2) / codes.shape[1]).softmax(dim=2)
         unit = functional.normalize(tokens, dim=2) @ functional.normalize(codes, dim=2).transpose(1, 2)
         return (plan * (1 - unit)).sum(dim=2)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import torch
 from torch import nn
 
@@ -80,6 +82,11 @@ class DecoderLayer(nn.Module):
         tokens = self.attend(tokens, placed, placed, tokens, mask)
         tokens = self.recall(tokens, tokens + position, memory + position, memory, mask)
         return self.norm(tokens + self.dropout(self.feed(tokens)))
+
+
+def copies(layer: nn.Module, count: int) -> nn.ModuleList:
+    """`count` layers that begin with the same weights, as in the code of UniAD and HVQ."""
+    return nn.ModuleList(copy.deepcopy(layer) for _ in range(count))
 
 
 def neighbour_mask(side: int, window: int) -> torch.Tensor:

@@ -10,6 +10,7 @@ from methods.layers.transformer import (
     DecoderLayer,
     EncoderLayer,
     LearnedPosition,
+    copies,
     neighbour_mask,
     xavier_init,
 )
@@ -73,13 +74,10 @@ class ReconstructionTransformer(nn.Module):
             raise BadParameter(f"width is {width} with {heads} heads: expected a multiple of the heads")
         self.into = nn.Linear(channels, width)
         self.position = LearnedPosition(side, width)
-        self.encoder = nn.ModuleList(EncoderLayer(width, heads, hidden, dropout) for _ in range(layers))
-        self.decoder = nn.ModuleList(
-            QueryDecoderLayer(
-                query_scale * torch.randn(side * side, width), heads=heads, hidden=hidden, dropout=dropout
-            )
-            for _ in range(layers)
-        )
+        # `xavier_init` passes over queries and projections into attention: they begin alike in all layers.
+        self.encoder = copies(EncoderLayer(width, heads, hidden, dropout), layers)
+        query = query_scale * torch.randn(side * side, width)
+        self.decoder = copies(QueryDecoderLayer(query, heads=heads, hidden=hidden, dropout=dropout), layers)
         self.norm = nn.LayerNorm(width)
         self.back = nn.Linear(width, channels)
         mask = neighbour_mask(side, neighbours) if neighbours else None

@@ -9,7 +9,7 @@ from torch import nn
 
 from methods.errors import BadParameter
 from methods.layers.codebook import ClassCodebooks
-from methods.layers.transformer import DecoderLayer, EncoderLayer, LearnedPosition, xavier_init
+from methods.layers.transformer import DecoderLayer, EncoderLayer, LearnedPosition, copies
 from methods.reconstruction.arrangements import Maps
 from methods.reconstruction.hosting import Rebuilt, Student
 
@@ -23,8 +23,6 @@ class ClassLinear(nn.Module):
     def __init__(self, classes: int, inputs: int, outputs: int) -> None:
         super().__init__()
         drawn = [nn.Linear(inputs, outputs) for _ in range(classes)]
-        for layer in drawn:
-            xavier_init(layer)
         self.weight = nn.Parameter(torch.stack([layer.weight.detach() for layer in drawn]))
         self.bias = nn.Parameter(torch.stack([layer.bias.detach() for layer in drawn]))
 
@@ -64,12 +62,10 @@ class HvqNetwork(Student):
         self.classes, self.transport = classes, transport
         self.embed = nn.Conv2d(channels, width, 1)
         self.position = LearnedPosition(side, width)
-        self.encoder = nn.ModuleList(EncoderLayer(width, heads, hidden, dropout) for _ in range(depth))
-        self.decoder = nn.ModuleList(DecoderLayer(2 * width, heads, hidden, dropout) for _ in range(depth))
+        self.encoder = copies(EncoderLayer(width, heads, hidden, dropout), depth)
+        self.decoder = copies(DecoderLayer(2 * width, heads, hidden, dropout), depth)
         self.norm = nn.LayerNorm(2 * width)
         self.back = ClassLinear(classes, 2 * width, channels)
-        for module in (self.embed, self.encoder, self.decoder):
-            module.apply(xavier_init)
         self.top = ClassCodebooks(classes, codes, width, revive_below=revive_below)
         self.levels = nn.ModuleList(
             ClassCodebooks(classes, codes, 2 * width, revive_below=revive_below) for _ in range(depth)
@@ -98,7 +94,7 @@ class HvqNetwork(Student):
         rebuilt = self.back(self.norm(out), class_ids).transpose(1, 2).unflatten(2, features.shape[2:])
         cost = None
         if self.transport and not self.training:
-            cost = self.levels[0].transport_cost(joined[0], class_ids, float(joined[0].shape[2]))
+            cost = self.levels[0].transport_cost(joined[0], class_ids)
             cost = self.transport * cost.unflatten(1, features.shape[2:])
         return Rebuilt((features,), (rebuilt,), COMMITMENT * commitment.mean(), cost)
 

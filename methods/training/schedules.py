@@ -14,8 +14,14 @@ def constant(iteration: int) -> float:  # noqa: ARG001  a schedule like the othe
 
 
 def drop(iterations: int, share: float = 0.8, factor: float = 0.1) -> Schedule:
-    """1, and `factor` after this share of all iterations (UniAD, HVQ: 0.8 and 0.1)."""
-    return lambda iteration: factor if iteration >= share * iterations else 1.0
+    """1, and `factor` after this share of all iterations."""
+    first = round(share * iterations)
+    return lambda iteration: factor if iteration >= first else 1.0
+
+
+def late_drop(iterations: int) -> Schedule:
+    """A tenth after 801 of 1000 epochs: UniAD's and HVQ's step of 800, set one epoch late by their loop."""
+    return drop(iterations, share=0.801)
 
 
 def warm_cosine(iterations: int, *, warm_up: int = 0, final: float = 0.0) -> Schedule:
