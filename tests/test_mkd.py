@@ -90,6 +90,36 @@ def test_the_map_is_the_scores_gradient_at_the_pixels() -> None:
     assert all(parameter.grad is None for parameter in method._student.parameters())
 
 
+def test_the_maps_gradient_can_run_through_the_teacher_too() -> None:
+    method = fitted(backbone="tiny", localisation="gradient", map_gradient="both")
+    images = torch.rand(2, 3, 64, 64)
+    scores, maps = method._judged(images, None)
+    step, place = 1e-2, (30, 17)
+    expected = 0.0
+    for channel in range(3):
+        moved = [images.clone(), images.clone()]
+        for sign, copy in zip((1, -1), moved, strict=True):
+            copy[1, channel, place[0], place[1]] += sign * step
+        up, down = (method._judged(copy, None)[0][1] for copy in moved)
+        expected += abs(float(up - down)) / (2 * step)
+    assert float(maps[1][place]) == pytest.approx(expected, rel=5e-2)
+    alone, other = method._judged(images, method._teacher.differentiable(images))
+    torch.testing.assert_close(alone, scores)
+    assert not torch.allclose(other, maps, rtol=0.1)
+
+
+def test_the_teacher_that_is_followed_answers_as_the_cached_one() -> None:
+    method = fitted(backbone="tiny", map_gradient="both")
+    answer = method.score(image_set(judged_images()), context())
+    method.map_gradient = "student"
+    cached = method.score(image_set(judged_images()), context())
+    np.testing.assert_allclose(answer.scores, cached.scores, rtol=1e-3)
+    with pytest.raises(BadParameter, match="backbone 'desc' has no gradient at the pixels"):
+        fitted(map_gradient="both")
+    with pytest.raises(BadParameter, match="layer 'cnn' of backbone 'tiny' has no gradient"):
+        fitted(backbone="tiny", layers=("cnn",), map_gradient="both")
+
+
 def test_feature_maps_add_the_layers_on_the_finest_grid() -> None:
     fine, coarse = (torch.randn(2, 4, 8, 8), torch.randn(2, 4, 8, 8)), (torch.randn(2, 6, 4, 4),) * 2
     found = _feature_map([fine, (coarse[0], coarse[0] + 2)])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from methods.errors import BadParameter
 from methods.features import backbones
@@ -26,6 +26,18 @@ class Backbone(Protocol):
 
     def __call__(self, pixels: torch.Tensor) -> dict[str, torch.Tensor]:
         """Features of uint8 (B, 3, H, W), RGB: float32 (B, C, h, w) per layer, and (B, D) under "pooled"."""
+        ...
+
+
+@runtime_checkable
+class Differentiable(Protocol):
+    """A backbone whose maps can be followed back to the pixels."""
+
+    def maps_of(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Maps (B, C, h, w) per layer of float32 images (B, 3, H, W) in [0, 1], with their gradients.
+
+        Raises BadParameter for a layer that has none.
+        """
         ...
 
 

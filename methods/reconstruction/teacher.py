@@ -11,6 +11,7 @@ import torch
 
 from methods.base import Context, Title, View
 from methods.errors import BadParameter, MethodsError
+from methods.features.backbone import Differentiable
 from methods.features.extract import Extractor, FeatureBatch
 from methods.reconstruction.arrangements import Arrange, Maps
 from splits.images import ImageSet
@@ -102,7 +103,21 @@ class Teacher:
         """(which images, their float32 targets (B, C, ...)) in the order of the indices."""
         for batch in self._extractor.batches(images, title=title, indices=indices):
             _require_finite(batch, images)
-            yield batch.indices, self._arranged(batch.maps)
+            yield batch.indices, tuple(layer.half().float() for layer in self._arranged(batch.maps))
+
+    def differentiable(self, images: torch.Tensor) -> Maps:
+        """Targets, with their gradients and not rounded, of float32 images (B, 3, s, s) in [0, 1].
+
+        Raises BadParameter for a backbone that cannot be followed back to the pixels.
+        """
+        backbone = self._extractor.backbone
+        if not isinstance(backbone, Differentiable):
+            raise BadParameter(
+                f"backbone '{backbone.name}' has no gradient at the pixels: expected 'tiny' or a "
+                "convolutional network, 'timm:NAME'"
+            )
+        maps = backbone.maps_of(images)
+        return self._arranged([maps[layer] for layer in self._extractor.layers])
 
     def quietly(self, images: ImageSet, indices: Sequence[int]) -> Maps:
         """Targets of a few images, read or computed now, without a word to whoever watches."""
@@ -125,7 +140,7 @@ class Teacher:
             arranged = tuple(
                 torch.einsum("bc...,cd->bd...", features, self._projection) for features in arranged
             )
-        return tuple((features + self._shift).half().float() for features in arranged)
+        return tuple(features + self._shift for features in arranged)
 
     def _learn_statistics(self, images: ImageSet) -> None:
         """Mean and factor per channel of every layer, each (1, C, 1, 1)."""

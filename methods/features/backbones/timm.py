@@ -68,13 +68,19 @@ class TimmBackbone:
     @torch.inference_mode()
     def __call__(self, pixels: torch.Tensor) -> dict[str, torch.Tensor]:
         """Maps (B, C, h, w) per layer, and "pooled": what the classifier would see, (B, D)."""
-        images = pixels.to(self._mean.device).to(torch.float32) / 255
+        last, answers = self._answers(pixels.to(self._mean.device).to(torch.float32) / 255)
+        answers["pooled"] = self._model.forward_head(last, pre_logits=True)
+        return answers
+
+    def maps_of(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Maps (B, C, h, w) per layer of float32 images (B, 3, H, W) in [0, 1], with their gradients."""
+        return self._answers(images)[1]
+
+    def _answers(self, images: torch.Tensor) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         images = ((images - self._mean) / self._std).contiguous(memory_format=torch.channels_last)
         last, maps = self._model.forward_intermediates(images, indices=self._depths)
         by_depth = dict(zip(self._depths, maps, strict=True))
-        answers = {layer: by_depth[depth] for layer, depth in self._depth_of.items()}
-        answers["pooled"] = self._model.forward_head(last, pre_logits=True)
-        return answers
+        return last, {layer: by_depth[depth] for layer, depth in self._depth_of.items()}
 
 
 def load(

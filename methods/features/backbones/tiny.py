@@ -75,6 +75,20 @@ class Tiny:
             "pooled": quantiles(functional.relu(taps[-1])),
         }
 
+    def maps_of(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Maps of the network alone, of float32 images (B, 3, H, W) in [0, 1], with their gradients.
+
+        Raises BadParameter for "desc" and "cnn": magnitudes of the descriptor have no gradient at 0.
+        """
+        if fixed := sorted(set(self.layers) & set(DEFAULT_LAYERS)):
+            raise BadParameter(
+                f"layer '{fixed[0]}' of backbone 'tiny' has no gradient: expected 'stride4', 'stride8' or "
+                "'stride16'"
+            )
+        taps = self._network(desc.brightened(images).contiguous(memory_format=torch.channels_last))
+        answers = {f"stride{stride}": tap for stride, tap in zip(STRIDES, taps, strict=True)}
+        return {layer: answers[layer] for layer in self.layers}
+
 
 def quantiles(maps: torch.Tensor) -> torch.Tensor:
     """(B, C, h, w) -> (B, 4 C): four quantiles of every channel over the positions.
