@@ -17,9 +17,25 @@ from results.places import Place, matches
 from results.store import slug
 
 FOLDER = "suites"
+ALL_ROWS, ROW = "suite", "row"
+"""In a Setting, in the place of a method and of a field."""
 PATTERN = f"{FOLDER}/*.json"
 _TABLE = ("name", "dataset", "splits", "methods")
 """What makes two files speak of one table."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A field of a suite's rows of one method, and the place in the paper or its code that it comes from."""
+
+    method: str
+    """ALL_ROWS for what concerns all of them: view, seeds, splits."""
+    field: str
+    """ROW for the method's place in the paper's tables; a host's field as "dinomaly.size"."""
+    value: str
+    """Values of several rows with "; " between them."""
+    source: str
+    """ "" if none is known."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +53,8 @@ class Suite:
     """Folders of all cells, from the root of the results: a row need not run on every split."""
     labels: Mapping[str, str] = field(default_factory=dict)
     """What it calls its rows, by the name of their folders ("method-config10")."""
+    settings: tuple[Setting, ...] = ()
+    """Of suites that follow a paper."""
 
 
 def ask(root: Place, facts: Mapping[str, Any]) -> None:
@@ -84,6 +102,11 @@ def merge_file(path: Place, target: Place) -> None:
 
 def united(one: Mapping[str, Any], two: Mapping[str, Any]) -> dict[str, Any]:
     """All that either asks for; descriptions are those of the first."""
+    settings = {
+        (setting["method"], setting["field"], setting["value"]): setting
+        for facts in (two, one)
+        for setting in facts.get("settings") or ()
+    }
     lists = {
         name: list(dict.fromkeys([*one.get(name, ()), *two.get(name, ())]))
         for name in ("splits", "methods", "seeds", "cells")
@@ -95,6 +118,7 @@ def united(one: Mapping[str, Any], two: Mapping[str, Any]) -> dict[str, Any]:
         "seeds": sorted(lists["seeds"]),
         "cells": sorted(lists["cells"]),
         "labels": {**(two.get("labels") or {}), **(one.get("labels") or {})},
+        "settings": list(settings.values()),
     }
 
 
@@ -120,6 +144,7 @@ def _suite(facts: Mapping[str, Any]) -> Suite:
         seeds=tuple(facts["seeds"]),
         cells=tuple(facts.get("cells") or ()),
         labels=facts.get("labels") or {},
+        settings=tuple(Setting(**setting) for setting in facts.get("settings") or ()),
     )
 
 

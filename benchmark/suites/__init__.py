@@ -70,7 +70,7 @@ class Suite:
 
 
 def names() -> list[str]:
-    return sorted(path.stem for path in FOLDER.glob("*.toml"))
+    return sorted(path.stem for path in FOLDER.glob("*.toml") if path.stem != "sources")
 
 
 def load(name: str) -> Suite:
@@ -141,6 +141,8 @@ def store_facts(suite: Suite, results: Place, folders: Mapping[Place, str], data
     folders: of the suite's cells, each with the label of its row, which boards show. dataset: its name as
     records have it, which for a folder is not what was typed.
     """
+    from benchmark.suites import sources
+
     ask(
         results,
         {
@@ -148,5 +150,6 @@ def store_facts(suite: Suite, results: Place, folders: Mapping[Place, str], data
             "dataset": dataset or suite.dataset,
             "cells": sorted(below(folder, results) for folder in folders),
             "labels": {folder.name: label for folder, label in sorted(folders.items(), key=str) if label},
+            "settings": sources.facts(suite),
         },
     )

@@ -20,6 +20,7 @@ from reports.packing import details_unit
 from reports.pages import File, Page
 from reports.site import Site
 from reports.writing import plural, short_digest
+from results.asked import ALL_ROWS
 
 
 @dataclass(frozen=True)
@@ -150,6 +151,9 @@ def protocol(board: Board) -> Iterator[tuple[str, Any]]:
     yield "Seeds asked for", ", ".join(str(seed) for seed in board.asked)
     if board.suites:
         yield "Suites", ", ".join(suite.title for suite in board.suites)
+    whole = [one for suite in board.suites for one in suite.settings if one.method == ALL_ROWS]
+    for name, source in dict.fromkeys((one.field, one.source) for one in whole):
+        yield f"Source of the {name}", source
     if not any(entry.method == BASELINE for entry in board.entries):
         yield "Baseline", "random scores have not been run"
 

@@ -11,6 +11,7 @@ from reports.entries import Entry
 from reports.pages import File, Page
 from reports.site import Site
 from reports.writing import settings
+from results.asked import ROW, Setting, Suite
 
 
 @dataclass
@@ -21,6 +22,17 @@ class MethodCard:
     card: Mapping[str, Any]
     needs: list[tuple[str, str]]
     configurations: dict[str, Configuration] = field(default_factory=dict)
+    sources: list[Sources] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Settings of a method in a suite that follows a paper."""
+
+    suite: Suite
+    row: str
+    """Where the method stands in the paper's tables."""
+    settings: list[Setting]
 
 
 @dataclass
@@ -42,8 +54,16 @@ def build(site: Site) -> Iterable[File]:
                 entry.config_digest, Configuration(entry, settings(dict(entry.facts.get("fields", {}))))
             )
             configuration.boards.append(sheet.board.name)
+    for card in cards.values():
+        card.sources = [found for suite in site.material.suites if (found := _sources(suite, card.name))]
     ordered = sorted(cards.values(), key=lambda card: str(card.card.get("title") or card.name).casefold())
     yield site.page("methods.html", "methods", PAGE, cards=ordered)
+
+
+def _sources(suite: Suite, method: str) -> Sources | None:
+    told = [setting for setting in suite.settings if setting.method == method]
+    row = next((setting.source for setting in told if setting.field == ROW), "")
+    return Sources(suite, row, [one for one in told if one.field != ROW]) if told else None
 
 
 PAGE = Page("methods", "Methods", 2, build=build)
