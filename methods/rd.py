@@ -19,6 +19,7 @@ from methods.reconstruction.judging import max_of_map
 from methods.reconstruction.rd_student import RdNetwork, middle_grid
 from methods.reconstruction.recipes import ranked_by_patches, seconds, steps_of
 from methods.reconstruction.teacher import SHIFTED, Teacher, TeacherSettings
+from methods.training.randomness import repeatable
 from methods.training.schedules import constant
 from splits.images import ImageSet
 
@@ -53,8 +54,8 @@ class Rd:
             SHIFTED,
             "The loss takes whole maps as vectors, as the authors' code does; the paper's formula has "
             "points.",
-            "The three scales are averaged on the finest grid before the map is made; the authors add them "
-            "at full size.",
+            "map_side: by default the three scales are added on the finest grid; the authors add them at "
+            "full size (256).",
             VIEWED,
         ),
     )
@@ -85,6 +86,8 @@ class Rd:
     """Images per step; batch statistics need at least a few (paper: 16)."""
     learning_rate: float = 2e-3
     """Adam learning rate, constant, with beta1 = 0.5 (paper: 5e-3)."""
+    map_side: int | None = None
+    """Side of the map on which the three scales are added; none = the finest scale's (paper: 256)."""
     smoothing: float = 4.0
     """Deviation of the Gaussian over the map, in pixels of a map of 256 x 256."""
     max_minutes: float | None = None
@@ -115,12 +118,15 @@ class Rd:
             memory_map=middle_grid,
         )
 
+    @repeatable()
     def fit(self, train: ImageSet, context: Context) -> None:
         self._trained = fit_host(self.host(train, context), context)
 
+    @repeatable()
     def score(self, test: ImageSet, context: Context) -> Prediction:
         return self._trained.predict(test)
 
+    @repeatable()
     def rank(self, train: ImageSet, context: Context) -> npt.NDArray[np.float32]:
         """Mean of the top per cent of each training image's patches."""
         return ranked_by_patches(self._trained)
@@ -131,6 +137,7 @@ class Rd:
             bottleneck_blocks=self.bottleneck_blocks,
             decoder_blocks=self.decoder_blocks,
             width_ratio=self._width_ratio(),
+            map_side=self.map_side,
         )
 
     def _optimizer(self, module: nn.Module) -> torch.optim.Optimizer:

@@ -24,8 +24,11 @@ class RdNetwork(Student):
         bottleneck_blocks: int = 3,
         decoder_blocks: Sequence[int] = (3, 4, 6),
         width_ratio: float = 0.5,
+        map_side: int | None = None,
     ) -> None:
+        """map_side: of the map on which the scales are added; None = the finest one's."""
         super().__init__()
+        self.map_side = map_side
         self.bottleneck = OneClassBottleneck(channels, bottleneck_blocks, width_ratio)
         self.decoder = MirroredDecoder(channels, decoder_blocks, width_ratio)
         self.apply(kaiming_init)
@@ -43,11 +46,11 @@ class RdNetwork(Student):
 
     def distance(self, rebuilt: Rebuilt) -> torch.Tensor:
         """Mean over the scales of 1 - cosine, on the middle one's grid."""
-        return _joined(rebuilt, rebuilt.targets[1].shape[2])
+        return _on_side(rebuilt, rebuilt.targets[1].shape[2]).mean(dim=1)
 
     def scored(self, rebuilt: Rebuilt) -> torch.Tensor:
-        """The same on the finest grid."""
-        return _joined(rebuilt, rebuilt.targets[0].shape[2])
+        """Sum over the scales of 1 - cosine, on the finest grid or on `map_side`."""
+        return _on_side(rebuilt, self.map_side or rebuilt.targets[0].shape[2]).sum(dim=1)
 
     def loss(self, rebuilt: Rebuilt, progress: float) -> torch.Tensor:
         """Sum over the scales of 1 - cosine of whole maps."""
@@ -64,10 +67,11 @@ def middle_grid(maps: Maps) -> torch.Tensor:
     return torch.cat([_at(functional.normalize(features, dim=1), side) for features in maps], dim=1)
 
 
-def _joined(rebuilt: Rebuilt, side: int) -> torch.Tensor:
+def _on_side(rebuilt: Rebuilt, side: int) -> torch.Tensor:
+    """1 - cosine of each scale, resized: (B, scales, side, side)."""
     pairs = zip(rebuilt.targets, rebuilt.outputs, strict=True)
     scales = [_at(point_distance(target.detach(), output)[:, None], side) for target, output in pairs]
-    return torch.cat(scales, dim=1).mean(dim=1)
+    return torch.cat(scales, dim=1)
 
 
 def _at(maps: torch.Tensor, side: int) -> torch.Tensor:
