@@ -222,7 +222,8 @@ def test_the_decoder_asks_each_depth_whether_a_patch_looks_damaged(toy: Encoder)
     images = judged(method)
     prediction = method.score(images, context())
     layers = ("block0", "block1", "block2", "block3")
-    texts = states.normal_and_abnormal(toy.text, images.class_names[images.class_ids[0]], "anomalygpt")
+    name = images.class_names[images.class_ids[0]]
+    texts = states.normal_and_abnormal(toy.text, name, "anomalygpt", normalise_each=True)
     maps = features(toy, images, 0, layers)
     chances = []
     for layer, linear in zip(layers, method._decoder.layers, strict=True):

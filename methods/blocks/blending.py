@@ -6,14 +6,24 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from scipy import fft
+from torch.nn import functional
 
 from splits.images import Pixels
 
-GAMMA_SHAPE, GAMMA_SCALE = 2.0, 0.05
+GAMMA_SHAPE, GAMMA_SCALE, GAMMA_LEFT = 2.0, 0.05, 0.03
+"""Half a patch's side as a share of the image's: 0.03 + Gamma(2, 0.05), within these bounds."""
 SMALLEST, LARGEST = 0.03, 0.4
-"""Sides of a patch as shares of the image's: 0.03 + Gamma(2, 0.05), at most 0.4."""
-_LEAST_PIXELS = 4
+"""Bounds of half the side before a patch is resized, and of its side afterwards, as shares of the image's."""
+RESIZED = 0.5, 2.0
+"""Bounds of the factor, drawn from N(1, 0.5), by which a patch is resized."""
+RING = 3
+"""Pixels along the border of a patch that keep the gradients of what they cover, as in OpenCV's blending."""
+_LEAST_AREA = 50
+_CHANGED = 1.0
+_SQUARE = torch.ones(5, 5)
+_DISK = torch.from_numpy(np.hypot(*np.mgrid[-5:6, -5:6]) <= 5).to(torch.float32)
 
 
 @dataclass(frozen=True)
@@ -29,46 +39,82 @@ class Blended:
 def with_foreign_patches(
     target: Pixels, source: Pixels, rng: np.random.Generator, *, patches: int, least_change: float
 ) -> Blended:
-    """`target` with so many rectangles of `source` (same size) blended in at random places.
+    """Blend up to `patches` rectangles of `source` (same size) into `target`, at random sizes and places.
 
-    Schlüter et al., ECCV 2022. least_change: mean difference over the channels, in grey levels of 255, from
-    which a pixel counts as changed.
+    The first is always tried, each other one at the flip of a coin. Schlüter et al., ECCV 2022, with the
+    constants that AnomalyGPT's code takes for VisA. least_change: mean difference over the channels, in grey
+    levels of 255, from which a pixel counts as changed if most pixels within five do.
     """
-    height, width = target.shape[:2]
-    blended = target.astype(np.float64)
-    for _ in range(patches):
-        rows, columns = _side(height, rng), _side(width, rng)
-        top, left = rng.integers(height - rows + 1), rng.integers(width - columns + 1)
-        from_top, from_left = rng.integers(height - rows + 1), rng.integers(width - columns + 1)
-        region = blended[top : top + rows, left : left + columns]
-        patch = source[from_top : from_top + rows, from_left : from_left + columns]
-        blended[top : top + rows, left : left + columns] = np.clip(seamless(patch, region), 0, 255)
-    pixels = np.rint(blended).astype(np.uint8)
-    change = np.abs(pixels.astype(np.float64) - target).mean(axis=2)
-    return Blended(pixels, change > least_change)
+    blended = target.copy()
+    covered = np.zeros(target.shape[:2], np.bool_)
+    for number in range(patches):
+        if number > 0 and rng.integers(2) == 0:
+            continue
+        patch = _resized_patch(source, rng)
+        rows, columns = patch.shape[:2]
+        top = int(rng.integers(rows // 2 + 1, len(target) - rows // 2 - 1)) - rows // 2
+        left = int(rng.integers(columns // 2 + 1, target.shape[1] - columns // 2 - 1)) - columns // 2
+        if (rows - 2) * (columns - 2) < _LEAST_AREA:
+            continue
+        # OpenCV puts the middle of an odd number of columns one pixel further right.
+        first = left + 1 + columns % 2
+        place = slice(top + 1, top + rows - 1), slice(first, first + columns - 2)
+        blended[place] = np.clip(seamless(patch[1:-1, 1:-1], blended[place]), 0, 255).astype(np.uint8)
+        covered[top : top + rows, left : left + columns] = True
+    change = np.abs(blended.astype(np.float64) - target).mean(axis=2)
+    changed = _most(covered & (change > _CHANGED), _SQUARE)
+    return Blended(blended, changed & _most(changed & (change > least_change), _DISK))
 
 
-def seamless(patch: npt.NDArray[np.generic], region: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """`patch` with the border of `region` and its own second differences inside: both (h, w, 3), floats back.
+def seamless(patch: npt.NDArray[np.generic], region: npt.NDArray[np.generic]) -> npt.NDArray[np.float64]:
+    """`region` with the gradients of `patch`, both (h, w, 3): floats of the same shape.
 
-    Poisson blending (Pérez et al., SIGGRAPH 2003) over a whole rectangle: what is added to the patch is the
-    harmonic continuation of the differences on the border, which sine transforms give exactly.
+    Poisson blending (Pérez et al., SIGGRAPH 2003) over a whole rectangle, whose equation sine transforms
+    solve exactly. The border keeps its values, the outermost `RING` pixels their gradients.
     """
-    patch = patch.astype(np.float64)
-    added = region - patch
-    rows, columns = added.shape[0] - 2, added.shape[1] - 2
-    around = np.zeros((rows, columns, added.shape[2]))
-    around[0] += added[0, 1:-1]
-    around[-1] += added[-1, 1:-1]
-    around[:, 0] += added[1:-1, 0]
-    around[:, -1] += added[1:-1, -1]
+    answer = region.astype(np.float64)
+    difference = patch.astype(np.float64) - answer
+    inside, steps = slice(RING, -RING), slice(RING, 1 - RING)
+    across, down = np.zeros_like(difference[:, 1:]), np.zeros_like(difference[1:])
+    across[inside, steps] = np.diff(difference, axis=1)[inside, steps]
+    down[steps, inside] = np.diff(difference, axis=0)[steps, inside]
+    wanted = np.diff(across, axis=1)[1:-1] + np.diff(down, axis=0)[:, 1:-1]
+    rows, columns = wanted.shape[:2]
     vertical = 2 - 2 * np.cos(np.pi * np.arange(1, rows + 1) / (rows + 1))
     horizontal = 2 - 2 * np.cos(np.pi * np.arange(1, columns + 1) / (columns + 1))
-    waves = fft.dstn(around, type=1, axes=(0, 1)) / (vertical[:, None] + horizontal)[..., None]
-    added[1:-1, 1:-1] = fft.idstn(waves, type=1, axes=(0, 1))
-    return patch + added
+    waves = fft.dstn(-wanted, type=1, axes=(0, 1)) / (vertical[:, None] + horizontal)[..., None]
+    answer[1:-1, 1:-1] += fft.idstn(waves, type=1, axes=(0, 1))
+    return answer
 
 
-def _side(length: int, rng: np.random.Generator) -> int:
-    share = min(SMALLEST + rng.gamma(GAMMA_SHAPE, GAMMA_SCALE), LARGEST)
-    return min(length, max(_LEAST_PIXELS, round(share * length)))
+def _resized_patch(source: Pixels, rng: np.random.Generator) -> Pixels:
+    """A random rectangle of an image, cut where it leaves it, at another size."""
+    sides = source.shape[:2]
+    bounds = [(max(1, round(SMALLEST * side)), max(1, round(LARGEST * side))) for side in sides]
+    halves = [
+        int(np.clip((GAMMA_LEFT + rng.gamma(GAMMA_SHAPE, GAMMA_SCALE)) * side, *bound))
+        for side, bound in zip(sides, bounds, strict=True)
+    ]
+    middles = [int(rng.integers(low, side - low)) for side, (low, _) in zip(sides, bounds, strict=True)]
+    rows, columns = (
+        slice(max(middle - half, 0), min(middle + half, side))
+        for middle, half, side in zip(middles, halves, sides, strict=True)
+    )
+    patch = source[rows, columns]
+    height, width = patch.shape[:2]
+    wanted = np.clip(np.clip(rng.normal(1, 0.5), *RESIZED) * height, *bounds[0])
+    new_width = int(np.clip(int(wanted / height * width), *bounds[1]))
+    new_height = int(np.clip(int(new_width / width * height), *bounds[0]))
+    pixels = torch.from_numpy(patch.astype(np.float32)).permute(2, 0, 1)[None]
+    resized = functional.interpolate(pixels, size=(new_height, new_width), mode="bilinear")
+    answer: Pixels = resized[0].permute(1, 2, 0).round().to(torch.uint8).numpy()
+    return answer
+
+
+def _most(flags: npt.NDArray[np.bool_], footprint: torch.Tensor) -> npt.NDArray[np.bool_]:
+    """Where more than half of the footprint around a pixel is true: a median filter of flags."""
+    reach = len(footprint) // 2
+    padded = functional.pad(torch.from_numpy(flags)[None, None].float(), (reach,) * 4, mode="replicate")
+    count = functional.conv2d(padded, footprint[None, None])[0, 0]
+    most: npt.NDArray[np.bool_] = (count > footprint.sum() / 2).numpy()
+    return most

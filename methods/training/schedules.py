@@ -36,12 +36,17 @@ def warm_cosine(iterations: int, *, warm_up: int = 0, final: float = 0.0) -> Sch
     return factor
 
 
-def warm_linear(iterations: int, *, warm_up: int = 0) -> Schedule:
-    """Up to 1 in `warm_up` iterations, then along a line to 0 after the last one (AnomalyGPT)."""
+def warm_logarithm(iterations: int, *, warm_up: int) -> Schedule:
+    """From 0 to 1 along a logarithm until `warm_up` (2 or more), then along a line towards 0 (AnomalyGPT).
+
+    DeepSpeed's WarmupDecayLR: it is first asked after a step, so that iteration 0 runs at the full rate.
+    """
 
     def factor(iteration: int) -> float:
-        if iteration < warm_up:
-            return (iteration + 1) / warm_up
-        return max(0.0, (iterations - iteration) / max(1, iterations - warm_up))
+        if iteration == 0:
+            return 1.0
+        if iteration <= warm_up:
+            return math.log(iteration) / math.log(warm_up)
+        return max(0.0, (iterations - iteration + 1) / max(1, iterations - warm_up))
 
     return factor
