@@ -18,11 +18,12 @@ from methods.language.backbone import EncodedImages
 from methods.language.learned_prompts import LearnedPrompts
 from methods.training.engine import Batch, Plan, train
 from methods.training.pixel_losses import dice, focal
-from methods.training.randomness import seeded
+from methods.training.randomness import repeatable, seeded
 from methods.training.sampling import Sampler, iterations_of
 from splits.images import ImageSet
 from splits.view import resize_and_crop_mask
 
+PAPER_BACKBONE = "openclip:ViT-L-14-336-quickgelu@openai?image_size=518&positions=bilinear"
 PAPER_SIDE = 518
 """Pixels along a side of the maps that the paper smooths."""
 
@@ -48,7 +49,8 @@ class AnomalyCLIP:
         licence="MIT",
         deviations=(
             "backbone: 'toy-vl' ships with the package and knows no language; the paper's is "
-            "'openclip:ViT-L-14-336-quickgelu@openai?image_size=518' (OpenAI's weights, MIT).",
+            f"'{PAPER_BACKBONE}' (OpenAI's weights, MIT).",
+            "Deep tokens have 32 bits; the released code rounds them to 16.",
             "auxiliary: prompts are learned anew in each run, on the test part of this data set, rather than "
             "read from the authors' checkpoint; the paper learns on VisA to judge MVTec AD and on MVTec AD "
             "to judge all others.",
@@ -64,7 +66,7 @@ class AnomalyCLIP:
     version: ClassVar[int] = 2
 
     backbone: str = "toy-vl"
-    """Vision-language encoder; the paper's: openclip:ViT-L-14-336-quickgelu@openai?image_size=518."""
+    """Vision-language encoder (paper: CLIP ViT-L-14 at 518 pixels, named in full among the deviations)."""
     auxiliary: str = "mvtec"
     """Data set with masks to learn from, never the judged one; paper: visa for mvtec, else mvtec."""
     words: int = 12
@@ -78,9 +80,11 @@ class AnomalyCLIP:
     temperature: float = 0.07
     """Divides the cosines before the softmax."""
     sigma: float = 4.0
-    """Of the Gaussian over the map, in pixels of the paper's 518 x 518; scaled to the view."""
+    """Deviation of the Gaussian over the map, in pixels of the paper's 518 x 518; scaled to the view."""
     learning_rate: float = 1e-3
+    """Adam learning rate."""
     batch_size: int = 8
+    """Auxiliary images per step."""
     epochs: float = 15
     """Passes over the auxiliary images."""
     iterations: int | None = None
@@ -98,6 +102,7 @@ class AnomalyCLIP:
         """Feature maps that are read: local features in the shared space, and the class token."""
         return f"vvlast{self.value_blocks}.projected", "classlast"
 
+    @repeatable()
     def fit(self, train: ImageSet, context: Context) -> None:
         if len(train) == 0:
             raise MethodsError("the training set is empty: expected at least one image")
@@ -111,7 +116,7 @@ class AnomalyCLIP:
         if self._images.encoder.transformer is None:
             raise BadParameter(
                 f"the image tower of '{self.backbone}' has no attention among values: expected a vision "
-                "transformer such as 'openclip:ViT-L-14-336-quickgelu@openai?image_size=518'"
+                f"transformer such as '{PAPER_BACKBONE}'"
             )
         with seeded(context):
             prompts = LearnedPrompts(
@@ -168,6 +173,7 @@ class AnomalyCLIP:
         return whole @ texts.T / self.temperature, patches / self.temperature
 
     @torch.no_grad()
+    @repeatable()
     def score(self, test: ImageSet, context: Context) -> Prediction:
         scores, grids = [], []
         for features in self._images.batches(test, title="score test images"):

@@ -102,6 +102,29 @@ def test_windows_and_value_streams_exist_at_another_image_size(models: dict[str,
     assert answers["windows2"].std(dim=(2, 3)).mean() > 1e-3
 
 
+def test_positions_are_stretched_as_asked(models: dict[str, tuple[Any, Path]]) -> None:
+    model, file = models["small-transformer"]
+    encoder, usual = (
+        encoders.load(f"openclip:small-transformer@{file}?image_size=48{more}")
+        for more in ("&positions=bilinear", "")
+    )
+    assert encoder.digest != usual.digest
+    assert encoder.transformer is not None
+    assert encoder.transformer.grid == 6
+    learned = model.visual.positional_embedding.detach()
+    grid = learned[1:].view(4, 4, -1)
+    found = encoder.transformer._visual.positional_embedding.detach()  # type: ignore[attr-defined]
+    assert torch.equal(found[0], learned[0])
+    # Row 1 of 6 lies at 0.5 of 4 rows, column 2 at 7/6: centres of pixels over centres of pixels.
+    expected = (grid[0, 1] * 5 + grid[0, 2] + grid[1, 1] * 5 + grid[1, 2]) / 12
+    assert torch.allclose(found[1 + 6 + 2], expected, atol=1e-5)
+    assert not torch.allclose(
+        encoder.images(pixels(48), ())["pooled"], usual.images(pixels(48), ())["pooled"]
+    )
+    with pytest.raises(BadParameter, match="expected bicubic or bilinear"):
+        encoders.load(f"openclip:small-transformer@{file}?image_size=48&positions=nearest")
+
+
 def test_the_order_of_batch_and_sequence_is_found_by_trying() -> None:
     class SequenceFirst(torch.nn.Module):
         def __init__(self, block: torch.nn.Module) -> None:

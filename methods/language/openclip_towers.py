@@ -174,6 +174,22 @@ class Text:
         return self.encode(self.embed(tokens.ids), tokens)
 
 
+@torch.no_grad()
+def stretch_positions(visual: nn.Module, side: int, encoder: str) -> None:
+    """Bring a transformer's positions to images of `side` pixels by bilinear interpolation, in place.
+
+    As AnomalyCLIP's code does. Raises BadParameter for a tower that learned no position per patch.
+    """
+    if not hasattr(visual, "grid_size") or not hasattr(visual, "positional_embedding"):
+        raise BadParameter(f"'{encoder}' has no positions to interpolate: expected a vision transformer")
+    grid = tuple(side // patch for patch in visual.patch_size)
+    first, patches = visual.positional_embedding[:1], visual.positional_embedding[1:]
+    maps = patches.T.reshape(1, -1, *visual.grid_size)
+    stretched = functional.interpolate(maps, size=grid, mode="bilinear").flatten(2)[0].T
+    visual.positional_embedding = nn.Parameter(torch.cat([first, stretched]))
+    visual.image_size, visual.grid_size = (side, side), grid
+
+
 def image_tower(
     visual: nn.Module, mean: Sequence[float], std: Sequence[float], side: int | None, encoder: str
 ) -> tuple[TransformerTower | None, ImageTower]:

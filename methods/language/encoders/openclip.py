@@ -1,8 +1,9 @@
 """`openclip:NAME@TAG` or `openclip:NAME@FILE`: models of open_clip, by name, pretrained tag or local file.
 
-Options after `?`: `image_size` (positions are interpolated), `sha256` of the file, and for a file
-`quick_gelu`, `mean` and `std` where they are not those of OpenCLIP. At construction the towers are compared
-with the model's own answers, so that a version of open_clip that works otherwise is found at once.
+Options after `?`: `image_size`, to which open_clip interpolates positions (bicubic, antialiased), or with
+`positions=bilinear` as AnomalyCLIP's code does; `sha256` of the file, and for a file `quick_gelu`, `mean` and
+`std` where they are not those of OpenCLIP. At construction the towers are compared with the model's own
+answers, so that a version of open_clip that works otherwise is found at once.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from methods.features import hub, weights
 from methods.features.backbones.timm import parse
 from methods.language import checkpoints
 from methods.language.encoder import Encoder
-from methods.language.openclip_towers import Text, compare, image_tower
+from methods.language.openclip_towers import Text, compare, image_tower, stretch_positions
 
 RECIPE = "openclip/1"
 _SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
@@ -36,20 +37,29 @@ def load(model: str, *, device: str, weights_root: Path | None) -> Encoder:
     file = checkpoint(open_clip, name, source, encoder, weights_root)
     digest = checkpoints.verified_sha256(file, str(options.pop("sha256", "")))
     side = options.pop("image_size", None)
+    positions = options.pop("positions", "bicubic")
+    if positions not in ("bicubic", "bilinear"):
+        raise BadParameter(f"'{encoder}' interpolates positions '{positions}': expected bicubic or bilinear")
     quick = bool(options.pop("quick_gelu", facts.get("quick_gelu", False)))
     mean = options.pop("mean", facts.get("mean", open_clip.OPENAI_DATASET_MEAN))
     std = options.pop("std", facts.get("std", open_clip.OPENAI_DATASET_STD))
     if options:
-        raise BadParameter(f"'{encoder}' has no option '{min(options)}': expected image_size, sha256, ...")
+        raise BadParameter(
+            f"'{encoder}' has no option '{min(options)}': expected image_size, positions, sha256, ..."
+        )
+    forced = side if positions == "bicubic" else None
     with weights.reading(file, encoder):
         built = open_clip.create_model(
-            name, pretrained=str(file), force_image_size=side, force_quick_gelu=quick
+            name, pretrained=str(file), force_image_size=forced, force_quick_gelu=quick
         )
+    if side is not None and forced is None:
+        stretch_positions(built.visual, side, encoder)
     built = built.eval().requires_grad_(False).to(device)
     transformer, images = image_tower(built.visual, mean, std, side, encoder)
     text = Text(built, open_clip.get_tokenizer(name), encoder)
     compare(built, images, text, scale=(mean, std), encoder=encoder)
-    identity = json.dumps([RECIPE, name, digest, side, quick, list(mean), list(std)])
+    facts = [RECIPE, name, digest, side, quick, list(mean), list(std)]
+    identity = json.dumps(facts if positions == "bicubic" else [*facts, positions])
     return Encoder(
         name=encoder,
         digest=hashlib.sha256(identity.encode()).hexdigest(),
