@@ -10,6 +10,7 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from methods.base import MapPost
+from methods.threads import one_blas_thread
 
 if TYPE_CHECKING:
     import torch
@@ -42,7 +43,9 @@ def maps_after(grids: Floats, size: int, post: MapPost, out: Floats | None = Non
     grids = grids.astype(np.float32, copy=False)
     rows = smoothing_upsampler(grids.shape[1], size, post)
     columns = smoothing_upsampler(grids.shape[2], size, post)
-    found: Floats = np.matmul(rows @ grids, columns.T, out=out)
+    # Metrics must not depend on the number of threads that made the maps.
+    with one_blas_thread():
+        found: Floats = np.matmul(rows @ grids, columns.T, out=out)
     return found
 
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import torch
 
 from methods.base import Context
+from methods.threads import one_blas_thread
 
 
 @contextmanager
@@ -41,7 +42,8 @@ def repeatable() -> Iterator[None]:
     torch.use_deterministic_algorithms(True, warn_only=is_deterministic and warns_only)
     torch.utils.deterministic.fill_uninitialized_memory = False
     try:
-        yield
+        with one_blas_thread():
+            yield
     finally:
         torch.utils.deterministic.fill_uninitialized_memory = fills
         torch.use_deterministic_algorithms(is_deterministic, warn_only=warns_only)

@@ -1,0 +1,21 @@
+"""Limits on the threads of NumPy's and SciPy's matrix products, whose number moves last bits."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from functools import cache
+
+from threadpoolctl import ThreadpoolController
+
+
+def one_blas_thread() -> AbstractContextManager[object]:
+    """Inside, NumPy and SciPy multiply matrices on one thread.
+
+    OpenBLAS cuts a product into as many parts as it has threads, and rounds differently at their edges.
+    """
+    return _libraries().limit(limits=1, user_api="blas")
+
+
+@cache
+def _libraries() -> ThreadpoolController:
+    return ThreadpoolController()
