@@ -26,7 +26,7 @@ from methods.features.tokens import TokenBank, TokenReader, Tokens
 from methods.training import engine
 from methods.training.engine import Batch, Plan
 from methods.training.identity import identity_of
-from methods.training.randomness import seeded
+from methods.training.randomness import repeatable, seeded
 from methods.training.sampling import Sampler, iterations_of
 from splits.images import ImageSet
 
@@ -62,18 +62,27 @@ class FunAD:
             "Noise is added to the patches that the classifier learns, not to those that are smoothed, as "
             "the paper says; the released code adds it to both.",
             "No synthetic anomalies are added to the batches; the authors' code has an option for it.",
+            "The cross entropy is taken from logits; that of the released code stands still where a "
+            "probability rounds to 0 or 1.",
+            "A training set smaller than a batch is one batch, and at least one image looks normal; the "
+            "released code trains on nothing there, or stops.",
             "iterations, batch_size, learning_rate, width, hidden: defaults fit one core; the paper's are "
-            "1500 epochs, 32, 2e-5, none and 1024,128.",
+            "1500 epochs, 32, 2e-5, none and 1024,128. The papers' suites have 100 epochs.",
             "backbone: 'tiny' ships with the package; the paper's is 'timm:vit_base_patch8_224.dino' with "
-            "layers = norm and grid = 28. The embedding beside each patch is then the mean patch; the "
-            "paper's is the class token.",
-            "standardise: channels of 'tiny' differ in scale and are standardised; the paper does not.",
+            "layers = norm and grid = 28. Maps of another size are resized with their corners aligned.",
+            "image_weight: the paper puts the class token beside each patch, as wide as the patch and as it "
+            "is. Beside the patches of a network without one stands its own embedding of the whole image: "
+            "of 'tiny' quantiles of its deepest maps, of a convolutional network what its classifier would "
+            "see. It is scaled to the variance of the patch, as it may be ten times as wide.",
+            "standardise: channels of 'tiny' differ in scale and are standardised, and so is the embedding "
+            "of the whole image; the paper's are not. A squared distance below 0.01 is zero in either unit.",
+            "Features are rounded to float16 once (docs/backbones.md).",
             "On the generated products with 'tiny' the method is at chance: the patches that it labels "
             "anomalous are hardly more often so than any others (docs/baselines.md).",
         ),
     )
     needs: ClassVar[frozenset[Need]] = frozenset()
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     backbone: str = "tiny"
     """Frozen features; the paper's: timm:vit_base_patch8_224.dino."""
@@ -82,9 +91,12 @@ class FunAD:
     grid: int = 14
     """Side of the grid of patches (paper: 28)."""
     standardise: bool = True
-    """Channels with mean 0 and deviation 1 over the training set (paper: false)."""
+    """Whether channels have mean 0 and deviation 1 over the training set (paper: false)."""
+    image_weight: float = 1.0
+    """Variance of the whole image's embedding in a patch, as a multiple of the patch's own where both are
+    standardised; 0 = patches alone. Not standardised, 1 leaves the embedding as it is (paper)."""
     width: int | None = 128
-    """Of the adapted patches, in which distances are taken; none = that of the features (paper)."""
+    """Width of the adapted patches, in which distances are taken; none = that of the features (paper)."""
     hidden: tuple[int, ...] = (128, 32)
     """Widths of the classifier's hidden layers (paper: 1024,128)."""
     iterations: int = 400
@@ -94,9 +106,9 @@ class FunAD:
     batch_size: int = 8
     """Images per step (paper: 32)."""
     learning_rate: float = 3e-4
-    """Of RMSprop (paper: 2e-5)."""
+    """RMSprop learning rate (paper: 2e-5)."""
     momentum: float = 0.2
-    """Of RMSprop."""
+    """RMSprop momentum."""
     smoothness: float = 2.5
     """Weight of the term that brings mutual nearest neighbours' scores together."""
     refresh: int = 20
@@ -108,12 +120,13 @@ class FunAD:
     mixed_precision: bool = False
     """bfloat16 products on a GPU."""
 
+    @repeatable()
     def fit(self, train: ImageSet, context: Context) -> None:
         self._reader = TokenReader(
             self.backbone, context, layers=self.layers, grid=self.grid, standardise=self.standardise
         )
         bank = self._reader.fit(train, title="embed training images")
-        self._centre, self._scale = self._pooled_scales(bank)
+        self._centre, self._scale = self._embedding_scales(bank)
         inputs = bank.vectors.shape[-1] + bank.pooled.shape[-1]
         with seeded(context):
             self._model = Classifier(inputs, self.width or inputs, self.hidden, self.bank_rows)
@@ -139,6 +152,7 @@ class FunAD:
             )
 
     @torch.inference_mode()
+    @repeatable()
     def score(self, test: ImageSet, context: Context) -> Prediction:
         parts = [
             self._model(self._joined(tokens)).sigmoid().cpu().numpy()
@@ -194,12 +208,15 @@ class FunAD:
     def _whole(self, pooled: torch.Tensor) -> torch.Tensor:
         return (pooled - self._centre) * self._scale
 
-    def _pooled_scales(self, bank: TokenBank) -> tuple[torch.Tensor, torch.Tensor]:
-        """Mean and factor that standardise the embeddings of whole images, (P,) each."""
+    def _embedding_scales(self, bank: TokenBank) -> tuple[torch.Tensor, torch.Tensor]:
+        """Mean and factor of the embeddings of whole images, (P,) each."""
+        pooled = bank.pooled
         if not self.standardise:
-            return torch.zeros_like(bank.pooled[0]), torch.ones_like(bank.pooled[0])
-        deviation = bank.pooled.std(dim=0, correction=0)
-        return bank.pooled.mean(dim=0), torch.where(deviation > 1e-6, 1 / deviation.clamp_min(1e-6), 0.0)
+            return torch.zeros_like(pooled[0]), torch.full_like(pooled[0], self.image_weight**0.5)
+        deviation = pooled.std(dim=0, correction=0)
+        # A patch's C channels have variance C in sum, the embedding's P numbers this multiple of it.
+        factor = (self.image_weight * bank.vectors.shape[-1] / pooled.shape[-1]) ** 0.5
+        return pooled.mean(dim=0), torch.where(deviation > 1e-6, factor / deviation.clamp_min(1e-6), 0.0)
 
 
 class Classifier(nn.Module):

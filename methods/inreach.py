@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from methods.base import Card, Context, MapPost, Need, Prediction
-from methods.blocks.channels import associate, recurring
+from methods.blocks.channels import Spread, associate, recurring
 from methods.blocks.coreset import coreset_size, kcenter
 from methods.blocks.memory import MemoryBank
 from methods.blocks.score_maps import largest_of_smoothed
@@ -47,21 +47,27 @@ class InReaCh:
             "the one product. MeDS (Table 1) does not say how it runs the method on many products.",
             "A patch joins the channel of the patch that it matched; the released code stores the two "
             "places of a match in swapped order, which agrees only where objects do not move.",
-            "longer_than: without any channel of that length all patches are kept, and channels = 0 is "
-            "reported.",
-            "max_deviations: the standard deviation of a channel is read as the root mean square distance "
-            "to its mean.",
+            "spread: the released code's, which drops channels whose patches are all about equally far from "
+            "their mean, equal patches among them, and keeps those that have a few far ones. spread=rms is "
+            "what 'spherical standard deviation', as that code calls it, means elsewhere; it drops nothing "
+            "from a channel of up to 26 patches.",
+            "longer_than: where no channel remains, all patches are kept and channels = 0 is reported; the "
+            "released code stops.",
+            "Images are RGB with ImageNet's mean and deviation, in the view of all methods; the released "
+            "code reads BGR, takes mean and deviation in another order, and squeezes images to a square.",
+            "Features are rounded to float16 once (docs/backbones.md).",
             "layers: whole stages of the backbone; the released code takes 13 residual blocks of "
             "Wide-ResNet-50 and pools them to 1024 numbers.",
             "standardise: channels of a small backbone are brought to unit variance and layers to one "
             "weight; the paper's pooled vectors stay as they are.",
             "coreset_ratio: a memory of the whole bank (paper: 1) is too large for many products.",
             "grid and backbone: 'tiny' on 14 x 14; the paper's are 56 x 56 and "
-            "'timm:wide_resnet50_2.tv_in1k' with layers=layer1,layer2,layer3,layer4.",
+            "'timm:wide_resnet50_2.tv_in1k' with layers=layer1,layer2,layer3,layer4. The papers' suites have "
+            "28 x 28: MVTec AD's training images would need 47 GB on 56 x 56.",
         ),
     )
     needs: ClassVar[frozenset[Need]] = frozenset()
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
 
     backbone: str = "tiny"
     """Frozen features; the paper's: timm:wide_resnet50_2.tv_in1k."""
@@ -78,12 +84,15 @@ class InReaCh:
     longer_than: int = 3
     """A channel counts with more patches than this."""
     max_deviations: float = 5.0
-    """Patches farther from their channel's mean, in its standard deviations, are dropped."""
+    """Patches at least this many spreads away from their channel's mean are dropped."""
+    spread: Spread = "distances"
+    """Spread of a channel: 'distances' = standard deviation of its patches' distances to its mean (released
+    code), 'rms' = root mean square of these distances."""
     positions: Literal["auto", "yes", "no"] = "auto"
     """Whether row and column are part of a patch vector; 'auto' = where the mean image is unlike its
     transpose."""
     position_weight: float = 5.0
-    """Of row and column, each from 0 to 1."""
+    """Weight of row and column, each from 0 to 1."""
     coreset_ratio: float = 0.1
     """Share of the recurring patches that the memory keeps (paper: 1)."""
     projection: int | None = 128
@@ -111,6 +120,7 @@ class InReaCh:
             order[: self.seeds],
             longer_than=self.longer_than,
             max_deviations=self.max_deviations,
+            spread=self.spread,
         )
         context.report("kept_share", float(kept.mean()))
         context.report("channels", float(len(np.unique(joined[kept & (joined >= 0)]))))

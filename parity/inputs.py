@@ -10,6 +10,8 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
+from splits.images import ImageSet, LabelledImage
+
 
 def draw(name: str, *shape: int, scale: float = 1.0) -> npt.NDArray[np.float32]:
     """Normal random numbers that depend on the name and the shape alone."""
@@ -28,6 +30,28 @@ def images(name: str, count: int, side: int) -> npt.NDArray[np.uint8]:
     fine = nn.functional.interpolate(coarse, size=(side, side), mode="bicubic", align_corners=False)
     grey = (fine * 48 + 128).clamp(0, 255).permute(0, 2, 3, 1)
     return np.ascontiguousarray(grey.round().numpy().astype(np.uint8))
+
+
+class _Pictures:
+    """A source of pixels that finds a picture by the datum's path."""
+
+    def __init__(self, pixels: Mapping[str, npt.NDArray[np.uint8]]) -> None:
+        self._pixels = pixels
+
+    def pixels(self, image: LabelledImage) -> npt.NDArray[np.uint8]:
+        return self._pixels[image.path]
+
+    def content_digest(self, image: LabelledImage) -> str:
+        return f"{crc32(self._pixels[image.path].tobytes()):064x}"
+
+
+def image_set(pixels: npt.NDArray[np.uint8]) -> ImageSet:
+    """Pictures (N, H, W, 3) as a method is given them; the i-th image of the set is the i-th picture."""
+    names = [LabelledImage(f"{number}.png", "product", "train") for number in range(len(pixels))]
+    # An ImageSet orders its images by their keys.
+    names.sort(key=lambda image: image.key)
+    paths = (image.path for image in names)
+    return ImageSet(names, _Pictures(dict(zip(paths, pixels, strict=True))))
 
 
 def fill(module: nn.Module, name: str = "") -> nn.Module:

@@ -105,6 +105,31 @@ def test_defects_of_a_dirty_training_set_are_found() -> None:
     assert (scores[defective][:, None] > scores[~defective]).mean() > 0.9
 
 
+def variances(**fields: object) -> tuple[float, float]:
+    """Summed variance of the channels of a patch, and of the embedding of the whole image beside it."""
+    method = catalog.create("funad", **{**SMALL, "iterations": 1, **fields})
+    method.fit(image_set(train_images()), context())
+    tokens = next(method._reader.batches(image_set(train_images()), title=""))
+    variance = method._joined(tokens).flatten(0, 1).var(dim=0)
+    split = tokens.vectors.shape[-1]
+    return float(variance[:split].sum()), float(variance[split:].sum())
+
+
+def test_patch_and_whole_image_weigh_the_same_whatever_their_widths() -> None:
+    """33 numbers of a patch, 66 of the image."""
+    patch, image = variances()
+    assert image == pytest.approx(patch, rel=0.05)
+    assert variances(image_weight=0.25)[1] == pytest.approx(patch / 4, rel=0.05)
+    assert variances(image_weight=0.0)[1] == 0
+
+
+def test_features_that_are_not_standardised_stay_as_they_are() -> None:
+    method = catalog.create("funad", **SMALL, iterations=1, standardise=False)
+    method.fit(image_set(train_images()), context())
+    tokens = next(method._reader.batches(image_set(train_images()), title=""))
+    assert torch.equal(method._joined(tokens)[:, 0, tokens.vectors.shape[-1] :], tokens.pooled)
+
+
 def test_a_killed_training_ends_with_the_same_scores(tmp_path: Path) -> None:
     """Killed between two choices of the memory, which must be known after the resumption."""
 

@@ -11,8 +11,9 @@ from small_images import Painter, context, image_set, judged_images, train_image
 
 from methods import catalog
 from methods.base import Context, MapPost, View
-from methods.blocks.channels import NO_CHANNEL, associate, recurring
+from methods.blocks.channels import NO_CHANNEL, Spread, associate, recurring
 from methods.blocks.score_maps import anomaly_maps
+from methods.errors import BadParameter
 from methods.inreach import ALIGNED_ABOVE, asymmetry, with_positions
 from splits.images import LabelledImage
 
@@ -63,7 +64,12 @@ def test_many_seeds_are_compared_in_parts_with_the_same_result(monkeypatch: pyte
 
 
 def recurring_by_loops(
-    vectors: np.ndarray, joined: np.ndarray, origins: np.ndarray, longer_than: int, deviations: float
+    vectors: np.ndarray,
+    joined: np.ndarray,
+    origins: np.ndarray,
+    longer_than: int,
+    deviations: float,
+    spread: str,
 ) -> np.ndarray:
     images, patches, _ = vectors.shape
     kept = np.zeros((images, patches), bool)
@@ -74,22 +80,56 @@ def recurring_by_loops(
             continue
         rows = np.array([vectors[place] for place in members], np.float64)
         distances = np.linalg.norm(rows - rows.mean(axis=0), axis=1)
-        limit = deviations * np.sqrt((distances**2).mean())
-        near = [place for place, far in zip(members, distances, strict=True) if far <= limit]
+        deviation = distances.std() if spread == "distances" else np.sqrt((distances**2).mean())
+        near = [
+            place
+            for place, far in zip(members, distances, strict=True)
+            if far < deviations * deviation or (far == deviation == 0 and spread == "rms")
+        ]
         if len(near) > longer_than:
             for place in near:
                 kept[place] = True
     return kept
 
 
-@pytest.mark.parametrize("deviations", [5.0, 1.2, 1.05])
+@pytest.mark.parametrize(
+    ("spread", "deviations"),
+    [("distances", 5.0), ("distances", 3.0), ("distances", 8.0), ("rms", 5.0), ("rms", 1.2), ("rms", 1.05)],
+)
 @pytest.mark.parametrize("longer_than", [1, 3, 5])
-def test_long_and_tight_channels_are_kept(longer_than: int, deviations: float) -> None:
+def test_long_and_tight_channels_are_kept(longer_than: int, spread: Spread, deviations: float) -> None:
     vectors, origins = random_vectors(9), np.array([2, 5])
     joined = associate(vectors, np.array([2, 5, 0, 1, 3, 4, 6, 7, 8]), 2)
-    found = recurring(vectors, joined, origins, longer_than=longer_than, max_deviations=deviations)
-    expected = recurring_by_loops(vectors, joined, origins, longer_than, deviations)
+    found = recurring(
+        vectors, joined, origins, longer_than=longer_than, max_deviations=deviations, spread=spread
+    )
+    expected = recurring_by_loops(vectors, joined, origins, longer_than, deviations, spread)
     np.testing.assert_array_equal(found, expected)
+    assert expected.any() or longer_than == 5
+
+
+def one_channel(vectors: np.ndarray, spread: Spread) -> np.ndarray:
+    """Which of the vectors (N, D), one per image and all in one channel, are kept."""
+    joined = np.array([NO_CHANNEL] + [0] * (len(vectors) - 1))[:, None]
+    return recurring(vectors[:, None].astype(np.float32), joined, [0], spread=spread)[:, 0]
+
+
+def test_one_patch_far_from_all_others_leaves_its_channel() -> None:
+    """By the released definition; as a root mean square no patch of 24 can be so far."""
+    vectors = np.random.default_rng(0).normal(size=(24, 4)) * 0.05
+    vectors[9] = 1000, 0, 0, 0
+    assert np.flatnonzero(~one_channel(vectors, "distances")).tolist() == [9]
+    assert one_channel(vectors, "rms").all()
+
+
+def test_a_channel_spread_evenly_is_dropped_whole_by_the_released_definition() -> None:
+    assert not one_channel(np.eye(6), "distances").any()
+    assert one_channel(np.eye(6), "rms").all()
+
+
+def test_an_unknown_spread_is_refused() -> None:
+    with pytest.raises(BadParameter, match="spread is 'range'"):
+        one_channel(np.eye(6), "range")  # type: ignore[arg-type]
 
 
 def test_a_moving_part_is_followed_and_a_defect_is_not() -> None:
@@ -100,14 +140,16 @@ def test_a_moving_part_is_followed_and_a_defect_is_not() -> None:
     vectors += rng.normal(size=vectors.shape).astype(np.float32) * 0.1
     vectors[7, 3] = 40
     order = np.arange(10)
-    kept = recurring(vectors, associate(vectors, order, 1), order[:1])
+    kept = recurring(vectors, associate(vectors, order, 1), order[:1], spread="rms")
     assert not kept[7, 3]
     assert kept.sum() == 10 * 16 - 1
 
 
-def test_equal_patches_stay_together() -> None:
+def test_equal_patches_stay_together_where_the_spread_is_a_root_mean_square() -> None:
     vectors = np.repeat(random_vectors(1), 5, axis=0)
-    assert recurring(vectors, associate(vectors, np.arange(5), 1), [0]).all()
+    joined = associate(vectors, np.arange(5), 1)
+    assert recurring(vectors, joined, [0], spread="rms").all()
+    assert not recurring(vectors, joined, [0]).any()
 
 
 def test_rows_and_columns_follow_the_patch_vector() -> None:
@@ -163,12 +205,20 @@ def test_contamination_is_forgotten() -> None:
     memory = catalog.create("patchcore", backbone="desc", coreset_ratio=1.0)
     memory.fit(image_set(train), context())
     assert not memory.score(image_set(injected), context()).scores.any()
-    assert seen.min() > 3 * good.max()
+    assert seen.min() > 2 * good.max()
 
 
 def test_without_a_long_channel_everything_is_remembered() -> None:
     scores, figures = run(train_images({"stripes": 3}), train_images({"stripes": 3}), coreset_ratio=1.0)
-    assert figures["channels"] == 0
+    assert figures["channels"] == figures["kept_share"] == 0
+    assert not scores.any()
+
+
+def test_where_the_spread_rule_empties_all_channels_everything_is_remembered() -> None:
+    """The released code stops with an empty memory."""
+    train = train_images({"stripes": 12})
+    scores, figures = run(train, train, coreset_ratio=1.0, max_deviations=0.5)
+    assert figures["channels"] == figures["kept_share"] == 0
     assert not scores.any()
 
 

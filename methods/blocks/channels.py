@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from methods.base import Progress, no_progress
+from methods.errors import BadParameter
 
 Rows = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
+Spread = Literal["distances", "rms"]
 
 NO_CHANNEL = -1
 _SEEDS_AT_ONCE = 16
@@ -69,13 +72,19 @@ def recurring(
     *,
     longer_than: int = 3,
     max_deviations: float = 5.0,
+    spread: Spread = "distances",
 ) -> Flags:
     """Which patches lie in a long and tight channel, bool (N, P).
 
     joined: from `associate`; origins: the seed images, in order. A channel, its opening patch included, must
-    have more than `longer_than` patches; those farther from its mean than `max_deviations` standard
-    deviations (root mean square distance to the mean) leave it, and it must still be long enough.
+    have more than `longer_than` patches; those farther from its mean than `max_deviations` times its spread
+    leave it, and it must still be long enough. spread: "distances" = the standard deviation of the channel's
+    distances to its mean (the released code: where all are equally far, all leave); "rms" = the root mean
+    square of these distances (no distance in a channel of n patches exceeds sqrt(n - 1) times it).
+    Raises BadParameter for another spread.
     """
+    if spread not in ("distances", "rms"):
+        raise BadParameter(f"spread is '{spread}': expected 'distances' or 'rms'")
     images, patches, dim = vectors.shape
     flat = vectors.reshape(-1, dim)
     member = np.flatnonzero(joined.ravel() != NO_CHANNEL)
@@ -86,13 +95,18 @@ def recurring(
     def lengths() -> Indices:
         return np.bincount(channel, minlength=len(opening))
 
+    def means(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        return np.bincount(channel, values, minlength=len(opening)) / np.maximum(lengths(), 1)
+
     is_long = lengths()[channel] > longer_than
     row, channel = row[is_long], channel[is_long]
     distance = _distances_to_mean(flat, row, channel, lengths())
-    squares = np.bincount(channel, distance**2, minlength=len(opening))
-    deviation = np.sqrt(squares / np.maximum(lengths(), 1))
-    # Equal patches have no spread and stay together.
-    is_near = distance <= max_deviations * deviation[channel]
+    if spread == "distances":
+        deviation = np.sqrt(means((distance - means(distance)[channel]) ** 2))
+        is_near = distance < max_deviations * deviation[channel]
+    else:
+        # Equal patches have no spread and stay together.
+        is_near = distance <= max_deviations * np.sqrt(means(distance**2))[channel]
     row, channel = row[is_near], channel[is_near]
     flags = np.zeros(images * patches, np.bool_)
     flags[row[lengths()[channel] > longer_than]] = True
