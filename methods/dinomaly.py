@@ -13,6 +13,7 @@ from methods.reconstruction.hosting import Host, fit_host
 from methods.reconstruction.recipes import ranked_by_patches, token_host, token_teacher
 from methods.reconstruction.teacher import SHIFTED
 from methods.reconstruction.token_students import DinomalyNetwork
+from methods.training.randomness import repeatable
 from splits.images import ImageSet
 
 
@@ -101,25 +102,24 @@ class Dinomaly:
 
     def host(self, train: ImageSet, context: Context) -> Host:
         """What there is to train, on this training set."""
-        teacher = token_teacher(self, context)
-        network = {
-            "depth": self.depth, "heads": self.heads, "ratio": self.ratio, "dropout": self.dropout,
-            "mining": self.mining, "mining_ramp": self.mining_ramp,
-        }  # fmt: skip
-        return token_host(
-            self,
-            train,
-            context,
-            teacher,
-            build=lambda width, groups: DinomalyNetwork(width, groups, **network),
-        )
+        return token_host(self, train, context, token_teacher(self, context), build=self.network)
 
+    def network(self, width: int, groups: int) -> DinomalyNetwork:
+        """A student of so many channels and groups, with fresh random weights."""
+        return DinomalyNetwork(
+            width, groups, depth=self.depth, heads=self.heads, ratio=self.ratio, dropout=self.dropout,
+            mining=self.mining, mining_ramp=self.mining_ramp,
+        )  # fmt: skip
+
+    @repeatable()
     def fit(self, train: ImageSet, context: Context) -> None:
         self._trained = fit_host(self.host(train, context), context)
 
+    @repeatable()
     def score(self, test: ImageSet, context: Context) -> Prediction:
         return self._trained.predict(test)
 
+    @repeatable()
     def rank(self, train: ImageSet, context: Context) -> npt.NDArray[np.float32]:
         """Mean of the top per cent of each training image's patches."""
         return ranked_by_patches(self._trained)

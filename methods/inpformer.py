@@ -13,6 +13,7 @@ from methods.reconstruction.hosting import Host, fit_host
 from methods.reconstruction.recipes import ranked_by_patches, token_host, token_teacher
 from methods.reconstruction.teacher import SHIFTED
 from methods.reconstruction.token_students import InpNetwork
+from methods.training.randomness import repeatable
 from splits.images import ImageSet
 
 
@@ -100,24 +101,24 @@ class InpFormer:
 
     def host(self, train: ImageSet, context: Context) -> Host:
         """What there is to train, on this training set."""
-        network = {
-            "prototypes": self.prototypes, "depth": self.depth, "heads": self.heads, "ratio": self.ratio,
-            "mining_power": self.mining_power, "coherence": self.coherence,
-        }  # fmt: skip
-        return token_host(
-            self,
-            train,
-            context,
-            token_teacher(self, context),
-            build=lambda width, groups: InpNetwork(width, groups, **network),
-        )
+        return token_host(self, train, context, token_teacher(self, context), build=self.network)
 
+    def network(self, width: int, groups: int) -> InpNetwork:
+        """A student of so many channels and groups, with fresh random weights."""
+        return InpNetwork(
+            width, groups, prototypes=self.prototypes, depth=self.depth, heads=self.heads, ratio=self.ratio,
+            mining_power=self.mining_power, coherence=self.coherence,
+        )  # fmt: skip
+
+    @repeatable()
     def fit(self, train: ImageSet, context: Context) -> None:
         self._trained = fit_host(self.host(train, context), context)
 
+    @repeatable()
     def score(self, test: ImageSet, context: Context) -> Prediction:
         return self._trained.predict(test)
 
+    @repeatable()
     def rank(self, train: ImageSet, context: Context) -> npt.NDArray[np.float32]:
         """Mean of the top per cent of each training image's patches."""
         return ranked_by_patches(self._trained)

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -141,6 +142,8 @@ class Stub(ModuleType):
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
+        # torch asks whether some libraries are there.
+        self.__spec__ = ModuleSpec(name, None)
         # Lets submodules be stubbed too.
         self.__path__: list[str] = []
 
