@@ -62,7 +62,7 @@ def fix_padding(model: nn.Module, size: object, name: str) -> None:
             "on the size: leave the option away"
         )
     for key, found in sides.items():
-        model.set_submodule(key, FixedPadding(model.get_submodule(key), found))  # type: ignore[arg-type]
+        model.set_submodule(key, FixedPadding(model.get_submodule(key), found))
 
 
 def _same(side: int, convolution: nn.Conv2d, axis: int) -> int:
