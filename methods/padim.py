@@ -12,6 +12,7 @@ from methods.base import Card, Context, MapPost, Need, Prediction
 from methods.blocks.gaussians import GaussianField
 from methods.blocks.score_maps import largest_of_smoothed
 from methods.features.embed import EmbeddingName, PatchEmbedder, Patches
+from methods.training.randomness import repeatable
 from splits.images import ImageSet
 
 Rows = npt.NDArray[np.float32]
@@ -40,21 +41,21 @@ class PaDiM:
             "Wide-ResNet-50.",
             "standardise: every channel is brought to unit variance, so that the ridge means the same to "
             "each; the paper does not.",
-            "patch vectors: coarser layers are resized bilinearly after a 3 x 3 mean; the reference repeats"
-            " their cells.",
+            "Images are resized bilinearly; the usual re-implementation takes Lanczos' filter.",
+            "Features of the backbone are rounded to float16.",
             "backbone and grid: 'tiny' on 14 x 14; the paper's are 'timm:wide_resnet50_2.tv_in1k' with "
             "layers=layer1,layer2,layer3 on 56 x 56 (grid=none).",
         ),
     )
     needs: ClassVar[frozenset[Need]] = frozenset()
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     backbone: str = "tiny"
     """Frozen features; the paper's: timm:wide_resnet50_2.tv_in1k."""
     layers: tuple[str, ...] = ()
     """Layers of the backbone; none = its default."""
-    embedding: EmbeddingName = "concat"
-    """Patch vectors: 'concat' (paper) or 'patchcore'."""
+    embedding: EmbeddingName = "padim"
+    """Patch vectors: 'padim' (paper), 'concat' (3 x 3 means, resized bilinearly) or 'patchcore'."""
     grid: int | None = 14
     """Side of the grid of Gaussians; none = the backbone's own."""
     channels: int = 100
@@ -66,6 +67,7 @@ class PaDiM:
     smooth_image_score: bool = True
     """Image score = maximum of the smoothed map (reference), or of the patch scores."""
 
+    @repeatable()
     def fit(self, train: ImageSet, context: Context) -> None:
         self._embedder = PatchEmbedder(
             self.backbone,
@@ -84,6 +86,7 @@ class PaDiM:
             self._field.add(self._reduced(batch))
         self._field.finish()
 
+    @repeatable()
     def score(self, test: ImageSet, context: Context) -> Prediction:
         parts = [
             self._field.distance(self._reduced(batch)).reshape(batch.vectors.shape[:3])

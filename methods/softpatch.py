@@ -9,7 +9,7 @@ import numpy as np
 
 from methods.base import Card, Context, Need, Prediction
 from methods.blocks.coreset import coreset_size, kcenter
-from methods.blocks.denoise import denoise
+from methods.blocks.denoise import ALL_ALIKE, denoise
 from methods.blocks.memory import MemoryBank
 from methods.features.embed import EMBEDDED, EmbeddingName, PatchEmbedder
 from splits.images import ImageSet
@@ -40,8 +40,11 @@ class SoftPatch:
             "passed on.",
             "coreset_of = 'kept' and coreset_start = 'random1' follow the port in TailedCore's comparison; "
             "the authors' code takes the ratio of all patches (coreset_of = 'all') and starts from the mean"
-            " distance to ten rows (coreset_start = 'mean10').",
-            "A dropped patch is never the first centre, which can happen in the authors' code.",
+            " distance to 128 rows (coreset_start = 'mean128'), where it means ten ('mean10'): an argument "
+            "lands in another's place.",
+            "A dropped patch is neither the first centre nor one of the rows of 'mean128'; in the authors' "
+            "code it can be either.",
+            ALL_ALIKE,
             "backbone: 'tiny' ships with the package; the paper's is 'timm:wide_resnet50_2.tv_in1k'.",
             *EMBEDDED,
             "grid: a coarser patch grid than the backbone's is a budget cut.",
@@ -65,8 +68,8 @@ class SoftPatch:
     """Share of the patches that the memory keeps."""
     coreset_of: Literal["kept", "all"] = "kept"
     """What the ratio counts: patches that were kept, or all."""
-    coreset_start: Literal["mean10", "random1"] = "random1"
-    """Start of the greedy selection: the authors' code, or TailedCore's port."""
+    coreset_start: Literal["mean10", "mean128", "random1"] = "random1"
+    """Start of the greedy selection: PatchCore's, the authors' code (mean128), or TailedCore's port."""
     projection: int | None = 128
     """Random projection for outlier factors and coreset."""
     max_bank: int | None = None

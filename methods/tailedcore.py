@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from methods.base import Card, Context, Need, Prediction
 from methods.blocks.coreset import coreset_size, kcenter
-from methods.blocks.denoise import denoise
+from methods.blocks.denoise import ALL_ALIKE, denoise
 from methods.blocks.memory import MemoryBank
 from methods.blocks.tails import TailEstimate, estimate_tail
 from methods.errors import MethodsError
@@ -48,9 +48,13 @@ class TailedCore:
             "standardise_embeddings: neither paper nor code scale the global embeddings; a small backbone's"
             " classes are too close together without (false = as the authors).",
             "least_imbalance: no tail is declared where the largest estimated class is not twice the "
-            "smallest; the released code would call everything a tail there.",
+            "smallest; the released code (0) always declares one, the smallest classes, and calls all images "
+            "tails where it finds one class or equally large ones.",
             "augment: the authors choose the rotations per data set and kind of tail (rot15flip, rot30flip,"
             " rot90flip), which is knowledge about the classes; here one default for all.",
+            "augment: in copies turned by odd multiples of 15 degrees, up to 1 % of the pixels are another "
+            "of two equally near ones.",
+            ALL_ALIKE,
             "max_augmented_images and max_augmented_rows: limits on the rotated copies are budget cuts.",
             "backbone: 'tiny' ships with the package; the paper's is 'timm:wide_resnet50_2.tv_in1k'.",
             *EMBEDDED,
@@ -59,7 +63,7 @@ class TailedCore:
         ),
     )
     needs: ClassVar[frozenset[Need]] = frozenset()
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
 
     backbone: str = "tiny"
     """Frozen features; the paper's: timm:wide_resnet50_2.tv_in1k."""
@@ -90,7 +94,7 @@ class TailedCore:
     tail_cap: float | None = 0.15
     """Tails hold at most this share of all images (code); none = no limit (paper)."""
     least_imbalance: float = 2.0
-    """No tail unless the largest class is this many times the smallest."""
+    """No tail unless the largest class is this many times the smallest; 0 = no such condition (code)."""
     standardise_embeddings: bool = True
     """Scale every dimension of the global embeddings by its spread over the training images (ours)."""
     augment: Literal["none", "rot90flip", "rot30flip", "rot15flip"] = "rot90flip"

@@ -16,8 +16,8 @@ from methods.errors import BadParameter, MethodsError
 def plain(rows: np.ndarray, m: int, start: str, rng: np.random.Generator) -> list[int]:
     """One full pass per selected row, as the published loops do."""
     rows = rows.astype(np.float64)
-    if start == "mean10":
-        anchors = rng.choice(len(rows), size=min(10, len(rows)), replace=False)
+    if start.startswith("mean"):
+        anchors = rng.choice(len(rows), size=min(int(start[4:]), len(rows)), replace=False)
         distance = np.mean([np.linalg.norm(rows - rows[a], axis=1) for a in anchors], axis=0) ** 2
         taken: list[int] = []
     else:
@@ -46,7 +46,7 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lazy_greedy, "BLOCK", 16)
 
 
-@pytest.mark.parametrize("start", ["mean10", "random1"])
+@pytest.mark.parametrize("start", ["mean10", "mean128", "random1"])
 @pytest.mark.parametrize(
     ("count", "dim", "m"), [(900, 24, 300), (600, 3, 200), (500, 1, 60), (700, 128, 699)]
 )
@@ -170,7 +170,7 @@ def on_device(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(device_coreset, name, value)
 
 
-@pytest.mark.parametrize("start", ["mean10", "random1"])
+@pytest.mark.parametrize("start", ["mean10", "mean128", "random1"])
 @pytest.mark.parametrize(
     ("count", "dim", "m"), [(900, 24, 300), (600, 3, 200), (500, 1, 60), (700, 128, 699), (60, 8, 60)]
 )

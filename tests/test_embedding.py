@@ -12,6 +12,7 @@ from methods.blocks.embedding import (
     coarsen,
     concat_embedding,
     embed,
+    padim_embedding,
     patchcore_embedding,
     unfold_embedding,
 )
@@ -111,6 +112,18 @@ def test_concatenation_averages_the_neighbourhood_of_each_position() -> None:
     torch.testing.assert_close(vectors[:, 2, 3], layer[:, :, 1:4, 2:5].mean((2, 3)))
     torch.testing.assert_close(vectors[:, 0, 0], layer[:, :, :2, :2].mean((2, 3)))
     assert torch.equal(concat_embedding([layer], patch=1), layer.permute(0, 2, 3, 1))
+
+
+def test_padim_repeats_the_cells_of_coarser_layers_and_averages_nothing() -> None:
+    maps = features((3, 8, 8), (5, 4, 4), (2, 2, 2))
+    vectors = embed(maps, kind="padim")
+    assert torch.equal(vectors, padim_embedding(maps))
+    assert vectors.is_contiguous()
+    for row, column in ((0, 0), (3, 6), (7, 5)):
+        parts = [
+            layer[:, :, row // step, column // step] for layer, step in zip(maps, (1, 2, 4), strict=True)
+        ]
+        assert torch.equal(vectors[:, row, column], torch.cat(parts, dim=1))
 
 
 def test_coarser_grid_is_the_mean_of_the_cells() -> None:

@@ -137,8 +137,11 @@ def test_even_classes_have_no_tail(sizes: list[int]) -> None:
     assert estimate.limit == 0
 
 
-def test_imbalance_rule_is_a_parameter_and_one_class_never_has_a_tail() -> None:
-    assert tail_limit(np.array([40]), cap=None, least_imbalance=1.0) == 0
+def test_imbalance_rule_is_a_parameter_and_without_it_there_always_is_a_tail() -> None:
+    assert tail_limit(np.array([40]), cap=None, least_imbalance=2.0) == 0
+    # As in the released code: one class, and equal ones, are tails as a whole, else the smallest.
+    for groups, limit in (([40], 40), ([20, 20, 20], 20), ([30, 25, 20], 20)):
+        assert tail_limit(np.array(groups), cap=0.15, least_imbalance=0.0) == limit
     assert tail_limit(np.array([30, 25, 20]), cap=None, least_imbalance=2.0) == 0
     assert tail_limit(np.array([30, 25, 20]), cap=None, least_imbalance=1.0) == 30
 

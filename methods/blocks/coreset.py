@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +13,7 @@ from methods.blocks.on_device.coreset import DeviceGreedy, uploaded
 from methods.blocks.projection import projected, random_projection
 from methods.errors import BadParameter, MethodsError
 
-Start = Literal["mean10", "random1"]
+Start = Literal["mean10", "mean128", "random1"]
 Rows = npt.NDArray[np.float32]
 
 
@@ -42,13 +42,16 @@ def kcenter(
     Each step takes the row farthest from those taken; of equally far rows the lowest index; no row twice.
     Distances are Euclidean after a random linear projection to `projection` dimensions (None, or not fewer
     than D: none) and compared in float64, so that the answer is that of the plain loop in float64, whatever
-    the blocking. start: "random1" takes one random row first; "mean10" starts from each row's mean distance
-    to ten random rows, which also bounds its distance from then on. mask: rows that may be taken (N,), all
-    if None; the others take no part. device: a GPU projects and selects there, by the same random numbers.
-    Returns fewer than m only where fewer rows may be taken. Raises MethodsError for rows that are not finite.
+    the blocking. start: "random1" takes one random row first; "mean10" and "mean128" start from each row's
+    mean distance to so many random rows, which also bounds its distance from then on. mask: rows that may be
+    taken (N,), all if None; the others take no part. device: a GPU projects and selects there, by the same
+    random numbers. Returns fewer than m only where fewer rows may be taken. Raises MethodsError for rows that
+    are not finite.
     """
-    if start not in ("mean10", "random1"):
-        raise BadParameter(f"unknown start '{start}' of the coreset: expected 'mean10' or 'random1'")
+    if start not in get_args(Start):
+        raise BadParameter(
+            f"unknown start '{start}' of the coreset: expected one of {', '.join(get_args(Start))}"
+        )
     allowed = np.arange(len(X)) if mask is None else np.flatnonzero(mask)
     m = min(m, len(allowed))
     if m < 1:
@@ -66,5 +69,6 @@ def kcenter(
         raise MethodsError(f"row {index} of {len(X)} is not finite or too large: a coreset needs numbers")
     if start == "random1":
         return allowed[greedy.select(m, first=int(rng.integers(len(allowed))))]
-    anchors = rng.choice(len(allowed), size=min(10, len(allowed)), replace=False)
+    count = int(start.removeprefix("mean"))
+    anchors = rng.choice(len(allowed), size=min(count, len(allowed)), replace=False)
     return allowed[greedy.select(m, anchors=anchors)]

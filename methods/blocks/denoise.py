@@ -16,6 +16,13 @@ Rows = npt.NDArray[np.float32]
 Pooling = Literal["all", "position"]
 
 
+ALL_ALIKE = (
+    "Where no patch lies below the filter's threshold (at most two images, copies of one image), all at the "
+    "threshold stay, as in SoftPatch's own code; TailedCore's keeps none and stops with an error."
+)
+"""Deviation of methods that denoise, for their cards."""
+
+
 @dataclass(frozen=True)
 class Denoised:
     """Which patches stay, image by image and row by row of the grid."""

@@ -1,4 +1,4 @@
-"""From backbone feature maps to one vector per patch: PatchCore neighbourhoods, or plain concatenation."""
+"""From backbone feature maps to one vector per patch: PatchCore's, PaDiM's, or channels of smoothed maps."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from methods.errors import BadParameter
 
-Kind = Literal["patchcore", "concat"]
+Kind = Literal["patchcore", "padim", "concat"]
 
 
 def embed(
@@ -18,16 +18,18 @@ def embed(
 ) -> torch.Tensor:
     """Patch vectors on the grid of the first layer, (B, h, w, D), contiguous.
 
-    maps: one (B, C, h, w) tensor per layer, finest first. kind: "patchcore" (D = dim) or "concat" (D = sum
-    of the layers' channels). grid: average-pool the vectors to this many rows and columns; None or a grid
-    that is not coarser keeps the layer's own. Raises BadParameter for an unknown kind.
+    maps: one (B, C, h, w) tensor per layer, finest first. kind: "patchcore" (D = dim), "padim" or "concat"
+    (D = sum of the layers' channels). grid: average-pool the vectors to this many rows and columns; None or
+    a grid that is not coarser keeps the layer's own. Raises BadParameter for an unknown kind.
     """
     if kind == "patchcore":
         vectors = patchcore_embedding(maps, dim=dim, patch=patch)
+    elif kind == "padim":
+        vectors = padim_embedding(maps)
     elif kind == "concat":
         vectors = concat_embedding(maps, patch=patch)
     else:
-        raise BadParameter(f"unknown embedding '{kind}': expected 'patchcore' or 'concat'")
+        raise BadParameter(f"unknown embedding '{kind}': expected 'patchcore', 'padim' or 'concat'")
     return coarsen(vectors, grid)
 
 
@@ -86,6 +88,16 @@ def unfold_embedding(maps: Sequence[torch.Tensor], *, dim: int = 1024, patch: in
         vectors.append(pooled.permute(0, 2, 3, 1))
     stacked = torch.stack(vectors, dim=3).reshape(batch * rows * columns, 1, len(maps) * dim)
     return functional.adaptive_avg_pool1d(stacked, dim).view(batch, rows, columns, dim)
+
+
+def padim_embedding(maps: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Channels of all layers side by side, each cell of a coarser layer repeated over the finer cells in it.
+
+    (Defard et al. 2021, section 3.1, as their re-implementations compute it.)
+    """
+    size = maps[0].shape[2:]
+    repeated = [functional.interpolate(features, size=size, mode="nearest") for features in maps]
+    return torch.cat([features.permute(0, 2, 3, 1) for features in repeated], dim=3).contiguous()
 
 
 def concat_embedding(maps: Sequence[torch.Tensor], *, patch: int = 3) -> torch.Tensor:

@@ -63,7 +63,10 @@ class LazyGreedy:
             self.bound = np.minimum(self.bound, self._above(value, self.square))
             self.seen[:] = 1
         if anchors is not None:
-            mean = np.mean([np.sqrt(self._squared_distance(int(row))) for row in anchors], axis=0)
+            mean = np.zeros(len(self.rows))
+            for row in anchors:
+                mean += np.sqrt(self._squared_distance(int(row)))
+            mean /= len(anchors)
             self.distance, self.bound = mean**2, mean**2
         while self.taken < m:
             pool, outside = _largest(self.bound, np.arange(len(self.rows)), POOL, -np.inf)

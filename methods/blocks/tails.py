@@ -11,6 +11,8 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from methods.threads import one_blas_thread
+
 Floats = npt.NDArray[np.floating]
 Ints = npt.NDArray[np.int64]
 Neighbours = Literal["reverse", "forward"]
@@ -46,9 +48,10 @@ def estimate_tail(
     mode of neighbourhood sizes is taken over the images that contain an image ("reverse", the code) or that
     it contains ("forward", the paper's formula). quantise: round similarities down to multiples of 1/n before
     the threshold, as the code does. cap: tails may hold at most this share of all images (code; None = no
-    cap, the paper). least_imbalance: no tail unless the largest class is this many times the smallest; an
-    elbow of equally large classes means nothing. standardise: bring every dimension to mean 0 and spread 1
-    over the images first, so that classes lie farther apart than their images (not in paper or code).
+    cap, the paper). least_imbalance: no tail unless the largest class is this many times the smallest; at
+    most 1 = there always is one, as in the code, and equally large classes are all tails. standardise: bring
+    every dimension to mean 0 and spread 1 over the images first, so that classes lie farther apart than
+    their images (not in paper or code).
     """
     if len(embeddings) == 0:
         return TailEstimate(np.zeros(0, bool), np.zeros(0, np.int64), np.zeros(0, np.int64), 0)
@@ -74,7 +77,9 @@ def cosine_similarity(embeddings: Floats) -> npt.NDArray[np.float64]:
     rows = np.asarray(embeddings, dtype=np.float64)
     length = np.linalg.norm(rows, axis=1, keepdims=True)
     unit = rows / np.where(length > 0, length, 1.0)
-    similarity: npt.NDArray[np.float64] = np.clip(unit @ unit.T, -1.0, 1.0)
+    # A last bit decides whether a similarity is rounded down to the next multiple of 1/n.
+    with one_blas_thread():
+        similarity: npt.NDArray[np.float64] = np.clip(unit @ unit.T, -1.0, 1.0)
     np.fill_diagonal(similarity, 1.0)
     return similarity
 
@@ -150,7 +155,7 @@ def capped_size(groups: Ints, share: float) -> int:
 
 def tail_limit(groups: Ints, *, cap: float | None, least_imbalance: float) -> int:
     """Largest class size that counts as a tail; 0 where the classes are too even for a tail."""
-    if len(groups) < 2 or groups[0] < least_imbalance * groups[-1]:
+    if groups[0] < least_imbalance * groups[-1]:
         return 0
     limit = elbow(groups)
     return limit if cap is None else min(limit, capped_size(groups, cap))
