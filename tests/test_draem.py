@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
 import torch
 from interrupted_training import require_exact_resumption
 from PIL import Image
+from scipy import ndimage
 from small_images import context, image_set, judged_images, train_images
 from torch.nn import functional
 
@@ -17,6 +19,7 @@ from methods.base import Context
 from methods.draem import corrupted, two_drops
 from methods.errors import BadParameter, MethodsError
 from methods.layers.unets import Restorer, Segmenter
+from methods.synthesis import textures
 from methods.synthesis.perlin import CELLS, blobs, noise
 from methods.synthesis.textures import CHANGES, TextureSource, generated
 from methods.training.structural_similarity import dissimilarity
@@ -62,6 +65,20 @@ def test_textures_are_drawn_from_a_folder_or_made_up(tmp_path: Path) -> None:
         np.testing.assert_array_equal(drawn, TextureSource(folder, 32).draw(np.random.default_rng(0)))
     with pytest.raises(MethodsError, match=r"expected \.jpg or \.png files"):
         TextureSource(str(tmp_path / "none"), 32)
+
+
+def test_a_picture_of_textures_shrinks_by_the_nearest_four_pixels(tmp_path: Path) -> None:
+    """As OpenCV resizes; Pillow would average all pixels in between."""
+    pixels = np.random.default_rng(0).integers(0, 256, size=(30, 50, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "one.png")
+    with mock.patch.object(textures, "CHANGES_AT_ONCE", 0):
+        found = TextureSource(str(tmp_path), 16).draw(np.random.default_rng(0))
+    row, column = (np.arange(16)[:, None] + 0.5) * (30 / 16) - 0.5, (np.arange(16) + 0.5) * (50 / 16) - 0.5
+    expected = [
+        ndimage.map_coordinates(pixels[..., channel].astype(float), np.broadcast_arrays(row, column), order=1)
+        for channel in range(3)
+    ]
+    assert np.abs(found - np.stack(expected, axis=-1)).max() <= 1
 
 
 @pytest.mark.parametrize("number", range(len(CHANGES)))

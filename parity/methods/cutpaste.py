@@ -30,8 +30,8 @@ SIDE, PAPER_SIDE, STEPS = 64, 256, 3
 HEAD = CutPaste().head
 
 
-def _teller(*_: Any) -> Teller:
-    encoder = trunk.load("resnet18", None, normalise=True)
+def _teller(encoder: trunk.Trunk | None = None, *_: Any) -> Teller:
+    encoder = encoder or trunk.load("resnet18", None, normalise=True)
     return inputs.fill(Teller(encoder, HEAD), "teller")  # type: ignore[return-value]
 
 

@@ -50,9 +50,7 @@ def _siamese(*_: Any) -> Siamese:
 @contextmanager
 def _filled() -> Iterator[None]:
     """Let RegAD begin with given weights of a ResNet-18."""
-    encoder = trunk.load("resnet18", None, normalise=False)
     with (
-        mock.patch.object(trunk, "load", return_value=encoder),
         mock.patch.object(regad, "RegisteredPyramid", _pyramid),
         mock.patch.object(regad, "Siamese", _siamese),
     ):
@@ -120,7 +118,7 @@ def official_registration(clone: Clone) -> Arrays:
 
 def loss_and_gradients() -> Arrays:
     with _filled(), loss_alone() as found:
-        RegAD(size=None, shots=SHOTS, batch_size=2).fit(_images(), context(SIDE))
+        RegAD(encoder="resnet18", size=None, shots=SHOTS, batch_size=2).fit(_images(), context(SIDE))
     pyramid, head = found["model"]["pyramid"], found["model"]["head"]
     place = pyramid.place[0].tell[-1].bias.grad
     return arrays(
@@ -131,9 +129,9 @@ def loss_and_gradients() -> Arrays:
 
 def training() -> Arrays:
     with _filled(), recorded(SGD) as steps:
-        RegAD(size=None, shots=SHOTS, batch_size=2, epochs=EPOCHS, learning_rate=RATE).fit(
-            _images(), context(SIDE)
-        )
+        RegAD(
+            encoder="resnet18", size=None, shots=SHOTS, batch_size=2, epochs=EPOCHS, learning_rate=RATE
+        ).fit(_images(), context(SIDE))
     return {name: np.array(values, np.float32) for name, values in steps.items()}
 
 
@@ -245,7 +243,7 @@ def _test(clone: Clone, models: list[Any], supports: torch.Tensor) -> Any:
 
 
 def scores() -> Arrays:
-    method = RegAD(size=None, shots=SHOTS, grid=None, standardise=False, iterations=0)
+    method = RegAD(encoder="resnet18", size=None, shots=SHOTS, grid=None, standardise=False, iterations=0)
     with _filled():
         method.fit(_images(), context(SIDE))
     found = method.score(_images("judged"), context(SIDE))
