@@ -18,7 +18,7 @@ from methods.errors import BadParameter, MethodsError
 from methods.reconstruction.hosting import Host, TrainedHost, train_student
 from methods.reconstruction.memories import ClassMemories, ensemble_grids
 from methods.reconstruction.selective import SelectiveTraining, distillation_objective
-from methods.training.randomness import seeded
+from methods.training.randomness import repeatable, seeded
 from splits.images import ImageSet
 
 PRESETS: dict[str, dict[str, Any]] = {
@@ -60,8 +60,8 @@ class Meds:
             "'official_code' set what the text and the code say where they differ. The code is that for "
             "Dinomaly; with host = 'inpformer' it is that of the scripts for INP-Former: loss = 'l1', k = 1.",
             "metric: distances to a memory are of the kind of the host's scores in all presets, as in the "
-            "authors' code; the text's D is Euclidean (metric = 'euclidean'), which the cosine scores of "
-            "Dinomaly and INP-Former cannot be brought to.",
+            "authors' code (cosine for Dinomaly and INP-Former); the text's D is Euclidean "
+            "(metric = 'euclidean').",
             "A memory holds all patches of random images, as in the authors' code; the text draws patches.",
             "draws = 0 takes the exact mean over all memories instead of 100 drawn ones.",
             "min_keep = 1 trains on at least one image of every class; under the authors' rule classes of "
@@ -98,7 +98,7 @@ class Meds:
     """Draw from every camera's images, and give each camera a threshold of its own (Real-IAD)."""
     metric: Literal["host", "cosine", "euclidean"] = "host"
     """Distance to a memory; host = that of the host's own score. The paper's text has euclidean, the authors'
-    code cosine for its hosts."""
+    code cosine for Dinomaly and INP-Former."""
     loss: Literal["mse", "l1", "norm"] | None = None
     """Loss of the distillation: mean square, mean amount, or length of the difference per image (eq. 9)."""
     weight: float | None = None
@@ -145,6 +145,7 @@ class Meds:
         # A change of the host's code changes this method's numbers too.
         self.version = type(self).version + inner.version - 1
 
+    @repeatable()
     def fit(self, train: ImageSet, context: Context) -> None:
         self._host: Host = self._inner().host(train, context)
         if train.class_ids is None or (self.per_view and train.camera_ids is None):
@@ -167,6 +168,7 @@ class Meds:
         else:
             self._train(train, context)
 
+    @repeatable()
     def score(self, test: ImageSet, context: Context) -> Prediction:
         if self._trained is not None:
             return self._trained.predict(test)
@@ -174,6 +176,7 @@ class Meds:
         judge = self._host.predict_memory or self._host.predict
         return judge(ensemble_grids(self._ensembles, batches, test.class_ids))
 
+    @repeatable()
     def rank(self, train: ImageSet, context: Context) -> npt.NDArray[np.float32]:
         """Robust maximum of each training image's scores, after the last phase."""
         grids = self._memory if self._trained is None else self._trained.training_grids()

@@ -78,6 +78,16 @@ def test_maps_of_memories_are_upsampled_as_the_authors_do() -> None:
     assert (post.upsample, post.via, post.border) == ("bilinear", None, "zero")
 
 
+@pytest.mark.parametrize(("host", "expected"), [("dinomaly", ("mse", 10, 3)), ("inpformer", ("l1", 10, 1))])
+def test_the_official_code_is_that_of_the_scripts_for_its_host(
+    host: str, expected: tuple[str, int, int]
+) -> None:
+    """run_step_2.sh and run_step_3_distilled.sh: loss_function and mad_factor; both losses are times 10."""
+    method = catalog.create("meds", host=host, backbone="desc", preset="official_code")
+    assert (method.loss, method.weight, method.k) == expected
+    assert catalog.create("meds", host=host, backbone="desc", preset="official_code", k=2).k == 2
+
+
 def test_students_learn_the_memory_scores() -> None:
     """After the distillation the score map is nearer to the memory than that of an untrained student."""
     untrained = fitted(stop_after="distillation", distill_iterations=0)
