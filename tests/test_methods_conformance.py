@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 import torch
 from small_images import SIDE, Painter, context, image_set, judged_images, train_images
+from threadpoolctl import threadpool_limits
 
 from benchmark.conformance import check_method
 from methods import catalog
@@ -80,8 +81,6 @@ def digests_of_another_process() -> dict[str, str]:
     """One run of every method under another hash seed, in a process of its own."""
     code = (
         "import json, pytest, torch, test_methods_conformance as t\n"
-        # What ran here before may have left another number in the environment.
-        f"torch.set_num_threads({torch.get_num_threads()})\n"
         "out = {}\n"
         "for name in t.NAMES:\n"
         "    try: out[name] = t.digest(t.answer(name)[1])\n"
@@ -129,6 +128,20 @@ def test_same_seed_gives_the_same_scores_in_another_process(
 @pytest.mark.parametrize("name", NAMES)
 def test_same_seed_gives_the_same_scores_in_this_process(name: str) -> None:
     assert digest(predict(fit(name, train_images()), judged_images())) == digest(answer(name)[1])
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("threads", [1, 2])
+def test_the_number_of_threads_does_not_move_a_bit(name: str, threads: int) -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        with threadpool_limits(threads, user_api="blas"):
+            again = digest(predict(fit(name, train_images()), judged_images()))
+        assert torch.get_num_threads() == threads, "a method gives back what it borrowed"
+    finally:
+        torch.set_num_threads(before)
+    assert again == digest(answer(name)[1])
 
 
 @pytest.mark.parametrize("name", NAMES)

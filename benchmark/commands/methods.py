@@ -48,6 +48,7 @@ def show_all(as_json: options.JsonOption = False) -> None:
 def show(name: NameArgument, as_json: options.JsonOption = False) -> None:
     """Show a method's card: paper, licence, deviations, and every hyper-parameter with its default."""
     from methods import catalog
+    from results.parity import stages_of
 
     method = catalog.create(name)
     card, fields = method.card, catalog.config(method)
@@ -68,6 +69,9 @@ def show(name: NameArgument, as_json: options.JsonOption = False) -> None:
     print_text(f"told beyond pixels: {', '.join(sorted(method.needs)) or 'nothing'}")
     for deviation in card.deviations:
         print_text(f"deviation: {deviation}")
+    if stages := stages_of(name):
+        equal = sum(stage.verdict.startswith("equal") for stage in stages)
+        print_text(f"beside the authors' code: {equal} of {len(stages)} stages equal, see docs/parity.md")
     rows = [[field, str(value), documented.get(field, "")] for field, value in fields.items()]
     print_table(["field", "default", "what"], rows)
 

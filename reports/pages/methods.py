@@ -12,6 +12,7 @@ from reports.pages import File, Page
 from reports.site import Site
 from reports.writing import settings
 from results.asked import ROW, Setting, Suite
+from results.parity import read_stages
 
 
 @dataclass
@@ -56,8 +57,9 @@ def build(site: Site) -> Iterable[File]:
             configuration.boards.append(sheet.board.name)
     for card in cards.values():
         card.sources = [found for suite in site.material.suites if (found := _sources(suite, card.name))]
+    compared = {stage.method for stage in read_stages()}
     ordered = sorted(cards.values(), key=lambda card: str(card.card.get("title") or card.name).casefold())
-    yield site.page("methods.html", "methods", PAGE, cards=ordered)
+    yield site.page("methods.html", "methods", PAGE, cards=ordered, compared=compared)
 
 
 def _sources(suite: Suite, method: str) -> Sources | None:
