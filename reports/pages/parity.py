@@ -1,0 +1,27 @@
+"""Beside the authors' code: how far each stage of a method is from what the authors published."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import groupby
+
+from reports.pages import File, Page
+from reports.site import Site
+from results.parity import FILE, read_stages
+
+
+def build(site: Site) -> Iterable[File]:
+    titles = {
+        entry.method: str(entry.card.get("title") or entry.method)
+        for sheet in site.sheets
+        for entry in sheet.board.entries
+    }
+    methods = [
+        (name, titles.get(name, name), list(stages))
+        for name, stages in groupby(read_stages(), key=lambda stage: stage.method)
+    ]
+    yield File("data/parity.csv", FILE.read_bytes())
+    yield site.page("parity.html", "parity", PAGE, methods=methods)
+
+
+PAGE = Page("parity", "Beside the authors' code", 5, build=build)
