@@ -24,7 +24,7 @@ from methods.training import engine
 from methods.training.engine import Batch, Plan
 from methods.training.identity import identity_of
 from methods.training.pixel_losses import focal
-from methods.training.randomness import seeded
+from methods.training.randomness import repeatable, seeded
 from methods.training.sampling import Sampler, iterations_of
 from methods.training.schedules import Schedule
 from methods.training.structural_similarity import dissimilarity
@@ -68,6 +68,9 @@ class Draem:
             "size, restorer_width, segmenter_width and iterations: defaults fit one core; the paper's are "
             "256, 128, 64 and epochs = 700.",
             "batch_size: every pass shows each image once; the authors' code draws with replacement.",
+            "A texture's weight is 0.2 to 1, as in the authors' code; the paper says 0.1 to 1.",
+            "Images are shrunk by the view, with antialiasing; OpenCV, there, takes the nearest four pixels, "
+            "as is done here with a folder's textures.",
             "Changes of the textures are Pillow's, with the ranges of the authors' imgaug ones; brightness "
             "changes in Y of YCbCr, where imgaug picks one of six colour spaces.",
             VIEWED,
@@ -100,6 +103,7 @@ class Draem:
     mixed_precision: bool = False
     """bfloat16 products on a GPU."""
 
+    @repeatable()
     def fit(self, train: ImageSet, context: Context) -> None:
         self._view = view_of_size(context.view, self.size)
         if self._view.crop % DEEPEST:
@@ -134,6 +138,7 @@ class Draem:
             )  # fmt: skip
 
     @torch.inference_mode()
+    @repeatable()
     def score(self, test: ImageSet, context: Context) -> Prediction:
         post, side = MapPost(sigma=0.0), self._view.crop
         window = max(1, round(self.pool * side / PAPER_SIDE))
