@@ -13,7 +13,7 @@ import torch
 from small_images import context
 from test_methods_conformance import NAMES, digest, fit, judged_images, predict, train_images
 
-from methods.threads import one_blas_thread
+from methods.blocks.threads import one_blas_thread
 from methods.training.randomness import repeatable, seeded
 
 BUSY = "while True: sum(range(10_000))"

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from methods.base import MapPost
-from methods.threads import one_blas_thread
+from methods.blocks.threads import one_blas_thread
 
 if TYPE_CHECKING:
     import torch

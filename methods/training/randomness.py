@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import torch
 
 from methods.base import Context
-from methods.threads import one_blas_thread
+from methods.blocks.threads import one_blas_thread
 
 
 @contextmanager
