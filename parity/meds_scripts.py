@@ -54,8 +54,8 @@ class Folder:
         return len(self.numbers)
 
 
-def script(clone: Clone, name: str) -> ModuleType:
-    return clone.load(name, below="dinomaly", stubs=STUBS)
+def script(clone: Clone, name: str, below: str = "dinomaly") -> ModuleType:
+    return clone.load(name, below=below, stubs=STUBS)
 
 
 @contextmanager

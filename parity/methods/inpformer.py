@@ -10,7 +10,6 @@ from torch import nn
 
 from parity import official_tokens, tokens, transformer
 from parity.case import Arrays, Case
-from parity.inputs import hand_over
 from parity.official import Clone, Repository
 
 REPOSITORY = Repository("INP-Former", "https://github.com/luow23/INP-Former", "17d2653", "MIT")
@@ -27,11 +26,6 @@ WATCHED = (
 
 def method(**fields: Any) -> Any:
     return tokens.of_the_suite("inpformer", **fields)
-
-
-def official_name(name: str) -> str:
-    # Theirs has no axis for the batch.
-    return "prototype_token" if name == "prototypes" else tokens.renamed(name)
 
 
 def official_model(clone: Clone) -> nn.Module:
@@ -53,8 +47,7 @@ def official_model(clone: Clone) -> nn.Module:
         fuse_layer_decoder=tokens.GROUPS,
         prototype_token=[nn.Parameter(torch.zeros(1, 6, width))],
     )
-    hand_over(tokens.filled(method()), model, official_name)
-    model.prototype_token = nn.Parameter(model.prototype_token[0].detach().clone())
+    official_tokens.hand_over(tokens.filled(method()), model)
     return model
 
 

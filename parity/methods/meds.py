@@ -11,7 +11,6 @@ from unittest import mock
 
 import numpy as np
 import torch
-from torch import nn
 
 from benchmark import suites
 from benchmark.maps import MapsOfGrids
@@ -23,15 +22,15 @@ from methods.meds import Meds
 from methods.reconstruction.arrangements import Maps
 from methods.reconstruction.selective import SelectiveTraining, distillation_objective
 from methods.training.engine import Batch
-from parity import inputs, official_tokens, tokens
+from parity import inputs, tokens
 from parity.case import Arrays, Case
+from parity.meds_distillation import WATCHED, official_step, wanted_scores
 from parity.meds_scripts import COUNTS, STUBS, Encoder, Folder, running, script
 from parity.official import Clone, Repository
 
 REPOSITORY = Repository("MeDS", "https://github.com/SirojbekSafarov/MeDS", "5842858", "MIT")
 CODE = "preset='official_code'"
 STEPS = 10_000
-WATCHED = ("bottleneck.1.weight", "blocks.0.attention.qkv.weight", "blocks.7.mlp.4.bias")
 
 
 def method(preset: str = "official_code", **fields: Any) -> Any:
@@ -140,71 +139,27 @@ def official_memory_only(clone: Clone) -> Arrays:
     return seen
 
 
-def wanted_scores() -> torch.Tensor:
-    return inputs.tensor("memory", tokens.IMAGES, tokens.SIDE, tokens.SIDE, scale=0.1).abs()
-
-
-def distillation(preset: str = "official_code") -> Arrays:
-    found = method(preset)
+def distillation(host: str, preset: str = "official_code") -> Arrays:
+    """Loss and gradients of the first step of the second phase."""
+    found = method(preset, host=host)
     student = tokens.filled(found._inner()).train()
     objective = distillation_objective(student, wanted_scores().numpy(), found.loss, found.weight)
     everything = Batch(torch.arange(tokens.IMAGES), 0, 1, np.random.default_rng(0))
     with tokens.replayed_dropout():
         loss = objective(student(tokens.grouped(), None), everything)
     loss.backward()
-    gradients = {tokens.renamed(name): student.get_parameter(name).grad.numpy() for name in WATCHED}  # type: ignore[union-attr]
-    return {"loss": loss.detach().numpy(), **gradients}
-
-
-def official_distillation(clone: Clone) -> Arrays:
-    step = script(clone, "step_2_distillation")
-    small = {"dim": tokens.WIDTH, "num_heads": tokens.HEADS}
-    width, kept, answers = tokens.WIDTH, {}, {}
-    layers = (step.bMlp, step.VitBlock, step.ViTill)
-
-    def model(**parts: Any) -> nn.Module:
-        made: nn.Module = layers[2](**{**parts, "encoder": official_tokens.Blocks()})
-        inputs.hand_over(tokens.filled(method()._inner()), made, tokens.renamed)
-        kept["model"] = made
-        return made
-
-    def stepping(*_given: Any, **_options: Any) -> Any:
-        def step() -> None:
-            for name in map(tokens.renamed, WATCHED):
-                answers[name] = kept["model"].get_parameter(name).grad.clone().numpy()
-
-        return SimpleNamespace(zero_grad=kept["model"].zero_grad, step=step)
-
-    def backward(loss: torch.Tensor) -> None:
-        answers["loss"] = loss.detach().numpy()
-        torch.autograd.backward(loss)
-
-    class Loader:
-        def __init__(self, *_given: Any, **_options: Any) -> None: ...
-
-        def __len__(self) -> int:
-            return 1
-
-        def __iter__(self) -> Iterator[Any]:
-            yield torch.arange(tokens.IMAGES), wanted_scores().flatten(1), None
-
-    replaced: dict[str, Any] = {
-        "vit_encoder": SimpleNamespace(load=lambda _name: None), "CustomImageFolder": lambda **_: Folder(0),
-        "MVTecDataset": lambda **_: None, "get_data_transforms": lambda *_sides: (None,) * 3,
-        "bMlp": lambda *_sizes, drop: layers[0](width, width * 4, width, drop=drop),
-        "VitBlock": lambda **options: layers[1](**{**options, **small}), "ViTill": model,
-        "trunc_normal_": lambda *_given, **_options: None, "StableAdamW": stepping,
-        "WarmCosineScheduler": mock.MagicMock(), "evaluation_batch": lambda *_given, **_options: [0.0] * 7,
-    }  # fmt: skip
-    with (
-        running(step, "", Loader, **replaced),
-        mock.patch("torch.nn.init.constant_"),
-        mock.patch("torch.nn.utils.clip_grad_norm"),
-        mock.patch("torch.Tensor.backward", backward),
-        tokens.replayed_dropout(),
-    ):
-        step.train(["part"], "", "", total_iters=1, batch_size=tokens.IMAGES)
+    answers: dict[str, Any] = {"loss": loss.detach().numpy()}
+    for name in WATCHED[host]:
+        answers[tokens.renamed(name)] = student.get_parameter(name).grad.numpy()  # type: ignore[union-attr]
     return answers
+
+
+def distillation_case(host: str, stage: str) -> Case:
+    return Case(
+        "meds", stage, REPOSITORY, lambda: distillation(host),
+        lambda clone: official_step(clone, host, tokens.filled(method(host=host)._inner())),
+        setting=CODE, default=lambda: distillation(host, "ours"),
+    )  # fmt: skip
 
 
 def features(name: str) -> tuple[torch.Tensor, torch.Tensor]:
@@ -273,7 +228,8 @@ CASES = (
         "meds", "maps and image scores of memories", REPOSITORY, memory_only, official_memory_only,
         tolerance=2e-5, setting=CODE, default=lambda: memory_only("ours"),
     ),
-    Case("meds", "distillation loss and gradients", REPOSITORY, distillation, official_distillation),
+    distillation_case("dinomaly", "distillation loss and gradients"),
+    distillation_case("inpformer", "distillation loss and gradients over INP-Former"),
     Case(
         "meds", "selection", REPOSITORY, selection, official_selection, tolerance=0.0, setting=CODE,
         default=lambda: selection("ours"),
