@@ -159,7 +159,7 @@ def _gradients() -> Arrays:
     value = model.loss(model((_maps(),), IDS), 0.0)
     value.backward()
     return arrays(loss=value, embed=model.embed.weight.grad, back=model.back.weight.grad[IDS],
-                  feed=model.decoder[0].feed[0].weight.grad, codes=model.levels[0].codes[IDS])  # fmt: skip
+                  feed=model.decoder[0].feed[0].weight.grad)  # fmt: skip
 
 
 def _official_gradients(clone: Clone) -> Arrays:
@@ -167,9 +167,8 @@ def _official_gradients(clone: Clone) -> Arrays:
     value = model(_inputs())["loss"]
     value.backward()
     back = torch.stack([model.output_proj_list[i].weight.grad for i in IDS.tolist()])
-    codes = torch.stack([model.quantize_list_1[i].embed.T for i in IDS.tolist()])
     return arrays(loss=value, embed=model.quantize_conv_t.weight.grad, back=back,
-                  feed=model.decoder.layers[0].linear1.weight.grad, codes=codes)  # fmt: skip
+                  feed=model.decoder.layers[0].linear1.weight.grad)  # fmt: skip
 
 
 def _training() -> Arrays:
@@ -184,14 +183,13 @@ def _training() -> Arrays:
     sampler = Sampler(BATCH, BATCH, shared.rng)
     plan = Plan(STEPS, schedule=late_drop(1000), clip=method.clip)
     engine.train(model, loss, sampler, method._optimizer(model), plan=plan, context=shared, title="train")
-    return {"losses": np.array(losses)} | arrays(embed=model.embed.weight, back=model.back.weight[IDS])
+    return {"losses": np.array(losses)} | arrays(embed=model.embed.weight)
 
 
 def _official_training(clone: Clone) -> Arrays:
     model = _official(clone).train()
     losses = family.official_steps(clone, model, lambda step: model(_inputs(step))["loss"], STEPS)
-    back = torch.stack([model.output_proj_list[i].weight for i in IDS.tolist()])
-    return {"losses": np.array(losses)} | arrays(embed=model.quantize_conv_t.weight, back=back)
+    return {"losses": np.array(losses)} | arrays(embed=model.quantize_conv_t.weight)
 
 
 WIDE = 64
