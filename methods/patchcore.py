@@ -53,7 +53,7 @@ class PatchCore:
     layers: tuple[str, ...] = ()
     """Layers of the backbone; none = its default (layer2 and layer3 of a Wide-ResNet-50)."""
     embedding: EmbeddingName = "auto"
-    """Patch vectors: 'patchcore' (paper) or 'concat'; 'auto' = the paper's for a wide timm network."""
+    """Patch vectors: 'patchcore' (paper), 'padim' or 'concat'; 'auto' = the paper's for a wide network."""
     standardise: bool = True
     """Channels of 'concat' vectors have unit variance, their layers one weight; 'patchcore' ones stay."""
     grid: int | None = None

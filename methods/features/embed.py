@@ -20,8 +20,8 @@ Rows = npt.NDArray[np.float32]
 EmbeddingName = Literal["auto", "patchcore", "padim", "concat"]
 
 ROUNDED = (
-    "Features of the backbone are rounded to float16: a vector moves by 0.02 % of its length, and where a "
-    "coreset is chosen, up to 5 % of its rows become others and image scores move by up to 3 %."
+    "Features of the backbone are rounded to float16: vectors move by up to 0.02 % of their largest number, "
+    "and where a coreset is chosen, up to 5 % of its rows become others and image scores move by up to 3 %."
 )
 """Deviation of methods that choose among the vectors of a frozen backbone, for their cards."""
 EMBEDDED = (
