@@ -84,7 +84,8 @@ def _smoothing(cells: int, side: int, upsample: str, smoothing: Mapping[str, Any
     matrix: npt.NDArray[np.float64] = np.maximum(0.0, 1.0 - np.abs(position[:, None] - np.arange(cells)))
     if smoothing["sigma"] <= 0 or smoothing["radius"] == 0:
         return matrix
-    return ndimage.gaussian_filter1d(matrix, axis=0, **smoothing)
+    smoothed: npt.NDArray[np.float64] = ndimage.gaussian_filter1d(matrix, axis=0, **smoothing)
+    return smoothed
 
 
 def maps_of(grids: Maps, size: int, post: Mapping[str, Any] | None) -> Maps:
