@@ -68,8 +68,8 @@ class InpFormer:
     depth: int = 2
     """Decoder blocks; 8 in the paper."""
     heads: int = 12
-    """Attention heads at most: the largest number that divides the width is taken. The authors take one for
-    every 64 channels of a backbone: 12 with the paper's."""
+    """Attention heads at most: the largest number that divides the width is taken; the authors take one for
+    every 64 channels of a backbone, 12 with the paper's."""
     ratio: float = 2.0
     """Hidden units of bottleneck and blocks per channel; 4 in the paper."""
     mining_power: float = 3.0

@@ -97,7 +97,7 @@ class Meds:
     per_view: bool = False
     """Draw from every camera's images, and give each camera a threshold of its own (Real-IAD)."""
     metric: Literal["host", "cosine", "euclidean"] = "host"
-    """Distance to a memory; host = that of the host's own score. The paper's text has euclidean, the authors'
+    """Distance to a memory; host = that of the host's own score; the paper's text has euclidean, the authors'
     code cosine for Dinomaly and INP-Former."""
     loss: Literal["mse", "l1", "norm"] | None = None
     """Loss of the distillation: mean square, mean amount, or length of the difference per image (eq. 9)."""
