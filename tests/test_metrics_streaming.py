@@ -16,7 +16,7 @@ from test_metrics_pixel import PIXEL, mapped, realistic
 
 from benchmark.metrics import Answer, Truth, evaluate
 from benchmark.metrics.histogram import bounded_metrics, histogram_of_stream, sixteen_bits
-from benchmark.metrics.pixel_curve import rising_keys, stable_order
+from benchmark.metrics.positives import rising_keys, stable_order
 from benchmark.metrics.streaming import ArrayStream, regroup
 
 FLOATS = hnp.arrays(np.float32, st.integers(1, 40), elements=st.floats(width=32, allow_nan=False))

@@ -36,6 +36,7 @@ _SHARED = {
     "legacy",
     "pixel_curve",
     "pooled",
+    "positives",
     "region_recall",
     "regions",
     "spill",

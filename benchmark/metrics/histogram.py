@@ -14,7 +14,7 @@ import numpy.typing as npt
 from scipy.special import digamma
 
 from benchmark.metrics.base import Undefined, not_finite
-from benchmark.metrics.pixel_curve import rising_keys
+from benchmark.metrics.positives import rising_keys
 from benchmark.metrics.regions import label_regions
 from benchmark.metrics.streaming import Source, regroup
 

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmark.metrics.curve import Counts, CurveInMemory, Piece
-from benchmark.metrics.pixel_curve import Positives, order_positives, stable_order
+from benchmark.metrics.positives import Positives, order_positives, stable_order
 
 Weights = npt.NDArray[np.float64]
 

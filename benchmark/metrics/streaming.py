@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from benchmark.metrics.base import Floats, MapStream, Scratch, Undefined, not_finite
 from benchmark.metrics.curve import Counts, Curve, CurveInMemory, require_both
-from benchmark.metrics.pixel_curve import Positives
+from benchmark.metrics.positives import Positives
 from benchmark.metrics.regions import label_regions
 from benchmark.metrics.spill import PositivesOnDisk, SpilledCurve
 

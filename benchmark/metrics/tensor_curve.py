@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from benchmark.metrics.base import Undefined, as_array, not_finite
 from benchmark.metrics.curve import CurveInMemory, require_both
-from benchmark.metrics.pixel_curve import Positives
+from benchmark.metrics.positives import Positives
 from benchmark.metrics.regions import Regions
 
 if TYPE_CHECKING:
