@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from zlib import crc32
 
 import numpy as np
@@ -16,7 +16,7 @@ from splits.images import ImageSet, LabelledImage
 def draw(name: str, *shape: int, scale: float = 1.0) -> npt.NDArray[np.float32]:
     """Normal random numbers that depend on the name and the shape alone."""
     rng = np.random.Generator(np.random.PCG64(crc32(name.encode())))
-    return (rng.standard_normal(shape) * scale).astype(np.float32)
+    return np.asarray(rng.standard_normal(shape) * scale, np.float32)
 
 
 def tensor(name: str, *shape: int, scale: float = 1.0) -> torch.Tensor:
@@ -45,13 +45,19 @@ class _Pictures:
         return f"{crc32(self._pixels[image.path].tobytes()):064x}"
 
 
-def image_set(pixels: npt.NDArray[np.uint8]) -> ImageSet:
-    """Pictures (N, H, W, 3) as a method is given them; the i-th image of the set is the i-th picture."""
-    names = [LabelledImage(f"{number}.png", "product", "train") for number in range(len(pixels))]
+def image_set(
+    pixels: npt.NDArray[np.uint8], ids: Sequence[int] | None = None, names: tuple[str, ...] | None = None
+) -> ImageSet:
+    """Pictures (N, H, W, 3) as a method is given them; the i-th image of the set is the i-th picture.
+
+    ids: the class of each picture. names: of each class.
+    """
+    images = [LabelledImage(f"{number}.png", "product", "train") for number in range(len(pixels))]
     # An ImageSet orders its images by their keys.
-    names.sort(key=lambda image: image.key)
-    paths = (image.path for image in names)
-    return ImageSet(names, _Pictures(dict(zip(paths, pixels, strict=True))))
+    images.sort(key=lambda image: image.key)
+    source = _Pictures(dict(zip((image.path for image in images), pixels, strict=True)))
+    class_ids = None if ids is None else np.array(ids, np.int64)
+    return ImageSet(images, source, class_ids=class_ids, class_names=names)
 
 
 def fill(module: nn.Module, name: str = "") -> nn.Module:

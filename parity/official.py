@@ -131,6 +131,10 @@ class Anything(metaclass=_AcceptsAnything):
         # A decorator of a stubbed library leaves the function as it is.
         return args[0] if args and callable(args[0]) else Anything()
 
+    def __lt__(self, other: object) -> bool:
+        # "If this library is older than": it is not.
+        return False
+
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
