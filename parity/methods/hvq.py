@@ -239,8 +239,6 @@ def _official_steps(clone: Clone) -> Arrays:
 
 # ---- scores
 
-TRANSPORT = 80.0
-
 
 def _grids(transport: float) -> torch.Tensor:
     model = _filled(transport=transport).eval()
@@ -269,11 +267,8 @@ def _case(stage: str, ours: Any, official: Any, tolerance: float = 1e-5, **field
 
 CASES = (
     _case(
-        "features",
-        _features,
-        _official_features,
-        setting="backbone='timm:...?padding_size=380'",
-        default=partial(_features, padded=False),
+        "features", _features, _official_features,
+        setting="backbone='timm:...?padding_size=380'", default=partial(_features, padded=False),
     ),
     _case("padding", _sizes, _official_sizes, 0.0),
     _case("architecture", _architecture, _official_architecture, 0.0),
@@ -285,18 +280,14 @@ CASES = (
     _case("learning rate", _rates, family.official_rates, 1e-6),
     _case("codes", partial(codes, 60, (0, 1)), partial(official_codes, steps=60, ids=(0, 1))),
     _case(
-        "codes, a class twice in a batch",
-        partial(codes, 60, (0, 0)),
-        partial(official_codes, steps=60, ids=(0, 0)),
-        declared="Codes are updated once per batch; the authors loop over its images.",
-        is_golden=False,
+        "codes, a class twice in a batch", partial(codes, 60, (0, 0)),
+        partial(official_codes, steps=60, ids=(0, 0)), is_golden=False,
+        declared="Codes are updated once per batch with the decay of its images.",
     ),
-    _case("map and image score", lambda: _map(0.0), lambda clone: _official_map(clone, "HVQ_TR_switch")),
+    _case("map and image score", partial(_map, 0.0), partial(_official_map, variant="HVQ_TR_switch")),
     _case(
-        "map and image score with transport",
-        lambda: _map(TRANSPORT),
-        lambda clone: _official_map(clone, "HVQ_TR_switch_OT"),
-        setting="transport=80",
-        default=lambda: _map(_method().transport),
+        "map and image score with transport", partial(_map, 80.0),
+        partial(_official_map, variant="HVQ_TR_switch_OT"),
+        setting="transport=80", default=lambda: _map(_method().transport),
     ),
-)
+)  # fmt: skip
