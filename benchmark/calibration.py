@@ -11,8 +11,8 @@ from tempfile import TemporaryDirectory
 from benchmark import rates
 from benchmark.embed import Embedded, EmbeddingJob, embed_jobs, jobs
 from benchmark.engines import Watcher
-from benchmark.execute import Prepared
 from benchmark.rates import Embedding
+from benchmark.resolve import Prepared
 from benchmark.settings import Settings
 from results.environment import package_versions
 from results.places import place

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from benchmark.engines import Watcher
-from benchmark.execute import Prepared
 from benchmark.processes import Child, Processes
+from benchmark.resolve import Prepared
 from benchmark.settings import Settings
 from methods import catalog
 from methods.base import Context, View

@@ -14,9 +14,10 @@ import numpy.typing as npt
 
 from benchmark import gallery
 from benchmark.errors import BrokenPrediction
-from benchmark.execute import Prepared, images_for
 from benchmark.metrics.curve import average_precision
 from benchmark.metrics.image_curve import curve_of_scores
+from benchmark.resolve import Prepared
+from benchmark.visible_images import visible_images
 from methods.base import Context, Method, Ranks
 from results.ranking import CORRECTION, CORRECTION_FILE, RANKING, RANKING_FILE, summary
 from results.schema import table
@@ -40,9 +41,9 @@ def rank_training(method: Method, prepared: Prepared, context: Context, writer: 
     """
     train = prepared.split.train
     if isinstance(method, Ranks):
-        scores, way = method.rank(images_for(method, "fit", train, prepared), context), "rank"
+        scores, way = method.rank(visible_images(method, "fit", train, prepared), context), "rank"
     else:
-        scores, way = method.score(images_for(method, "score", train, prepared), context).scores, "score"
+        scores, way = method.score(visible_images(method, "score", train, prepared), context).scores, "score"
     if np.shape(scores) != (len(train),) or not np.isfinite(scores).all():
         raise BrokenPrediction(
             f"the method ranked its training images by {np.shape(scores)} scores: expected ({len(train)},) "

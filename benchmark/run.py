@@ -19,8 +19,8 @@ from benchmark.device import require_device
 from benchmark.embed import Embedded, embed
 from benchmark.engines import Options, Watcher
 from benchmark.errors import CellsImpossible, UsageError
-from benchmark.execute import Prepared, Resolver
 from benchmark.recompute import why_not
+from benchmark.resolve import Prepared, Resolver
 from benchmark.retry import Retry
 from benchmark.settings import Settings
 from methods.errors import WeightsMissing

@@ -81,8 +81,9 @@ def work(
 def run_cell(cell: Any, settings: Settings, options: Any, known: Known | None, progress: Any) -> None:
     """The job of a cell: look everything up again by name and execute."""
     from benchmark.device import settle
-    from benchmark.execute import Resolver, execute
+    from benchmark.execute import execute
     from benchmark.feature_cache import open_cache
+    from benchmark.resolve import Resolver
 
     settle(settings.device)
     execute(

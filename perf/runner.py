@@ -22,8 +22,9 @@ from tempfile import TemporaryDirectory
 from benchmark import engines, suites
 from benchmark.cell import Cell
 from benchmark.engines import Options
-from benchmark.execute import Resolver, execute
+from benchmark.execute import execute
 from benchmark.feature_cache import open_cache
+from benchmark.resolve import Resolver
 from benchmark.run import plan, run
 from benchmark.settings import Settings
 from methods.base import View

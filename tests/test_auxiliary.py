@@ -13,7 +13,8 @@ from benchmark.auxiliary import Auxiliary, auxiliary_of
 from benchmark.cell import Cell
 from benchmark.embed import jobs
 from benchmark.errors import UsageError
-from benchmark.execute import Resolver, execute
+from benchmark.execute import execute
+from benchmark.resolve import Resolver
 from benchmark.settings import Settings
 from methods import catalog
 from methods.base import View

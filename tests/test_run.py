@@ -16,9 +16,9 @@ from split_trees import mvtec_style_class
 from benchmark.cell import Cell
 from benchmark.engines import Options
 from benchmark.errors import CellsImpossible, UsageError
-from benchmark.execute import Resolver
 from benchmark.kept_maps import are_kept
 from benchmark.recompute import recompute
+from benchmark.resolve import Resolver
 from benchmark.retry import parse_retry
 from benchmark.run import Outcome, plan, run
 from benchmark.settings import Settings

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from benchmark.errors import UsageError
-from benchmark.execute import Prepared
 from benchmark.kept_maps import KeptMaps
+from benchmark.resolve import Prepared
 from benchmark.settings import Settings
 from results.status import Status
 from results.store import StoredCell

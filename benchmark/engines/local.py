@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from multiprocessing.connection import wait
 from typing import Any
 
+from benchmark.cell_files import store_failure
 from benchmark.engines import Options, Watcher
-from benchmark.execute import Prepared, store_failure
 from benchmark.journal import JOURNAL_FILE, Journal
 from benchmark.metrics import STANDARD
 from benchmark.processes import Child, Processes
+from benchmark.resolve import Prepared
 from benchmark.settings import Settings
 from benchmark.worker import Known, run_cell
 from results.environment import environment

@@ -9,11 +9,12 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmark.cell_files import store_failure
 from benchmark.engines import Options, Watcher
 from benchmark.engines.local import collect, start
 from benchmark.errors import UsageError
-from benchmark.execute import Prepared, Resolver, store_failure
 from benchmark.processes import Processes
+from benchmark.resolve import Prepared, Resolver
 from benchmark.settings import Settings
 from results.status import Status
 from results.store import StoredCell

@@ -1,0 +1,76 @@
+"""Fit the method of a cell, score the test images and evaluate the scores, by the clock."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from benchmark.evaluate import CategoryValues, check_prediction, evaluate
+from benchmark.resolve import Prepared
+from benchmark.settings import Settings
+from benchmark.stopwatch import Stopwatch
+from benchmark.visible_images import visible_images
+from methods import catalog
+from methods.base import Context, Method, Prediction, Progress
+
+if TYPE_CHECKING:
+    from methods.features.cache import FeatureCache
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """A fitted method, its prediction and the values of all metrics."""
+
+    method: Method
+    context: Context
+    prediction: Prediction
+    values: Sequence[CategoryValues]
+    facts: Mapping[str, Any]
+    """For the record: figures that the method reported, times and memory, how maps are made of the grids."""
+
+
+def measure(
+    prepared: Prepared, settings: Settings, cache: FeatureCache | None, progress: Progress
+) -> Measurement:
+    """Measure one cell.
+
+    Raises BrokenPrediction for an answer of the wrong shape, and whatever the method raises.
+    """
+    cell, split = prepared.cell, prepared.split
+    watch = Stopwatch(settings.device, _threads())
+    figures: dict[str, float] = {}
+    context = Context(
+        rng=cell.generator(prepared.dataset.name),
+        view=cell.view,
+        device=settings.device,
+        cache=cache,
+        weights_root=settings.weights_root,
+        auxiliary=prepared.auxiliary.for_method() if prepared.auxiliary else None,
+        work=settings.local(prepared.folder) / "work",
+        progress=progress,
+        report=figures.__setitem__,
+    )
+    method = catalog.create(cell.method, **cell.fields)
+    with watch.time("fit"):
+        method.fit(visible_images(method, "fit", split.train, prepared), context)
+    with watch.time("score"):
+        prediction = method.score(visible_images(method, "score", split.test, prepared), context)
+    check_prediction(prediction, len(split.test))
+    with watch.time("evaluate"):
+        judged = evaluate(
+            prediction, split, prepared.dataset, cell.view, kept_regions=settings.home / "regions"
+        )
+        values = list(progress(judged, "evaluate", len(split.categories)))
+    facts = {
+        "figures": figures,
+        "timing": watch.facts(len(split.test)),
+        "map_post": asdict(prediction.post),
+    }
+    return Measurement(method, context, prediction, values, facts)
+
+
+def _threads() -> int:
+    import torch
+
+    return int(torch.get_num_threads())

@@ -1,0 +1,27 @@
+"""The images as a method may see them: pixels, and of all else only what the method declared."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from benchmark.resolve import Prepared
+from methods.base import Method
+from splits.images import ImageSet, LabelledImage
+
+
+def visible_images(
+    method: Method, stage: str, images: tuple[LabelledImage, ...], prepared: Prepared
+) -> ImageSet:
+    """Images of the stage "fit" or "score", with class ids, class names and cameras only where it asked."""
+    categories = prepared.split.categories
+    class_ids = None
+    if f"class_ids_{stage}" in method.needs:
+        class_ids = np.array([categories.index(image.category) for image in images], dtype=np.int64)
+    camera_ids = None
+    if f"camera_ids_{stage}" in method.needs:
+        camera = getattr(prepared.dataset, "camera", lambda _: 0)
+        camera_ids = np.array([camera(image) for image in images], dtype=np.int64)
+    class_names = categories if "class_names" in method.needs else None
+    return ImageSet(
+        images, prepared.dataset, class_ids=class_ids, class_names=class_names, camera_ids=camera_ids
+    )
