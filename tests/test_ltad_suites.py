@@ -13,6 +13,7 @@ from generated_results import generate
 
 from benchmark import suites
 from benchmark.conformance import small_context, small_images
+from benchmark.suites.asked import store_facts
 from methods import catalog
 from methods.ltad import LTAD
 from methods.uniad import UniAD
@@ -130,7 +131,7 @@ def test_table_6_and_figure_6_vary_the_reconstruction(row: str, fields: dict[str
 
 def test_table_6_has_uniad_on_both_networks() -> None:
     backbones = [row.backbone for row in made("ltad-ablations") if isinstance(row, UniAD)]
-    assert backbones == ["timm:tf_efficientnet_b7.aa_in1k", "align:kakaobrain/align-base"]
+    assert backbones == ["timm:tf_efficientnet_b7.aa_in1k?padding_size=600", "align:kakaobrain/align-base"]
 
 
 @pytest.mark.parametrize(
@@ -175,7 +176,7 @@ def test_labels_of_rows_are_left_for_the_boards(tmp_path: Path) -> None:
     labels = [cell.label for cell in suite.cells() if cell.method == "ltad"]
     assert len(set(labels)) == 3
     folders = {tmp_path / "s" / "seed1" / f"ltad-{number}": label for number, label in enumerate(labels)}
-    suites.store_facts(suite, tmp_path, {**folders, tmp_path / "s" / "seed1" / "chance-0": ""})
+    store_facts(suite, tmp_path, {**folders, tmp_path / "s" / "seed1" / "chance-0": ""})
     (stored,) = (tmp_path / "suites").glob("*.json")
     assert json.loads(stored.read_text())["labels"] == {f.name: label for f, label in folders.items()}
 

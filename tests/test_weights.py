@@ -78,7 +78,7 @@ def test_the_list_tells_what_is_here_and_what_is_to_be_fetched(tmp_path: Path) -
     assert (align["here"], align["MB"], align["suites"]) == ("no", 690, "ltad-mvtec")
     assert "Apache-2.0" in align["licence"]
     assert set(rows) == {"align:kakaobrain/align-base", "openclip:ViT-H-14@laion2b_s32b_b79k",
-                         "timm:tf_efficientnet_b7.aa_in1k", "timm:wide_resnet50_2.tv_in1k",
+                         "timm:tf_efficientnet_b7.aa_in1k?padding_size=600", "timm:wide_resnet50_2.tv_in1k",
                          "timm:resnet18.tv_in1k", "timm:vgg16.tv_in1k?mean=0&std=1"}  # fmt: skip
     own = {row["backbone"]: row for row in json.loads(called("ls", "demo-ltad", "--json").stdout)["weights"]}
     assert {name: (row["here"], row["licence"]) for name, row in own.items()} == {

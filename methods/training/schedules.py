@@ -15,7 +15,8 @@ def constant(iteration: int) -> float:  # noqa: ARG001  a schedule like the othe
 
 def drop(iterations: int, share: float = 0.8, factor: float = 0.1) -> Schedule:
     """1, and `factor` after this share of all iterations."""
-    first = round(share * iterations)
+    # 0.801 of 57,000 is no whole number in floating point.
+    first = math.ceil(round(share * iterations, 6))
     return lambda iteration: factor if iteration >= first else 1.0
 
 
