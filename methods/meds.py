@@ -100,7 +100,7 @@ class Meds:
     """Distance to a memory; host = that of the host's own score; the paper's text has euclidean, the authors'
     code cosine for Dinomaly and INP-Former."""
     loss: Literal["mse", "l1", "norm"] | None = None
-    """Loss of the distillation: mean square, mean amount, or length of the difference per image, equation 9."""
+    """Loss of the distillation: mean square, mean amount, or length per image of the error (equation 9)."""
     weight: float | None = None
     """Factor on the distillation's loss."""
     top_percent: float = 1.0
@@ -110,7 +110,7 @@ class Meds:
     median: Literal["lower", "mean"] | None = None
     """Median of an even number of images: the lower middle value, or the mean of both."""
     k: float | None = None
-    """k of equation 12: median absolute deviations above the median up to which images are kept in the end."""
+    """k of equation 12: median absolute deviations above the median up to which images are kept at last."""
     min_keep: int | None = None
     """Images of every class that are trained on in any case."""
     init: Literal["distilled", "random"] = "distilled"
