@@ -31,7 +31,7 @@ class LTAD:
 
     card: ClassVar[Card] = CARD
     needs: ClassVar[frozenset[Need]] = frozenset({"class_ids_fit", "class_ids_score"})
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
 
     backbone: str = "tiny"
     """Frozen image features; the paper's: align:kakaobrain/align-base."""
