@@ -10,7 +10,8 @@ from generated_results import generate
 
 from benchmark import suites as shipped
 from benchmark.commands.bench import is_current
-from benchmark.suites import Suite, SuiteMethod, store_facts
+from benchmark.suites import Suite, SuiteMethod
+from benchmark.suites.asked import store_facts
 from reports.boards import boards
 from reports.material import read
 from reports.pages.index import _progress

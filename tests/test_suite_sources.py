@@ -11,6 +11,7 @@ from generated_results import generate
 
 from benchmark import suites
 from benchmark.suites import sources
+from benchmark.suites.asked import store_facts
 from benchmark.suites.document import PAGE, document
 from reports.site import build_site
 from results import asked
@@ -68,14 +69,14 @@ def test_a_value_set_by_hand_does_not_pass_for_the_papers(tmp_path: Path) -> Non
 def test_settings_of_two_calls_are_told_once(tmp_path: Path) -> None:
     suite = suites.load("tailedcore-mvtec")
     for seed in (1, 2):
-        suites.store_facts(replace(suite, seeds=[seed]), tmp_path, {})
+        store_facts(replace(suite, seeds=[seed]), tmp_path, {})
     (kept,) = asked.suites(tmp_path)
     assert len(set(kept.settings)) == len(kept.settings) == len(sources.settings(suite))
     assert kept.seeds == (1, 2)
 
 
 def test_a_file_without_settings_is_read_too(tmp_path: Path) -> None:
-    suites.store_facts(suites.load("tailedcore-mvtec"), tmp_path, {})
+    store_facts(suites.load("tailedcore-mvtec"), tmp_path, {})
     (file,) = matches(tmp_path, asked.PATTERN)
     facts = json.loads(file.read_text())
     del facts["settings"]
@@ -86,7 +87,7 @@ def test_a_file_without_settings_is_read_too(tmp_path: Path) -> None:
 
 def test_the_site_tells_where_settings_come_from(tmp_path: Path) -> None:
     results = generate(tmp_path / "results", boards=[("mvtec", "pareto")], seeds=(1,), gallery=0)
-    suites.store_facts(suites.load("tailedcore-mvtec"), results, {})
+    store_facts(suites.load("tailedcore-mvtec"), results, {})
     build_site(results, tmp_path / "site", is_compact=False)
     methods = (tmp_path / "site" / "methods.html").read_text()
     (board,) = (tmp_path / "site").glob("mvtec--pareto.html")

@@ -55,7 +55,8 @@ def bench(
 
     Example: ltbench bench tailedcore-mvtec
     """
-    from benchmark.suites import asked_suite, store_facts
+    from benchmark.suites import asked_suite
+    from benchmark.suites.asked import store_facts
 
     settings = options.settings(
         results=results, data=data, cache=cache, weights=weights, jobs=jobs, device=device,

@@ -15,8 +15,6 @@ from benchmark.errors import UsageError
 from benchmark.selection import parse_seeds
 from methods import catalog
 from methods.base import View
-from results.asked import ask
-from results.places import Place, below
 
 FOLDER = Path(__file__).parent
 
@@ -133,23 +131,3 @@ def asked_suite(
 def _with_fields(method: SuiteMethod, fields: Mapping[str, Any]) -> SuiteMethod:
     known = catalog.config(catalog.create(method.name))
     return replace(method, fields={**method.fields, **{k: v for k, v in fields.items() if k in known}})
-
-
-def store_facts(suite: Suite, results: Place, folders: Mapping[Place, str], dataset: str = "") -> None:
-    """Leave in the results folder what was asked for: a report tells partial rows from whole ones by it.
-
-    folders: of the suite's cells, each with the label of its row, which boards show. dataset: its name as
-    records have it, which for a folder is not what was typed.
-    """
-    from benchmark.suites import sources
-
-    ask(
-        results,
-        {
-            **suite.facts(),
-            "dataset": dataset or suite.dataset,
-            "cells": sorted(below(folder, results) for folder in folders),
-            "labels": {folder.name: label for folder, label in sorted(folders.items(), key=str) if label},
-            "settings": sources.facts(suite),
-        },
-    )
