@@ -12,7 +12,7 @@ from dataclasses import replace
 from reports.boards import Board
 from reports.leaderboard import Sheet
 from reports.numbers import Number
-from reports.pages import File
+from reports.page import File
 from reports.tables import Column, Line, Table
 
 LATEX_DECIMALS = 2

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from reports import boards as board_model
 from reports import material as material_model
-from reports.leaderboard import Sheet, sheet
+from reports.leaderboard import sheet
 from reports.packing import COMPACT_ROWS
-from reports.pages import File, Page, pages
+from reports.page import File, Site
+from reports.pages import pages
 from reports.render import STATIC, Renderer
 from reports.uncertainty import image_ends
 from results.errors import ResultsError
@@ -38,52 +38,6 @@ class SiteReport:
     """Of all files."""
     warnings: tuple[str, ...]
     """What a reader will not find, one sentence each."""
-
-
-@dataclass(frozen=True, eq=False)
-class Site:
-    """What pages are built from."""
-
-    title: str
-    material: material_model.Material
-    sheets: Sequence[Sheet]
-    renderer: Renderer
-    pages: Sequence[Page]
-    built: str
-    """Day of the newest result: building twice gives the same bytes."""
-    version: str
-    warnings: list[str] = field(default_factory=list)
-    is_compact: bool = False
-    """True where secondary parts of pages are packed, see `reports.packing`."""
-    _board_pages: dict[str, list[Page]] = field(default_factory=dict, repr=False)
-
-    @cached_property
-    def site_pages(self) -> list[Page]:
-        return [page for page in self.pages if page.build is not None and page.exists(self)]
-
-    def board_pages(self, sheet: Sheet) -> list[Page]:
-        """Pages of a board that have something to show."""
-        name = sheet.board.name
-        if name not in self._board_pages:
-            self._board_pages[name] = [
-                page for page in self.pages if page.build_board is not None and page.is_wanted(self, sheet)
-            ]
-        return self._board_pages[name]
-
-    def page(
-        self, path: str, template: str, current: Page, sheet: Sheet | None = None, **values: object
-    ) -> File:
-        """A rendered page; `template` finds the site, its page and its board by these names."""
-        html = self.renderer.render(
-            template,
-            site=self,
-            page=current,
-            sheet=sheet,
-            board=sheet.board if sheet else None,
-            board_pages=self.board_pages(sheet) if sheet else (),
-            **values,
-        )
-        return File(path, html.encode())
 
 
 def build_site(

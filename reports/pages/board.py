@@ -17,8 +17,7 @@ from reports.export import table_files
 from reports.leaderboard import Sheet
 from reports.notices import notices
 from reports.packing import details_unit
-from reports.pages import File, Page
-from reports.site import Site
+from reports.page import File, Page, Site
 from reports.writing import plural, short_digest
 from results.asked import ALL_ROWS
 

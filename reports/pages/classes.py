@@ -12,8 +12,7 @@ from reports.cells import Footnotes, method_cell, number_cell
 from reports.details import table_details
 from reports.leaderboard import TINTS, Sheet
 from reports.packing import details_unit
-from reports.pages import File, Page
-from reports.site import Site
+from reports.page import File, Page, Site
 from reports.tables import Table
 
 

@@ -12,8 +12,7 @@ from reports import overlays
 from reports.boards import Board
 from reports.entries import Entry
 from reports.leaderboard import Sheet
-from reports.pages import File, Page
-from reports.site import Site
+from reports.page import File, Page, Site
 from results.places import Place
 from results.ranking import MEASURES, has_ranking, label_correction, ranking, summary
 from results.store import StoredCell, picture_stem, slug

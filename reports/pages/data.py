@@ -16,8 +16,7 @@ import pyarrow.parquet as pq
 from reports.export import bibtex
 from reports.leaderboard import Sheet
 from reports.numbers import Number
-from reports.pages import File, Page
-from reports.site import Site
+from reports.page import File, Page, Site
 from results.store import StoredCell
 
 

@@ -8,8 +8,7 @@ from markupsafe import Markup
 
 from reports.drawing import FIGURE_STYLE, board_figures, inline
 from reports.leaderboard import Sheet
-from reports.pages import File, Page
-from reports.site import Site
+from reports.page import File, Page, Site
 
 
 def build_board(site: Site, sheet: Sheet) -> Iterable[File]:

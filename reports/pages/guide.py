@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from reports.pages import File, Page
-from reports.site import Site
+from reports.page import File, Page, Site
 
 
 def build(site: Site) -> Iterable[File]:

@@ -11,8 +11,7 @@ from reports.entries import Entry
 from reports.leaderboard import Sheet
 from reports.material import Material
 from reports.numbers import Number
-from reports.pages import File, Page
-from reports.site import Site
+from reports.page import File, Page, Site
 from reports.tables import Column, Table
 from results.asked import Suite
 from results.places import below

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import get_args
 
-from reports.pages import File, Page
-from reports.site import Site
+from reports.page import File, Page, Site
 from results.published.finding import Verdict
 from results.published.lint import checks, lint
 from results.published.papers import PAPERS

@@ -8,8 +8,7 @@ from typing import Any
 
 from reports.cells import NEEDS
 from reports.entries import Entry
-from reports.pages import File, Page
-from reports.site import Site
+from reports.page import File, Page, Site
 from reports.writing import settings
 from results.asked import ROW, Setting, Suite
 from results.parity import read_stages

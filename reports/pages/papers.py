@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from reports.comparison import CLOSE, NEAR
-from reports.pages import File, Page
+from reports.page import File, Page, Site
 from reports.papers import measurements, paper_tables
-from reports.site import Site
 from results.published.papers import PAPERS
 
 

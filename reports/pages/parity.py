@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import groupby
 
-from reports.pages import File, Page
-from reports.site import Site
+from reports.page import File, Page, Site
 from results.parity import FILE, read_stages
 
 

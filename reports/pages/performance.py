@@ -7,8 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from reports.pages import File, Page
-from reports.site import Site
+from reports.page import File, Page, Site
 from reports.writing import amount
 from results.performance import PERFORMANCE_FILE, Performance, read_performance
 

@@ -6,8 +6,7 @@ from collections.abc import Iterable
 
 from reports.comparison import CLOSE, NEAR, compare, has_published
 from reports.leaderboard import Sheet
-from reports.pages import File, Page
-from reports.site import Site
+from reports.page import File, Page, Site
 
 
 def is_wanted(_site: Site, sheet: Sheet) -> bool:

@@ -11,8 +11,7 @@ from reports.cube import ALL
 from reports.entries import Entry
 from reports.leaderboard import GROUP_TITLES, Sheet
 from reports.numbers import Number
-from reports.pages import File, Page
-from reports.site import Site
+from reports.page import File, Page, Site
 from reports.standing import Standing, Test
 from reports.tables import Column
 

@@ -10,8 +10,7 @@ from typing import Any
 from reports.entries import Entry
 from reports.feature_cache import cache_facts
 from reports.leaderboard import Sheet
-from reports.pages import File, Page
-from reports.site import Site
+from reports.page import File, Page, Site
 from reports.writing import amount, settings, short_digest
 from results.status import Status
 from results.store import StoredCell

@@ -6,8 +6,7 @@ from collections.abc import Iterable
 
 from reports.drawing import FIGURE_STYLE, inline
 from reports.families import families, family_figures
-from reports.pages import File, Page
-from reports.site import Site
+from reports.page import File, Page, Site
 
 
 def exists(site: Site) -> bool:
