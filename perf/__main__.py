@@ -18,9 +18,11 @@ from benchmark.settings import load_settings
 from benchmark.threads import tune_malloc
 from perf import overlap, scale
 from perf.ceilings import Ceiling, ceilings
+from perf.comparison import Row
 from perf.comparisons import all_comparisons
 from perf.machine import machine
-from perf.pairs import Row, measure
+from perf.memory import peak_memory
+from perf.pairs import measure
 from perf.table import merged, stored_rows, table_of
 from results.performance import PERFORMANCE_FILE, Performance, read_performance, write_performance
 from results.places import Place, place
@@ -74,9 +76,11 @@ def _options() -> argparse.Namespace:
 
 def _jobs(options: argparse.Namespace, known: dict[str, Ceiling]) -> dict[str, Job]:
     """What can be measured, by name."""
-    watch = not (options.no_memory or options.brief)
+    peak = None if options.no_memory or options.brief else peak_memory
     seconds = 0.05 if options.brief else options.seconds
-    measuring = partial(measure, seconds_per_side=seconds, memory=watch, ceilings=known, tiny=options.brief)
+    measuring = partial(
+        measure, seconds_per_side=seconds, peak_memory=peak, ceilings=known, tiny=options.brief
+    )
     jobs: dict[str, Job] = {each.name: partial(measuring, each) for each in all_comparisons()}
     tiny = options.brief
     jobs[overlap.NAME] = partial(overlap.measured, 1, 6, 56) if tiny else overlap.measured

@@ -16,8 +16,8 @@ from methods.blocks.neighbors import nearest
 from methods.blocks.outliers import lof_per_position
 from methods.blocks.score_maps import anomaly_map_tensor
 from perf import accelerator_peers, metrics
+from perf.comparison import Comparison, Side
 from perf.kernels import mixture
-from perf.pairs import Comparison, Side
 
 DEVICE = "cuda"
 

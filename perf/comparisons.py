@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from perf.pairs import Comparison
+from perf.comparison import Comparison
 
 
 def all_comparisons() -> list[Comparison]:

@@ -19,7 +19,7 @@ from benchmark.maps import anomaly_maps
 from methods.blocks.embedding import patchcore_embedding
 from methods.features.cache import FeatureCache, FeatureSpec
 from perf import map_peers
-from perf.pairs import Comparison, Limit, Side
+from perf.comparison import Comparison, Limit, Side
 from splits.view import resize_and_crop
 
 torch.set_num_threads(1)

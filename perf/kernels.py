@@ -15,7 +15,7 @@ from methods.blocks.neighbors import has_native_bfloat16, nearest
 from methods.blocks.outliers import lof_per_position
 from methods.blocks.projection import project
 from perf import kernel_peers
-from perf.pairs import Comparison, Limit, Side
+from perf.comparison import Comparison, Limit, Side
 
 torch.set_num_threads(1)
 Rows = npt.NDArray[np.float32]

@@ -7,10 +7,9 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from perf.pairs import Comparison, Side
+from perf.comparison import Comparison, Side
+from perf.comparisons import find
 
 
 def peak_memory(comparison: str, side: str) -> float:
@@ -41,8 +40,6 @@ def watch_memory(comparison: Comparison, side: Side) -> int:
 
 def main() -> None:
     """Entry of the fresh process: print the bytes of one side as the last line."""
-    from perf.comparisons import find
-
     comparison = find(sys.argv[1])
     side = next(each for each in (comparison.ours, *comparison.peers) if each.name == sys.argv[2])
     print(json.dumps(watch_memory(comparison, side)))

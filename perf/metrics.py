@@ -13,7 +13,7 @@ from benchmark.metrics import Answer, Scratch, Truth, evaluate
 from benchmark.metrics.histogram import bounded_metrics, histogram_of_stream
 from benchmark.metrics.streaming import ArrayStream
 from perf import metric_peers
-from perf.pairs import Comparison, Limit, Side
+from perf.comparison import Comparison, Limit, Side
 
 FOUR = ("pixel_auroc", "pixel_ap", "pixel_f1max", "aupro")
 Values = dict[str, float]

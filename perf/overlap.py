@@ -12,8 +12,8 @@ import threading
 import time
 from collections.abc import Callable
 
+from perf.comparison import Row
 from perf.metrics import Maps, category, ours
-from perf.pairs import Row
 
 NAME = "metrics beside scoring"
 

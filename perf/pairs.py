@@ -4,115 +4,32 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import importlib.util
 import io
 import statistics
-import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 from perf.ceilings import Ceiling
-from perf.memory import peak_memory
+from perf.comparison import Comparison, Limit, Row, Run, Side
 
-Run = Callable[[Any], Any]
-Difference = Callable[[Any, Any], float]
-
-
-@dataclass(frozen=True)
-class Side:
-    """One way to do the job."""
-
-    name: str
-    run: Run
-    needs: tuple[str, ...] = ()
-    """Modules without which this side is left out, and said to be."""
-    faster: float | None = None
-    """For a peer: how many times faster ours is to be."""
-    leaner: float | None = None
-    """For a peer: how many times less memory ours is to take."""
-
-    @property
-    def missing(self) -> list[str]:
-        """Needed modules that are not installed."""
-        return [name for name in self.needs if importlib.util.find_spec(name) is None]
-
-
-@dataclass(frozen=True)
-class Limit:
-    """What our side cannot be faster than, whoever writes it."""
-
-    ceiling: str
-    """Name of a measured ceiling of this machine: "sort", "memory", "float32 product", "bfloat16 product"."""
-    work: float
-    """How much of it the job takes at least: keys, bytes read and written, or floating-point operations."""
-    what: str
-    """The work in words: "one sort of the pixels"."""
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Our side and its peers on the same inputs."""
-
-    name: str
-    size: str
-    """The inputs, for people."""
-    inputs: Callable[[bool], Any]
-    """Makes the inputs; true = tiny ones, that load all code before memory is watched."""
-    ours: Side
-    peers: tuple[Side, ...]
-    difference: Difference | None
-    """How far two answers are apart; None where they are different things."""
-    tolerance: float | None = None
-    """How far a peer that is exact may be from ours; None where peers approximate."""
-    limit: Limit | None = None
-    clock: Callable[[], float] = time.process_time
-    """Processor time: all sides have one thread, and other jobs of the machine must not count."""
-    watches_memory: bool = True
-    """Whether the sides' memory is that of the process."""
-
-
-@dataclass(frozen=True)
-class Row:
-    """One side of a comparison, measured."""
-
-    comparison: str
-    size: str
-    side: str
-    ours: bool
-    seconds: float | None = None
-    """Processor time, median over `rounds`."""
-    rounds: int = 0
-    ratio: float | None = None
-    """This side's time over ours: median over the rounds that both took part in."""
-    peak_mb: float | None = None
-    """Highest resident memory during the call, above what stood before."""
-    memory_ratio: float | None = None
-    difference: float | None = None
-    """From our answer."""
-    verdict: str = ""
-    """ "ok", what was missed, or why the side was not measured."""
-    target: str = ""
-    """What the verdict is about: "60x faster, 8x leaner"."""
-    limit: str = ""
-    """Of our side: what bounds it."""
-    share: float | None = None
-    """Of our side: time that the limit alone would take, over the time taken."""
-    answer: Mapping[str, float] = field(default_factory=dict)
+PeakMemory = Callable[[str, str], float]
+"""Megabytes that a side takes at its peak, from the names of the comparison and the side."""
 
 
 def measure(
     comparison: Comparison,
     *,
     seconds_per_side: float,
-    memory: bool,
+    peak_memory: PeakMemory | None = None,
     ceilings: Mapping[str, Ceiling] | None = None,
     tiny: bool = False,
 ) -> list[Row]:
     """One row per side. A side runs once to warm up and is then repeated, in turn with the others, while its
     share of time lasts; a side that takes longer than that runs just once more.
 
-    tiny: take the tiny inputs, whose times say nothing: only answers are judged.
+    peak_memory: how the memory of a side is measured; None = not at all. tiny: take the tiny inputs, whose
+    times say nothing: only answers are judged.
     """
     sides = [comparison.ours, *(peer for peer in comparison.peers if not peer.missing)]
     # Loads all code.
@@ -132,8 +49,8 @@ def measure(
         for side in waiting:
             times[side.name].append(_timed(side.run, inputs, comparison.clock)[1])
     del inputs
-    watched = memory and comparison.watches_memory
-    peaks = {side.name: peak_memory(comparison.name, side.name) if watched else None for side in sides}
+    watch = peak_memory if comparison.watches_memory else None
+    peaks = {side.name: watch(comparison.name, side.name) if watch else None for side in sides}
     rows = _rows(comparison, sides, times, answers, peaks)
     if not tiny:
         rows[0] = _limited(rows[0], comparison.limit, ceilings or {})

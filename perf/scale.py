@@ -22,8 +22,8 @@ import numpy.typing as npt
 
 from benchmark.maps import anomaly_maps
 from benchmark.metrics import Answer, Truth, evaluate
+from perf.comparison import Row
 from perf.memory import resident
-from perf.pairs import Row
 
 NAME = "streamed at the scale of Real-IAD"
 IMAGES, SIZE, LIMIT = 3000, 1024, 2 << 30

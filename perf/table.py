@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 from rich.table import Table
 
-from perf.pairs import Row
+from perf.comparison import Row
 from results.performance import Performance
 
 HEADINGS = ("side", "seconds", "rounds", "time / ours", "peak MB", "memory / ours", "differs by", "")

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from perf.comparison import Comparison, Side
 from perf.comparisons import all_comparisons, find
 from perf.machine import machine
 from perf.memory import peak_memory
-from perf.pairs import Comparison, Side, measure
+from perf.pairs import measure
 from perf.recipes_figure import FIGURE, by_mask_rule, drawn, measured
 
 NUMBER = r"\d+\.\d+"
@@ -56,20 +57,20 @@ def peer(seconds=0.03, answer=1.0, order=None, **more):
 
 def test_sides_take_turns():
     order: list[str] = []
-    measure(comparison(peer(0.01, order=order), order=order), seconds_per_side=0.05, memory=False)
+    measure(comparison(peer(0.01, order=order), order=order), seconds_per_side=0.05)
     assert order[:6] == ["ours", "peer"] * 3
 
 
 def test_a_slow_side_runs_no_more_than_needed():
     order: list[str] = []
-    rows = measure(comparison(peer(0.3, order=order), order=order), seconds_per_side=0.1, memory=False)
+    rows = measure(comparison(peer(0.3, order=order), order=order), seconds_per_side=0.1)
     # Once on tiny inputs, which loads its code, and once timed.
     assert order.count("peer") == 2
     assert rows[0].rounds > rows[1].rounds == 1
 
 
 def test_a_ratio_is_the_peers_time_over_ours():
-    rows = measure(comparison(peer(0.05)), seconds_per_side=0.1, memory=False)
+    rows = measure(comparison(peer(0.05)), seconds_per_side=0.1)
     assert rows[0].ratio == 1
     assert 3 < rows[1].ratio < 8
 
@@ -86,7 +87,7 @@ def test_a_ratio_is_the_peers_time_over_ours():
     ],
 )
 def test_a_missed_target_and_an_absent_peer_are_said(side, tolerance, verdict):
-    rows = measure(comparison(side, tolerance=tolerance), seconds_per_side=0.04, memory=False)
+    rows = measure(comparison(side, tolerance=tolerance), seconds_per_side=0.04)
     assert rows[-1].verdict == verdict
 
 

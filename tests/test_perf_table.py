@@ -12,9 +12,10 @@ import pytest
 
 from perf import overlap, scale
 from perf.ceilings import Ceiling
+from perf.comparison import Comparison, Limit, Row, Side
 from perf.document import END, GPU, PAGE, START, START_GPU, written
 from perf.memory import resident
-from perf.pairs import Comparison, Limit, Row, Side, measure
+from perf.pairs import measure
 from perf.table import markdown, merged, stored_rows
 from results.performance import read_performance, write_performance
 
@@ -49,10 +50,10 @@ def test_the_share_of_a_limit_is_its_time_over_ours():
     side = Side("ours", lambda given: sum(range(300_000)))
     one = Comparison("c", "s", lambda tiny: None, side, (), None, limit=Limit("sort", 1e6, "one sort"))
     known = {"sort": Ceiling("sort", 1e9, "")}
-    row = measure(one, seconds_per_side=0.1, memory=False, ceilings=known)[0]
+    row = measure(one, seconds_per_side=0.1, ceilings=known)[0]
     assert row.share == pytest.approx(1e-3 / row.seconds)
-    assert measure(one, seconds_per_side=0.1, memory=False)[0].share is None
-    assert measure(one, seconds_per_side=0.1, memory=False, ceilings=known, tiny=True)[0].share is None
+    assert measure(one, seconds_per_side=0.1)[0].share is None
+    assert measure(one, seconds_per_side=0.1, ceilings=known, tiny=True)[0].share is None
 
 
 def test_the_documentation_says_what_was_measured(tmp_path):
