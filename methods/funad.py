@@ -67,7 +67,8 @@ class FunAD:
             "A training set smaller than a batch is one batch, and at least one image looks normal; the "
             "released code trains on nothing there, or stops.",
             "iterations, batch_size, learning_rate, width, hidden: defaults fit one core; the paper's are "
-            "1500 epochs, 32, 2e-5, none and 1024,128. The papers' suites have 100 epochs.",
+            "1500 epochs, 32, 2e-5, none and 1024,128. The papers' suites have 100 epochs, as many steps on "
+            "15 products as 1500 on one.",
             "backbone: 'tiny' ships with the package; the paper's is 'timm:vit_base_patch8_224.dino' with "
             "layers = norm and grid = 28. Maps of another size are resized with their corners aligned.",
             "image_weight: the paper puts the class token beside each patch, as wide as the patch and as it "
@@ -114,7 +115,7 @@ class FunAD:
     refresh: int = 20
     """Iterations between two choices of the images that look normal (paper: 1)."""
     bank_rows: int = 2048
-    """Upper limit of the memory, in patches."""
+    """Upper limit of the memory, in patches (paper: none)."""
     max_minutes: float | None = None
     """Limit on the time of training; a result that met it is marked."""
     mixed_precision: bool = False

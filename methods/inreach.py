@@ -78,7 +78,7 @@ class InReaCh:
     standardise: bool = True
     """Channels of 'concat' vectors have unit variance, their layers one weight; 'patchcore' ones stay."""
     grid: int | None = 14
-    """Side of a coarser patch grid; none = the backbone's own."""
+    """Side of a coarser patch grid; none = the backbone's own (paper: 56)."""
     seeds: int = 100
     """Images whose patches open channels (paper: 10 of one product)."""
     longer_than: int = 3
