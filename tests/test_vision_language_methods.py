@@ -10,7 +10,9 @@ import torch
 from small_images import auxiliary_set, context, image_set, judged_images, train_images
 from torch.nn import functional
 
-from methods.anomalyclip import AnomalyCLIP, view_masks
+from benchmark import suites
+from methods import catalog
+from methods.anomalyclip import PAPER_BACKBONE, AnomalyCLIP, view_masks
 from methods.anomalygpt import AnomalyGPT, Decoder, decoder_loss
 from methods.base import Method, View
 from methods.errors import BadParameter, MethodsError
@@ -154,6 +156,16 @@ def test_anomalyclip_learns_its_prompts_from_the_auxiliary_set_alone() -> None:
     before: dict[str, float] = {}
     start.fit(image_set(train_images({"stripes": 1})), context(figures=before, needs=method.needs))
     assert figures["learn_prompts_loss"] < before["learn_prompts_loss"]
+
+
+@pytest.mark.parametrize("suite", ["tailedcore-mvtec", "tailedcore-visa"])
+def test_tailedcores_suites_ask_for_the_papers_encoders(suite: str) -> None:
+    rows = {row.name: catalog.create(row.name, **row.fields) for row in suites.load(suite).methods}
+    assert rows["anomalyclip"].backbone == PAPER_BACKBONE
+    assert rows["anomalyclip"].auxiliary == {"tailedcore-mvtec": "visa"}.get(suite, "mvtec")
+    assert (rows["winclip"].backbone, rows["winclip"].variant) == (
+        "openclip:ViT-B-16-plus-240@laion400m_e31", "accurate"
+    )  # fmt: skip
 
 
 def test_anomalyclip_refuses_to_learn_from_nothing() -> None:

@@ -31,7 +31,7 @@ CARD = Card(
         "comes from. 'oracle' is given it, 'inferred' takes the nearest class mean of the training images.",
         "layers: whether the paper counts blocks from 0 or entries of `hidden_states`, one more in front, is "
         "not said; here blocks from 0, of which 3, 10, 17 and 37 are the last of their strides.",
-        "z = f_L, 'the feature vector from the last encoder layer', is here the embedding that the image "
+        "The code z, 'the feature vector from the last encoder layer', is here the embedding that the image "
         "tower pools. standardise: changes z too, and so the class that 'inferred' finds.",
         "Equation (6) is printed as - KL(N(z^ - mu, sigma) || N(0, I)); here + KL(N(mu, sigma) || N(0, I)), "
         "because z^ - mu is sigma times noise, whose divergence moves no mean. kl_weight, the mean over a "
@@ -40,8 +40,8 @@ CARD = Card(
         "two doublings.",
         "semantic_terms: equation (8) prints no term for normal patches; here both count.",
         "normalise_text: texts enter the dot product as the encoder gives them.",
-        "jitter, width, heads, hidden, depth, neighbours, dropout, query_scale, clip (of phase 2), "
-        "weight_decay, late_drop: not given; the suites take UniAD's. Defaults here fit one core.",
+        "jitter, width, heads, hidden, depth, neighbours, dropout, query_scale, clip, weight_decay, "
+        "late_drop: not given; the suites take UniAD's, and clip in phase 2 alone. Defaults fit one core.",
         "semantic_weight: lambda is 500, 400 and 300 on MVTec, VisA and DAGM with ALIGN; without a value "
         "it becomes the 99th percentile of S_rec on training patches, so that both scores range alike.",
         "pool: the image score is not given; here UniAD's, and the map is not smoothed.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -252,7 +253,9 @@ def _their_scores(clone: Clone) -> Arrays:
 def _our_training(positions: str = "bilinear") -> Arrays:
     method, prompts = _fitted(positions, epochs=EPOCHS)
     learned = {"words": prompts.words, "deep": torch.stack(list(prompts.deep.values()))}
-    return {name: values.detach().numpy() for name, values in (learned | {"texts": method._texts}).items()}
+    found = {name: values.detach().numpy() for name, values in (learned | {"texts": method._texts}).items()}
+    fields = AnomalyCLIP()
+    return found | {"length": np.array([fields.epochs, fields.batch_size])}
 
 
 def _their_training(clone: Clone) -> Arrays:
@@ -261,11 +264,14 @@ def _their_training(clone: Clone) -> Arrays:
             _asked(folder, epoch=EPOCHS, learning_rate=0.001, batch_size=8, print_freq=1, save_freq=EPOCHS)
         )
     (learner,) = made
+    script = (clone.root / "train.sh").read_text(encoding="utf-8")
+    asked = [re.findall(rf"--{name} (\d+)", script)[0] for name in ("epoch", "batch_size")]
     words = torch.cat([learner.ctx_pos, learner.ctx_neg])[:, 0]
     return {
         "words": words.detach().numpy(),
         "deep": torch.stack(list(learner.compound_prompts_text)).detach().numpy(),
         "texts": _texts_of(learner, _their_clip(clone)),
+        "length": np.array([int(number) for number in asked]),
     }
 
 
