@@ -12,7 +12,7 @@ SUITE   ?=
 ARGS    ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install bench test test-all check format report perf clean
+.PHONY: help install bench test test-all check format report perf parity clean
 
 help:  ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ report: $(READY)  ## Build the site from the results folder.
 
 perf: $(PEERS)  ## Measure our kernels and metrics beside named peers (ARGS=--brief: a smoke test).
 	$(VENV)-perf/bin/python -m perf $(ARGS)
+
+parity: $(READY)  ## Compare the methods with their authors' code (LTBENCH_OFFICIAL=folder of clones).
+	$(BIN)/python -W ignore -m parity --report $(ARGS)
 
 $(PEERS): $(READY) perf/requirements.txt
 	$(PYTHON) -m venv $(VENV)-perf
