@@ -62,9 +62,11 @@ class AnomalyGPT:
             "@laion2b_s32b_b79k' stands in for the paper's ImageBind-Huge, whose image tower started from "
             "it (OpenCLIP weights, MIT; ImageBind's allow no commercial use).",
             "patches, least_change: defects are blended as the authors do it for VisA, whatever the data; "
-            "for MVTec AD they have tables of widths, backgrounds, sizes and thresholds per product.",
+            "for MVTec AD they have tables of widths, backgrounds, sizes and thresholds per product. "
+            "Defects are blended at the view's size, theirs at 224 pixels.",
             "batch_size: pictures with conversations, which have no mask, fill the other half of the "
-            "authors' steps; here they are left out, and the gradient that `clip` bounds is twice as long.",
+            "authors' steps; here they are left out, and the gradient that `clip` bounds is twice as long. "
+            "The last step of a pass holds the images that are left; theirs go on with the next pass.",
             "Texts name the product as the data set does; the released test takes the first name it knows in "
             "its question ('pcb' for pcb1, 'capsule' for capsules).",
             "All numbers have 32 bits; the authors train and test with 16.",

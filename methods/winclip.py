@@ -49,7 +49,8 @@ class WinCLIP:
             "backbone: 'toy-vl' ships with the package and knows no language; the paper's is "
             "'openclip:ViT-B-16-plus-240@laion400m_e31' (OpenCLIP weights, MIT).",
             "shots: references are drawn from the training set by class, each at most once, so that they "
-            "can be contaminated and a tail class can have fewer; the paper draws them from clean images.",
+            "can be contaminated and a tail class can have fewer; the paper draws them from clean images, "
+            "the re-implementation with repetitions.",
             "variant: 'paper' writes the paper's 22 templates around names with spaces; 'accurate' the 21 of "
             "the re-implementation behind TailedCore's tables, around names as they are; both average texts "
             "before normalising them.",
@@ -67,7 +68,7 @@ class WinCLIP:
     variant: Literal["paper", "accurate"] = "paper"
     """Texts of the paper, or those of the re-implementation Accurate-WinCLIP."""
     windows: tuple[int, ...] = (2, 3)
-    """Sides of the windows, in patches."""
+    """Sides of the windows, in patches; patches alone join them with shots."""
     temperature: float = 0.07
     """Divides the cosines before the softmax."""
 

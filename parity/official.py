@@ -6,6 +6,7 @@ import importlib
 import os
 import subprocess
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -82,7 +83,9 @@ def open_clone(repository: Repository) -> Clone:
 
 @cache
 def _load(path: Path, module: str, stubs: tuple[str, ...]) -> ModuleType:
-    with _importing_from(path, stubs):
+    with _importing_from(path, stubs), warnings.catch_warnings():
+        # Old code uses what its libraries have since renamed.
+        warnings.simplefilter("ignore")
         try:
             return importlib.import_module(module)
         except ModuleNotFoundError as error:
