@@ -26,7 +26,7 @@ CARD = Card(
         "backbone, text_encoder: 'tiny' and the stub 'toy-vl' need no download, and the stub knows no "
         "language; the paper's are 'align:kakaobrain/align-base' with layers 3, 10, 17 and 37.",
         "grid: the paper interpolates all layers to the finest, 112 x 112 tokens at 224 pixels, whose "
-        "attention no memory holds; here 14 x 14, as in UniAD.",
+        "attention no memory holds; here 14 x 14, bilinear with aligned corners, as in UniAD.",
         "class_at_test: the score needs the class c of a test image; the paper does not say where it "
         "comes from. 'oracle' is given it, 'inferred' takes the nearest class mean of the training images.",
         "layers: whether the paper counts blocks from 0 or entries of `hidden_states`, one more in front, is "
