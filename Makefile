@@ -3,7 +3,6 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
-PEERS  := $(VENV)-perf/.ready
 PURELIB := 'import sysconfig; print(sysconfig.get_path("purelib"))'
 
 # make bench DATASET=dagm runs that data set's suite; SUITE=tailedcore-mvtec runs one by name; ARGS goes to ltbench.
@@ -17,6 +16,7 @@ ARGS    ?=
 help:  ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
+.PRECIOUS: $(VENV)-%/.ready
 install: $(READY)  ## Create .venv with pinned versions.
 
 $(READY): pyproject.toml constraints.txt
@@ -47,18 +47,18 @@ format: $(READY)  ## Sort imports and format.
 report: $(READY)  ## Build the site from the results folder.
 	$(BIN)/ltbench report $(ARGS)
 
-perf: $(PEERS)  ## Measure our kernels and metrics beside named peers (ARGS=--brief: a smoke test).
+perf: $(VENV)-perf/.ready  ## Measure our kernels and metrics beside named peers (ARGS=--brief: a smoke test).
 	$(VENV)-perf/bin/python -m perf $(ARGS)
 
-parity: $(READY)  ## Compare the methods with their authors' code (LTBENCH_OFFICIAL=folder of clones).
-	$(BIN)/python -W ignore -m parity --report $(ARGS)
+parity: $(VENV)-parity/.ready  ## Compare the methods with their authors' code (LTBENCH_OFFICIAL=folder of clones).
+	$(VENV)-parity/bin/python -W ignore -m parity --report $(ARGS)
 
-$(PEERS): $(READY) perf/requirements.txt
-	$(PYTHON) -m venv $(VENV)-perf
-	@echo "installing peers into $(VENV)-perf; what they share with $(VENV) is taken from there"
-	$(BIN)/python -c $(PURELIB) > "$$($(VENV)-perf/bin/python -c $(PURELIB))/ltbench.pth"
-	$(VENV)-perf/bin/pip install --quiet --disable-pip-version-check --requirement perf/requirements.txt
+$(VENV)-%/.ready: $(READY) %/requirements.txt
+	$(PYTHON) -m venv $(VENV)-$*
+	@echo "installing $*/requirements.txt into $(VENV)-$*; what it shares with $(VENV) is taken from there"
+	$(BIN)/python -c $(PURELIB) > "$$($(VENV)-$*/bin/python -c $(PURELIB))/ltbench.pth"
+	$(VENV)-$*/bin/pip install --quiet --disable-pip-version-check --requirement $*/requirements.txt
 	@touch $@
 
 clean:  ## Remove the environment, the site and tool caches; results stay.
-	rm -rf $(VENV) $(VENV)-perf site build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf $(VENV) $(VENV)-perf $(VENV)-parity site build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info

@@ -22,7 +22,7 @@ from methods.synthesis.pixel_bank import PixelBank, pixel_batches, view_of_size
 from methods.training import engine
 from methods.training.engine import Batch, Plan
 from methods.training.identity import identity_of
-from methods.training.randomness import seeded
+from methods.training.randomness import repeatable, seeded
 from methods.training.sampling import Sampler, iterations_of
 from methods.training.schedules import warm_cosine
 from splits.images import ImageSet
@@ -96,6 +96,7 @@ class CutPaste:
     mixed_precision: bool = False
     """bfloat16 products on a GPU."""
 
+    @repeatable()
     def fit(self, train: ImageSet, context: Context) -> None:
         self._view = view_of_size(context.view, self.size)
         bank = PixelBank(train, self._view, context, title="read training images")
@@ -129,6 +130,7 @@ class CutPaste:
             embedded = [self._model.embed(images)[1].cpu().numpy() for images in bank.batches()]
         self._gaussian = ShrunkGaussian(np.concatenate(embedded))
 
+    @repeatable()
     def score(self, test: ImageSet, context: Context) -> Prediction:
         scores, grids = [], []
         for images in pixel_batches(test, self._view, context, title="score test images"):

@@ -20,6 +20,7 @@ from methods.reconstruction.hvq_student import HvqNetwork
 from methods.reconstruction.judging import max_of_pooled
 from methods.reconstruction.recipes import ranked_by_patches, seconds, steps_of
 from methods.reconstruction.teacher import Teacher, TeacherSettings
+from methods.training.randomness import repeatable
 from methods.training.schedules import late_drop
 from splits.images import ImageSet
 
@@ -149,12 +150,15 @@ class Hvq:
             memory_metric="euclidean",
         )
 
+    @repeatable()
     def fit(self, train: ImageSet, context: Context) -> None:
         self._trained = fit_host(self.host(train, context), context)
 
+    @repeatable()
     def score(self, test: ImageSet, context: Context) -> Prediction:
         return self._trained.predict(test)
 
+    @repeatable()
     def rank(self, train: ImageSet, context: Context) -> npt.NDArray[np.float32]:
         """Mean of the top per cent of each training image's patches."""
         return ranked_by_patches(self._trained)

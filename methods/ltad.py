@@ -21,7 +21,7 @@ from methods.ltad_parts.phases import Names, Stepping, TrainingSet, phase_one, p
 from methods.ltad_parts.scoring import Codes, Scorer
 from methods.ltad_parts.synthesis import Synthesis
 from methods.training.identity import identity_of
-from methods.training.randomness import seeded
+from methods.training.randomness import repeatable, seeded
 from splits.images import ImageSet
 
 
@@ -138,6 +138,7 @@ class LTAD:
             needs.add("class_names")
         self.needs = frozenset(needs)  # type: ignore[misc]  what this configuration needs
 
+    @repeatable()
     def fit(self, train: ImageSet, context: Context) -> None:
         if train.class_ids is None:
             raise MethodsError("LTAD needs the class of every training image")
@@ -168,6 +169,7 @@ class LTAD:
         if self.assignment == "shuffled":
             self._scorer.shuffle(context.rng)
 
+    @repeatable()
     def score(self, test: ImageSet, context: Context) -> Prediction:
         ids = test.class_ids if self.class_at_test == "oracle" else None
         return self._scorer.predict(test, context, ids=ids, by_text=self.class_inference == "text")

@@ -22,7 +22,7 @@ from methods.synthesis.pixel_bank import PixelBank, at_most, pixel_batches, view
 from methods.training import engine
 from methods.training.engine import Batch, Plan
 from methods.training.identity import identity_of
-from methods.training.randomness import seeded
+from methods.training.randomness import repeatable, seeded
 from methods.training.sampling import Sampler, iterations_of
 from splits.images import ImageSet
 
@@ -110,6 +110,7 @@ class Mkd:
     mixed_precision: bool = False
     """bfloat16 products on a GPU."""
 
+    @repeatable()
     def fit(self, train: ImageSet, context: Context) -> None:
         is_vgg = self.backbone.startswith("timm:vgg")
         arrange = _pooled if is_vgg else as_they_are
@@ -140,6 +141,7 @@ class Mkd:
             )  # fmt: skip
         self._student.requires_grad_(False)
 
+    @repeatable()
     def score(self, test: ImageSet, context: Context) -> Prediction:
         scores, grids = [], []
         pixels = pixel_batches(test, self._view, context, title="score test images")

@@ -27,7 +27,7 @@ from methods.training import engine
 from methods.training.engine import Batch, Plan
 from methods.training.grouped import GroupedSampler
 from methods.training.identity import identity_of
-from methods.training.randomness import seeded
+from methods.training.randomness import repeatable, seeded
 from methods.training.sampling import iterations_of
 from methods.training.schedules import Schedule, warm_cosine
 from splits.images import ImageSet
@@ -103,6 +103,7 @@ class RegAD:
     mixed_precision: bool = False
     """bfloat16 products on a GPU."""
 
+    @repeatable()
     def fit(self, train: ImageSet, context: Context) -> None:
         self._view = view_of_size(context.view, self.size)
         if self._view.crop <= SMALLEST:
@@ -128,6 +129,7 @@ class RegAD:
         # Not of one product: a channel that lies still in its few supports would count without limit.
         self._scale = spread(self._supports.values()) if self.standardise else np.ones((), np.float32)
 
+    @repeatable()
     def score(self, test: ImageSet, context: Context) -> Prediction:
         images = PixelBank(test, self._view, context, title="read test images")
         grids: Rows | None = None

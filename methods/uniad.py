@@ -24,7 +24,7 @@ from methods.reconstruction.uniad_student import UniadStudent
 from methods.training import engine
 from methods.training.engine import Batch, Plan
 from methods.training.identity import identity_of
-from methods.training.randomness import seeded
+from methods.training.randomness import repeatable, seeded
 from methods.training.sampling import Sampler, iterations_of
 from methods.training.schedules import late_drop
 from splits.images import ImageSet
@@ -113,6 +113,7 @@ class UniAD:
     mixed_precision: bool = False
     """bfloat16 products on a GPU."""
 
+    @repeatable()
     def fit(self, train: ImageSet, context: Context) -> None:
         self._reader = TokenReader(
             self.backbone, context, layers=self.layers, grid=self.grid, standardise=self.standardise
@@ -133,6 +134,7 @@ class UniAD:
             )  # fmt: skip
 
     @torch.inference_mode()
+    @repeatable()
     def score(self, test: ImageSet, context: Context) -> Prediction:
         parts = [
             (self._model(tokens.vectors) - tokens.vectors).norm(dim=-1).cpu().numpy()

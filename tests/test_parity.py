@@ -11,6 +11,8 @@ from methods import catalog
 from parity import golden, methods
 from parity.case import Case, compare
 from parity.official import Unavailable, open_clone
+from parity.report import PAGE, document
+from results.parity import read_stages
 
 CASES = [case for method in methods.names() for case in methods.cases(method)]
 GOLDEN = [case for case in CASES if case.is_golden]
@@ -71,3 +73,15 @@ def test_a_missing_clone_is_said_with_the_commands_that_make_it(monkeypatch: pyt
     monkeypatch.delenv("LTBENCH_OFFICIAL", raising=False)
     with pytest.raises(Unavailable, match=f"LTBENCH_OFFICIAL.*git clone {repository.url}"):
         open_clone(repository)
+
+
+def test_the_documented_comparison_is_the_stored_one() -> None:
+    stages = read_stages()
+    assert {stage.method for stage in stages} == set(methods.names())
+    assert not [stage for stage in stages if stage.verdict == "differs"]
+    assert PAGE.read_text(encoding="utf-8") == document(stages), "run make parity"
+
+
+def test_the_stored_comparison_has_every_case() -> None:
+    stored = [(stage.method, stage.stage, stage.commit) for stage in read_stages()]
+    assert stored == [(case.method, case.stage, case.repository.commit) for case in CASES]
