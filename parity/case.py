@@ -41,6 +41,14 @@ class Case:
     """Why a difference remains, as the method's card says it; "" = both sides must agree."""
     is_golden: bool = True
     """Whether the authors' outputs are kept in tests/golden."""
+    rounding: float | Mapping[str, float] = 0.0
+    """Difference that the rounding of another processor makes here, for all arrays or by name, where it is
+    more than the tolerance: golden values are compared within it."""
+
+    def slack(self, array: str) -> float:
+        """Largest difference from the golden values of an array that counts as equal."""
+        rounding = self.rounding if isinstance(self.rounding, float) else self.rounding.get(array, 0.0)
+        return max(2 * self.tolerance, rounding, 1e-5)
 
 
 @dataclass(frozen=True)

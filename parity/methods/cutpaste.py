@@ -256,7 +256,7 @@ CASES = (
     _case("colours", colours, official_colours, tolerance=2e-4),
     _case("forward", forward, official_forward),
     _case("loss and gradients", loss_and_gradients, official_loss_and_gradients, tolerance=1e-4),
-    _case("training steps", training, official_training, tolerance=1e-4),
+    _case("training steps", training, official_training, tolerance=1e-4, rounding={"loss": 5e-3}),
     # The precision matrix is rounded to float32 there.
     _case("scores", scores, official_scores),
 )

@@ -92,7 +92,8 @@ def forward() -> Arrays:
 
 
 CASES = (
-    Case("dinomaly", "features", REPOSITORY, transformer.groups, transformer.official_groups),
+    # Features are rounded to float16: one that lies between two numbers may go either way.
+    Case("dinomaly", "features", REPOSITORY, transformer.groups, transformer.official_groups, rounding=2e-3),
     Case("dinomaly", "forward", REPOSITORY, forward, official_forward),
     Case(
         "dinomaly", "loss and gradients", REPOSITORY,

@@ -89,7 +89,8 @@ def official_training(clone: Clone) -> Arrays:
 
 
 CASES = (
-    Case("inpformer", "features", REPOSITORY, transformer.groups, transformer.official_groups),
+    # Features are rounded to float16: one that lies between two numbers may go either way.
+    Case("inpformer", "features", REPOSITORY, transformer.groups, transformer.official_groups, rounding=2e-3),
     Case(
         "inpformer", "forward and coherence", REPOSITORY,
         lambda: tokens.rebuilt(method()), lambda clone: official_answer(clone, official_model(clone)),
@@ -105,7 +106,7 @@ CASES = (
     ),
     Case(
         "inpformer", "training steps", REPOSITORY,
-        lambda: tokens.trained(method(batch_size=4), STEPS), official_training, tolerance=1e-4,
+        lambda: tokens.trained(method(batch_size=4), STEPS), official_training, tolerance=1e-4, rounding=0.03,
     ),
     Case(
         "inpformer", "map and image score", REPOSITORY,

@@ -217,13 +217,16 @@ CASES = (
     _case("epochs and batch", _epochs, _official_epochs, 0.0),
     _case("first weights", _first, _official_first, SPREAD),
     _case("image score", _scores, _official_scores),
+    # A unit that is as good as 0 passes its gradient on one processor and not on another.
     _case(
         "map", _map, partial(_official_map, guided=True), 3e-5,
         setting="map_gradient='both'", default=partial(_map, map_gradient=Mkd().map_gradient),
+        rounding=0.01,
     ),
     _case(
         "map of plain gradients", _plain, partial(_official_map, guided=False), 3e-5,
         setting="map_gradient='both'", default=partial(_plain, map_gradient=Mkd().map_gradient),
+        rounding=0.01,
     ),
     _case(
         "map, scaled", lambda: {"map": _map()["map"]}, _official_scaled, is_golden=False,

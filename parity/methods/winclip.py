@@ -233,13 +233,14 @@ CASES = (
         "text features", ACCURATE, _our_text_features, _their_text_features,
         setting=SETTING, default=partial(_our_text_features, "paper"),
     ),
-    _case("windows", ACCURATE, _our_windows, _their_windows),
+    _case("windows", ACCURATE, _our_windows, _their_windows, rounding=1e-3),
     _case(
         "zero-shot map and score", ACCURATE, _our_scores, _their_scores,
-        setting=SETTING, default=partial(_our_scores, "paper"),
+        setting=SETTING, default=partial(_our_scores, "paper"), rounding=2e-4,
     ),
     _case(
         "few-shot map and score", ACCURATE, partial(_our_scores, shots=SHOTS),
         partial(_their_scores, shots=SHOTS), setting=SETTING, default=partial(_our_scores, "paper", SHOTS),
+        rounding=2e-4,
     ),
 )  # fmt: skip
