@@ -56,7 +56,7 @@ parity: $(VENV)-parity/.ready  ## Compare the methods with their authors' code (
 $(VENV)-%/.ready: $(READY) %/requirements.txt
 	$(PYTHON) -m venv $(VENV)-$*
 	@echo "installing $*/requirements.txt into $(VENV)-$*; what it shares with $(VENV) is taken from there"
-	$(BIN)/python -c $(PURELIB) > "$$($(VENV)-$*/bin/python -c $(PURELIB))/ltbench.pth"
+	(echo "$(CURDIR)/src"; $(BIN)/python -c $(PURELIB)) > "$$($(VENV)-$*/bin/python -c $(PURELIB))/ltbench.pth"
 	$(VENV)-$*/bin/pip install --quiet --disable-pip-version-check --requirement $*/requirements.txt
 	@touch $@
 

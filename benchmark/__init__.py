@@ -1,6 +1,6 @@
 """Suites, cells, the runner, evaluation, metrics and the command line."""
 
-from benchmark.processor import avoid_slow_sort
+from ltbench.benchmark.processor import avoid_slow_sort
 
 # Here, because every process of ours passes here before it imports NumPy.
 avoid_slow_sort()

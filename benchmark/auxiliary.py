@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from benchmark.errors import UsageError
-from methods.base import AuxiliarySet, Method
-from splits.datasets import Dataset
-from splits.errors import DataMissing
-from splits.images import ImageSet, LabelledImage
+from ltbench.benchmark.errors import UsageError
+from ltbench.methods.base import AuxiliarySet, Method
+from ltbench.splits.datasets import Dataset
+from ltbench.splits.errors import DataMissing
+from ltbench.splits.images import ImageSet, LabelledImage
 
 
 @dataclass(frozen=True)

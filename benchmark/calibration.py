@@ -8,14 +8,14 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from tempfile import TemporaryDirectory
 
-from benchmark import rates
-from benchmark.embed import Embedded, EmbeddingJob, embed_jobs, jobs
-from benchmark.engines import Watcher
-from benchmark.rates import Embedding
-from benchmark.resolve import Prepared
-from benchmark.settings import Settings
-from results.environment import package_versions
-from results.places import place
+from ltbench.benchmark import rates
+from ltbench.benchmark.embed import Embedded, EmbeddingJob, embed_jobs, jobs
+from ltbench.benchmark.engines import Watcher
+from ltbench.benchmark.rates import Embedding
+from ltbench.benchmark.resolve import Prepared
+from ltbench.benchmark.settings import Settings
+from ltbench.results.environment import package_versions
+from ltbench.results.places import place
 
 IMAGES = 24
 

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from methods.base import View
-from splits import recipes
-from splits.datasets import Dataset, open_dataset
-from splits.split import Split
+from ltbench.methods.base import View
+from ltbench.splits import recipes
+from ltbench.splits.datasets import Dataset, open_dataset
+from ltbench.splits.split import Split
 
 
 @dataclass(frozen=True)

@@ -8,16 +8,16 @@ from typing import Any
 import numpy as np
 from filelock import FileLock
 
-from benchmark import gallery, record
-from benchmark.device import accelerator
-from benchmark.kept_maps import KeptMaps, are_kept
-from benchmark.measure import Measurement
-from benchmark.resolve import Prepared
-from benchmark.settings import Settings
-from results.places import Place
-from results.schema import CURVES, METRICS, SCORES, table
-from results.status import Status
-from results.store import CURVES_FILE, MAPS_FILE, METRICS_FILE, SCORES_FILE, CellWriter, StoredCell
+from ltbench.benchmark import gallery, record
+from ltbench.benchmark.device import accelerator
+from ltbench.benchmark.kept_maps import KeptMaps, are_kept
+from ltbench.benchmark.measure import Measurement
+from ltbench.benchmark.resolve import Prepared
+from ltbench.benchmark.settings import Settings
+from ltbench.results.places import Place
+from ltbench.results.schema import CURVES, METRICS, SCORES, table
+from ltbench.results.status import Status
+from ltbench.results.store import CURVES_FILE, MAPS_FILE, METRICS_FILE, SCORES_FILE, CellWriter, StoredCell
 
 
 def cell_lock(folder: Place, settings: Settings) -> FileLock:

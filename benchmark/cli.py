@@ -8,7 +8,7 @@ import sys
 import typer
 from rich.markup import escape
 
-from benchmark.commands import (
+from ltbench.benchmark.commands import (
     bench,
     cache,
     cite,
@@ -26,11 +26,11 @@ from benchmark.commands import (
     status,
     weights,
 )
-from benchmark.console import console
-from benchmark.errors import BenchmarkError
-from methods.errors import MethodsError
-from results.errors import ResultsError
-from splits.errors import SplitsError
+from ltbench.benchmark.console import console
+from ltbench.benchmark.errors import BenchmarkError
+from ltbench.methods.errors import MethodsError
+from ltbench.results.errors import ResultsError
+from ltbench.splits.errors import SplitsError
 
 EXPECTED = (BenchmarkError, MethodsError, ResultsError, SplitsError)
 INTERRUPTED = 130

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from methods import catalog
-from methods.base import AuxiliarySet, Context, Method, Prediction, View
-from splits.images import ImageSet, LabelledImage, Pixels
+from ltbench.methods import catalog
+from ltbench.methods.base import AuxiliarySet, Context, Method, Prediction, View
+from ltbench.splits.images import ImageSet, LabelledImage, Pixels
 
 SIDE = 64
 TRAIN, TEST = 8, 4

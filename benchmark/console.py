@@ -20,10 +20,10 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from results.status import Status
+from ltbench.results.status import Status
 
 if TYPE_CHECKING:
-    from results.store import StoredCell
+    from ltbench.results.store import StoredCell
 
 # Progress and words for people go to stderr; stdout carries data alone.
 console = Console(stderr=True, highlight=False)

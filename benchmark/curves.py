@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from benchmark.metrics import Answer, Truth
-from benchmark.metrics.curve import Curve
-from benchmark.metrics.pixel_curve import pixel_curve
+from ltbench.benchmark.metrics import Answer, Truth
+from ltbench.benchmark.metrics.curve import Curve
+from ltbench.benchmark.metrics.pixel_curve import pixel_curve
 
 LIMIT = 0.3
 """False positive rate at which AUPRO is cut."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from benchmark.errors import UsageError
+from ltbench.benchmark.errors import UsageError
 
 
 def require_device(name: str) -> None:

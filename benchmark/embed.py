@@ -11,15 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.engines import Watcher
-from benchmark.processes import Child, Processes
-from benchmark.resolve import Prepared
-from benchmark.settings import Settings
-from methods import catalog
-from methods.base import Context, View
-from results.runs import sum_of
-from splits.datasets import open_dataset
-from splits.images import ImageSet, LabelledImage
+from ltbench.benchmark.engines import Watcher
+from ltbench.benchmark.processes import Child, Processes
+from ltbench.benchmark.resolve import Prepared
+from ltbench.benchmark.settings import Settings
+from ltbench.methods import catalog
+from ltbench.methods.base import Context, View
+from ltbench.results.runs import sum_of
+from ltbench.splits.datasets import open_dataset
+from ltbench.splits.images import ImageSet, LabelledImage
 
 LOOK_EVERY_SECONDS = 0.05
 
@@ -149,9 +149,9 @@ def embed_shard(
     job: EmbeddingJob, images: Sequence[LabelledImage], settings: Settings, progress: Any
 ) -> None:
     """Runs in its own process: read every feature once, so that all of them are in the cache."""
-    from benchmark.device import settle
-    from benchmark.feature_cache import open_cache
-    from methods.features.extract import Extractor
+    from ltbench.benchmark.device import settle
+    from ltbench.benchmark.feature_cache import open_cache
+    from ltbench.methods.features.extract import Extractor
 
     settle(settings.device)
     context = Context(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmark.rates import CellRun, Embedding, Rates
+from ltbench.benchmark.rates import CellRun, Embedding, Rates
 
 WIDENS = {1: 0.5, 2: 0.3}
 """By how much an interval of one or two measurements is opened to both sides: they say nothing of spread."""

@@ -8,17 +8,17 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmark import metrics
-from benchmark.curves import Points, pro_curve
-from benchmark.errors import BrokenPrediction
-from benchmark.kept_regions import regions_within
-from benchmark.maps import MapsOfGrids
-from benchmark.metrics import Answer, Scratch, Truth, Undefined, Value
-from benchmark.metrics.regions import MasksOfRegions
-from methods.base import Prediction, View
-from splits.datasets import Dataset
-from splits.images import LabelledImage
-from splits.split import Split
+from ltbench.benchmark import metrics
+from ltbench.benchmark.curves import Points, pro_curve
+from ltbench.benchmark.errors import BrokenPrediction
+from ltbench.benchmark.kept_regions import regions_within
+from ltbench.benchmark.maps import MapsOfGrids
+from ltbench.benchmark.metrics import Answer, Scratch, Truth, Undefined, Value
+from ltbench.benchmark.metrics.regions import MasksOfRegions
+from ltbench.methods.base import Prediction, View
+from ltbench.splits.datasets import Dataset
+from ltbench.splits.images import LabelledImage
+from ltbench.splits.split import Split
 
 MASK_RULE = "> 0, nearest"
 """How a mask comes to the view's size: the same for every method, neither eroded nor dilated."""
@@ -31,7 +31,7 @@ class CategoryValues:
     category: str
     values: Sequence[Value]
     pro: Points | None = None
-    """The PRO curve at a bounded size (`benchmark.curves`); None where AUPRO has no value."""
+    """The PRO curve at a bounded size (`ltbench.benchmark.curves`); None where AUPRO has no value."""
 
 
 def metric_facts(view: View) -> dict[str, dict[str, str]]:

@@ -7,20 +7,20 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from benchmark.cell_files import cell_lock, start_record, write_gallery, write_measurement
-from benchmark.kept_maps import KeptMaps
-from benchmark.label_correction import rank_training
-from benchmark.measure import measure
-from benchmark.recompute import reevaluate
-from benchmark.resolve import Prepared
-from benchmark.settings import Settings
-from methods.base import Progress, no_progress
-from results.ranking import has_ranking
-from results.status import Status
-from results.store import CellWriter, Store, StoredCell
+from ltbench.benchmark.cell_files import cell_lock, start_record, write_gallery, write_measurement
+from ltbench.benchmark.kept_maps import KeptMaps
+from ltbench.benchmark.label_correction import rank_training
+from ltbench.benchmark.measure import measure
+from ltbench.benchmark.recompute import reevaluate
+from ltbench.benchmark.resolve import Prepared
+from ltbench.benchmark.settings import Settings
+from ltbench.methods.base import Progress, no_progress
+from ltbench.results.ranking import has_ranking
+from ltbench.results.status import Status
+from ltbench.results.store import CellWriter, Store, StoredCell
 
 if TYPE_CHECKING:
-    from methods.features.cache import FeatureCache
+    from ltbench.methods.features.cache import FeatureCache
 
 
 def execute(

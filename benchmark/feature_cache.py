@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from results.places import RemotePath
+from ltbench.results.places import RemotePath
 
 if TYPE_CHECKING:
-    from benchmark.settings import Settings
-    from methods.features.cache import FeatureCache
+    from ltbench.benchmark.settings import Settings
+    from ltbench.methods.features.cache import FeatureCache
 
 
 def open_cache(settings: Settings) -> FeatureCache:
     """The cache at `settings.cache_root`, bounded by `settings.cache_gb`."""
-    from methods.features.cache import FeatureCache
-    from methods.features.cache_remote import SharedFeatureCache
+    from ltbench.methods.features.cache import FeatureCache
+    from ltbench.methods.features.cache_remote import SharedFeatureCache
 
     root, max_bytes = settings.cache_root, int(settings.cache_gb * 1e9)
     if isinstance(root, RemotePath):

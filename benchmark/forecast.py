@@ -9,16 +9,16 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmark.embed import EmbeddingJob, jobs
-from benchmark.estimate import NOTHING, CellEstimate, Interval, estimate_cell, estimate_embedding
-from benchmark.rates import Rates
-from benchmark.run import PlannedCell
-from benchmark.settings import Settings
-from methods.base import Context
-from results.environment import package_versions
-from results.places import Place, matches
-from splits.datasets import open_dataset
-from splits.images import ImageSet
+from ltbench.benchmark.embed import EmbeddingJob, jobs
+from ltbench.benchmark.estimate import NOTHING, CellEstimate, Interval, estimate_cell, estimate_embedding
+from ltbench.benchmark.rates import Rates
+from ltbench.benchmark.run import PlannedCell
+from ltbench.benchmark.settings import Settings
+from ltbench.methods.base import Context
+from ltbench.results.environment import package_versions
+from ltbench.results.places import Place, matches
+from ltbench.splits.datasets import open_dataset
+from ltbench.splits.images import ImageSet
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ SIDES = ("low", "middle", "high")
 
 def missing_images(job: EmbeddingJob, settings: Settings) -> tuple[frozenset[str], str]:
     """Paths of a job's images whose features are not in the cache, and the digest of the backbone."""
-    from methods.features.extract import Extractor, engine
+    from ltbench.methods.features.extract import Extractor, engine
 
     # On the processor, whatever will compute: only its name is asked for.
     context = Context(

@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from methods.base import View
-from results.files import write_bytes
-from results.places import Place
-from results.store import picture_stem, slug
-from splits.datasets import Dataset
-from splits.images import LabelledImage
-from splits.split import Split
-from splits.view import resize_and_crop, resize_and_crop_mask
+from ltbench.methods.base import View
+from ltbench.results.files import write_bytes
+from ltbench.results.places import Place
+from ltbench.results.store import picture_stem, slug
+from ltbench.splits.datasets import Dataset
+from ltbench.splits.images import LabelledImage
+from ltbench.splits.split import Split
+from ltbench.splits.view import resize_and_crop, resize_and_crop_mask
 
 DEFECTIVE_PER_CATEGORY = 3
 GOOD_PER_CATEGORY = 1

@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from benchmark.metrics.regions import Regions, label_regions
-from methods.base import View
-from results.errors import ResultsError
-from results.files import write_bytes
-from splits.datasets import Dataset
-from splits.images import LabelledImage
-from splits.view import resize_and_crop_mask
+from ltbench.benchmark.metrics.regions import Regions, label_regions
+from ltbench.methods.base import View
+from ltbench.results.errors import ResultsError
+from ltbench.results.files import write_bytes
+from ltbench.splits.datasets import Dataset
+from ltbench.splits.images import LabelledImage
+from ltbench.splits.view import resize_and_crop_mask
 
 _CHECKSUM_BYTES = 4
 _NUMBER = np.dtype("<u4")

@@ -12,17 +12,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from benchmark import gallery
-from benchmark.errors import BrokenPrediction
-from benchmark.metrics.curve import average_precision
-from benchmark.metrics.image_curve import curve_of_scores
-from benchmark.resolve import Prepared
-from benchmark.visible_images import visible_images
-from methods.base import Context, Method, Ranks
-from results.ranking import CORRECTION, CORRECTION_FILE, RANKING, RANKING_FILE, summary
-from results.schema import table
-from results.store import CellWriter
-from splits.images import LabelledImage
+from ltbench.benchmark import gallery
+from ltbench.benchmark.errors import BrokenPrediction
+from ltbench.benchmark.metrics.curve import average_precision
+from ltbench.benchmark.metrics.image_curve import curve_of_scores
+from ltbench.benchmark.resolve import Prepared
+from ltbench.benchmark.visible_images import visible_images
+from ltbench.methods.base import Context, Method, Ranks
+from ltbench.results.ranking import CORRECTION, CORRECTION_FILE, RANKING, RANKING_FILE, summary
+from ltbench.results.schema import table
+from ltbench.results.store import CellWriter
+from ltbench.splits.images import LabelledImage
 
 Floats = npt.NDArray[np.floating[Any]]
 Bools = npt.NDArray[np.bool_]

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from methods.base import MapPost
-from methods.blocks.score_maps import anomaly_maps, maps_after, smoothing_upsampler, upsampler
+from ltbench.methods.base import MapPost
+from ltbench.methods.blocks.score_maps import anomaly_maps, maps_after, smoothing_upsampler, upsampler
 
 __all__ = ["MapsOfGrids", "anomaly_maps", "smoothing_upsampler", "upsampler"]
 

@@ -6,16 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from benchmark.evaluate import CategoryValues, check_prediction, evaluate
-from benchmark.resolve import Prepared
-from benchmark.settings import Settings
-from benchmark.stopwatch import Stopwatch
-from benchmark.visible_images import visible_images
-from methods import catalog
-from methods.base import Context, Method, Prediction, Progress
+from ltbench.benchmark.evaluate import CategoryValues, check_prediction, evaluate
+from ltbench.benchmark.resolve import Prepared
+from ltbench.benchmark.settings import Settings
+from ltbench.benchmark.stopwatch import Stopwatch
+from ltbench.benchmark.visible_images import visible_images
+from ltbench.methods import catalog
+from ltbench.methods.base import Context, Method, Prediction, Progress
 
 if TYPE_CHECKING:
-    from methods.features.cache import FeatureCache
+    from ltbench.methods.features.cache import FeatureCache
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,10 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from benchmark import metrics
-from benchmark.journal import Journal
-from benchmark.worker import Advanced, Ended, Noted, work
-from results.status import Status
+from ltbench.benchmark import metrics
+from ltbench.benchmark.journal import Journal
+from ltbench.benchmark.worker import Advanced, Ended, Noted, work
+from ltbench.results.status import Status
 
 LOG_HEAD_BYTES = 1 << 20
 """A log keeps its first mebibyte and its last 64 KiB: a method that prints gigabytes fills no disk."""
@@ -29,9 +29,9 @@ PRELOAD = [
     "scipy.ndimage",
     "pandas",
     "pyarrow.parquet",
-    "benchmark.execute",
-    "methods.features.extract",
-    *(f"benchmark.metrics.{name}" for name in metrics.STANDARD),
+    "ltbench.benchmark.execute",
+    "ltbench.methods.features.extract",
+    *(f"ltbench.benchmark.metrics.{name}" for name in metrics.STANDARD),
 ]
 
 

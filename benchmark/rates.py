@@ -15,9 +15,9 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
-from results.environment import environment
-from results.status import Status
-from results.store import StoredCell
+from ltbench.results.environment import environment
+from ltbench.results.status import Status
+from ltbench.results.store import StoredCell
 
 KEPT_LINES = 4000
 LEAST_IMAGES = 8

@@ -7,18 +7,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmark import record
-from benchmark.cell import Cell, build_split
-from benchmark.evaluate import evaluate, metric_facts
-from benchmark.settings import Settings
-from methods.base import MapPost, Prediction, View
-from results.errors import ResultsError
-from results.schema import CURVES, METRICS, table
-from results.status import Status
-from results.store import CURVES_FILE, MAPS_FILE, METRICS_FILE, RECORD, StoredCell, rewrite_tables
-from splits.datasets import Dataset, open_dataset
-from splits.errors import DataMissing
-from splits.split import Split
+from ltbench.benchmark import record
+from ltbench.benchmark.cell import Cell, build_split
+from ltbench.benchmark.evaluate import evaluate, metric_facts
+from ltbench.benchmark.settings import Settings
+from ltbench.methods.base import MapPost, Prediction, View
+from ltbench.results.errors import ResultsError
+from ltbench.results.schema import CURVES, METRICS, table
+from ltbench.results.status import Status
+from ltbench.results.store import CURVES_FILE, MAPS_FILE, METRICS_FILE, RECORD, StoredCell, rewrite_tables
+from ltbench.splits.datasets import Dataset, open_dataset
+from ltbench.splits.errors import DataMissing
+from ltbench.splits.split import Split
 
 
 @dataclass(frozen=True)

@@ -8,17 +8,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from benchmark.auxiliary import Auxiliary
-from benchmark.cell import Cell, config_digest
-from benchmark.evaluate import CategoryValues, metric_facts
-from benchmark.metrics import Value
-from methods import catalog
-from methods.base import Prediction
-from results.environment import environment
-from results.schema import SCHEMA_VERSION
-from results.status import Status
-from splits.datasets import Dataset
-from splits.split import Split
+from ltbench.benchmark.auxiliary import Auxiliary
+from ltbench.benchmark.cell import Cell, config_digest
+from ltbench.benchmark.evaluate import CategoryValues, metric_facts
+from ltbench.benchmark.metrics import Value
+from ltbench.methods import catalog
+from ltbench.methods.base import Prediction
+from ltbench.results.environment import environment
+from ltbench.results.schema import SCHEMA_VERSION
+from ltbench.results.status import Status
+from ltbench.splits.datasets import Dataset
+from ltbench.splits.split import Split
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def base_record(
     facts: MethodFacts,
     machine: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Everything that is known before the cell runs; see `results.schema` for what the rows hold."""
+    """Everything that is known before the cell runs; see `ltbench.results.schema` for what the rows hold."""
     return {
         "identity": identity(cell, dataset, split, facts),
         "method": {

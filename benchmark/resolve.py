@@ -5,17 +5,17 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
-from benchmark import record
-from benchmark.auxiliary import Auxiliary, auxiliary_of
-from benchmark.cell import Cell, build_split
-from benchmark.evaluate import metric_facts
-from benchmark.settings import Settings
-from methods import catalog
-from methods.errors import WeightsMissing
-from results.places import Place
-from results.store import Store, StoredCell
-from splits.datasets import Dataset, open_dataset
-from splits.split import Split
+from ltbench.benchmark import record
+from ltbench.benchmark.auxiliary import Auxiliary, auxiliary_of
+from ltbench.benchmark.cell import Cell, build_split
+from ltbench.benchmark.evaluate import metric_facts
+from ltbench.benchmark.settings import Settings
+from ltbench.methods import catalog
+from ltbench.methods.errors import WeightsMissing
+from ltbench.results.places import Place
+from ltbench.results.store import Store, StoredCell
+from ltbench.splits.datasets import Dataset, open_dataset
+from ltbench.splits.split import Split
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ class Resolver:
 
     def _weights_of(self, backbone: str) -> str:
         if backbone not in self._weights:
-            from methods.features.backbone import load
+            from ltbench.methods.features.backbone import load
 
             try:
                 self._weights[backbone] = load(backbone, "cpu", self._settings.weights_root).digest

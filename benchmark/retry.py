@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from benchmark.errors import UsageError
-from results.status import Status
+from ltbench.benchmark.errors import UsageError
+from ltbench.results.status import Status
 
 FAILURES = frozenset({Status.ERROR, Status.TIMEOUT, Status.OUT_OF_MEMORY, Status.KILLED})
 

@@ -12,25 +12,25 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Literal
 
-from benchmark import engines, rates
-from benchmark.calibration import embedding_of
-from benchmark.cell import Cell
-from benchmark.device import require_device
-from benchmark.embed import Embedded, embed
-from benchmark.engines import Options, Watcher
-from benchmark.errors import CellsImpossible, UsageError
-from benchmark.recompute import why_not
-from benchmark.resolve import Prepared, Resolver
-from benchmark.retry import Retry
-from benchmark.settings import Settings
-from methods.errors import WeightsMissing
-from results.errors import ResultsError
-from results.places import below
-from results.ranking import has_ranking
-from results.runs import sum_of, write_run
-from results.status import Status
-from results.store import Store, StoredCell
-from splits.errors import DataMissing
+from ltbench.benchmark import engines, rates
+from ltbench.benchmark.calibration import embedding_of
+from ltbench.benchmark.cell import Cell
+from ltbench.benchmark.device import require_device
+from ltbench.benchmark.embed import Embedded, embed
+from ltbench.benchmark.engines import Options, Watcher
+from ltbench.benchmark.errors import CellsImpossible, UsageError
+from ltbench.benchmark.recompute import why_not
+from ltbench.benchmark.resolve import Prepared, Resolver
+from ltbench.benchmark.retry import Retry
+from ltbench.benchmark.settings import Settings
+from ltbench.methods.errors import WeightsMissing
+from ltbench.results.errors import ResultsError
+from ltbench.results.places import below
+from ltbench.results.ranking import has_ranking
+from ltbench.results.runs import sum_of, write_run
+from ltbench.results.status import Status
+from ltbench.results.store import Store, StoredCell
+from ltbench.splits.errors import DataMissing
 
 State = Literal["done", "to run", "recompute"]
 

@@ -11,9 +11,9 @@ from typing import ClassVar
 
 import torch
 
-from methods.base import Card, Context, Need, Prediction
-from methods.features.extract import Extractor
-from splits.images import ImageSet
+from ltbench.methods.base import Card, Context, Need, Prediction
+from ltbench.methods.features.extract import Extractor
+from ltbench.splits.images import ImageSet
 
 
 @dataclass

@@ -8,10 +8,10 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from benchmark.errors import UsageError
+from ltbench.benchmark.errors import UsageError
 
 if TYPE_CHECKING:
-    from methods.base import View
+    from ltbench.methods.base import View
 
 MOST_SEEDS = 10_000
 
@@ -67,7 +67,7 @@ def parse_fields(settings: Iterable[str]) -> dict[str, str]:
 
 def parse_view(text: str) -> View:
     """A view from "256/224": shorter side resized to 256, centre 224 judged; "squeeze256/224": both sides."""
-    from methods.base import View
+    from ltbench.methods.base import View
 
     match = re.fullmatch(r"(squeeze)?(\d+)/(\d+)", text)
     if match is None or not 0 < int(match[3]) <= int(match[2]):

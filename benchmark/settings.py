@@ -10,8 +10,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from benchmark.errors import UsageError
-from results.places import Place, RemotePath, local_side, place
+from ltbench.benchmark.errors import UsageError
+from ltbench.results.places import Place, RemotePath, local_side, place
 
 FILE = "ltbench.toml"
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from benchmark.resolve import Prepared
-from methods.base import Method
-from splits.images import ImageSet, LabelledImage
+from ltbench.benchmark.resolve import Prepared
+from ltbench.methods.base import Method
+from ltbench.splits.images import ImageSet, LabelledImage
 
 
 def visible_images(

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
 
-from benchmark.settings import Settings
-from benchmark.threads import tune_malloc
-from results.status import Status
+from ltbench.benchmark.settings import Settings
+from ltbench.benchmark.threads import tune_malloc
+from ltbench.results.status import Status
 
 REPORT_EVERY_SECONDS = 0.2
 
@@ -80,10 +80,10 @@ def work(
 
 def run_cell(cell: Any, settings: Settings, options: Any, known: Known | None, progress: Any) -> None:
     """The job of a cell: look everything up again by name and execute."""
-    from benchmark.device import settle
-    from benchmark.execute import execute
-    from benchmark.feature_cache import open_cache
-    from benchmark.resolve import Resolver
+    from ltbench.benchmark.device import settle
+    from ltbench.benchmark.execute import execute
+    from ltbench.benchmark.feature_cache import open_cache
+    from ltbench.benchmark.resolve import Resolver
 
     settle(settings.device)
     execute(

@@ -10,18 +10,18 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from methods import catalog
-from methods.base import AuxiliarySet, Card, Context, MapPost, Need, Prediction
-from methods.errors import BadParameter, MethodsError
-from methods.features.extract import FeatureBatch
-from methods.language.backbone import EncodedImages
-from methods.language.learned_prompts import LearnedPrompts
-from methods.training.engine import Batch, Plan, train
-from methods.training.pixel_losses import dice, focal
-from methods.training.randomness import repeatable, seeded
-from methods.training.sampling import Sampler, iterations_of
-from splits.images import ImageSet
-from splits.view import resize_and_crop_mask
+from ltbench.methods import catalog
+from ltbench.methods.base import AuxiliarySet, Card, Context, MapPost, Need, Prediction
+from ltbench.methods.errors import BadParameter, MethodsError
+from ltbench.methods.features.extract import FeatureBatch
+from ltbench.methods.language.backbone import EncodedImages
+from ltbench.methods.language.learned_prompts import LearnedPrompts
+from ltbench.methods.training.engine import Batch, Plan, train
+from ltbench.methods.training.pixel_losses import dice, focal
+from ltbench.methods.training.randomness import repeatable, seeded
+from ltbench.methods.training.sampling import Sampler, iterations_of
+from ltbench.splits.images import ImageSet
+from ltbench.splits.view import resize_and_crop_mask
 
 PAPER_BACKBONE = "openclip:ViT-L-14-336-quickgelu@openai?image_size=518&positions=bilinear"
 PAPER_SIDE = 518

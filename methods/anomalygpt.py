@@ -11,22 +11,22 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from methods import catalog
-from methods.base import Card, Context, MapPost, Need, Prediction
-from methods.blocks.blending import with_foreign_patches
-from methods.blocks.score_maps import largest_of_smoothed
-from methods.errors import BadParameter, MethodsError
-from methods.features.extract import FeatureBatch
-from methods.features.transform import view_pixels
-from methods.language.backbone import EncodedImages
-from methods.language.states import normal_and_abnormal
-from methods.language.windows import drawn_references, largest_cosine, unit_vectors
-from methods.training.engine import Batch, Plan, train
-from methods.training.pixel_losses import dice, focal
-from methods.training.randomness import repeatable, seeded
-from methods.training.sampling import Sampler, iterations_of
-from methods.training.schedules import warm_logarithm
-from splits.images import ImageSet
+from ltbench.methods import catalog
+from ltbench.methods.base import Card, Context, MapPost, Need, Prediction
+from ltbench.methods.blocks.blending import with_foreign_patches
+from ltbench.methods.blocks.score_maps import largest_of_smoothed
+from ltbench.methods.errors import BadParameter, MethodsError
+from ltbench.methods.features.extract import FeatureBatch
+from ltbench.methods.features.transform import view_pixels
+from ltbench.methods.language.backbone import EncodedImages
+from ltbench.methods.language.states import normal_and_abnormal
+from ltbench.methods.language.windows import drawn_references, largest_cosine, unit_vectors
+from ltbench.methods.training.engine import Batch, Plan, train
+from ltbench.methods.training.pixel_losses import dice, focal
+from ltbench.methods.training.randomness import repeatable, seeded
+from ltbench.methods.training.sampling import Sampler, iterations_of
+from ltbench.methods.training.schedules import warm_logarithm
+from ltbench.splits.images import ImageSet
 
 LOGIT_SCALE = 100.0
 POST = MapPost(sigma=0, upsample="bilinear_corners")

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_chec
 import numpy as np
 import numpy.typing as npt
 
-from splits.images import ImageSet
+from ltbench.splits.images import ImageSet
 
 if TYPE_CHECKING:
-    from methods.features.cache import FeatureCache
+    from ltbench.methods.features.cache import FeatureCache
 
 Need = Literal[
     "class_ids_fit",  # which product an image shows, while fitting

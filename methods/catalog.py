@@ -12,10 +12,10 @@ import types
 import typing
 from typing import Any
 
-import methods
-from methods.base import Method
-from methods.errors import BadParameter, UnknownMethod
-from methods.features.published_weights import SHIPPED
+from ltbench import methods
+from ltbench.methods.base import Method
+from ltbench.methods.errors import BadParameter, UnknownMethod
+from ltbench.methods.features.published_weights import SHIPPED
 
 # Modules of this folder that serve the methods and are none themselves.
 _SHARED = {"base", "catalog", "errors"}
@@ -35,7 +35,7 @@ def load_class(name: str) -> type[Method]:
         close = difflib.get_close_matches(name, names(), n=1, cutoff=0.5)
         hint = f"did you mean '{close[0]}'? " if close else ""
         raise UnknownMethod(f"unknown method '{name}': {hint}known are {', '.join(names())}")
-    module = importlib.import_module(f"methods.{name}")
+    module = importlib.import_module(f"ltbench.methods.{name}")
     found = [
         value
         for value in vars(module).values()

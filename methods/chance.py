@@ -7,8 +7,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from methods.base import Card, Context, MapPost, Need, Prediction
-from splits.images import ImageSet
+from ltbench.methods.base import Card, Context, MapPost, Need, Prediction
+from ltbench.splits.images import ImageSet
 
 
 @dataclass

@@ -11,21 +11,21 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from methods import catalog
-from methods.base import Card, Context, Need, Prediction
-from methods.blocks.shrinkage import ShrunkGaussian
-from methods.features.transform import VIEWED
-from methods.layers import trunk
-from methods.layers.trunk import Trunk
-from methods.synthesis.pasting import cut_paste, jittered, scarred
-from methods.synthesis.pixel_bank import PixelBank, pixel_batches, view_of_size
-from methods.training import engine
-from methods.training.engine import Batch, Plan
-from methods.training.identity import identity_of
-from methods.training.randomness import repeatable, seeded
-from methods.training.sampling import Sampler, iterations_of
-from methods.training.schedules import warm_cosine
-from splits.images import ImageSet
+from ltbench.methods import catalog
+from ltbench.methods.base import Card, Context, Need, Prediction
+from ltbench.methods.blocks.shrinkage import ShrunkGaussian
+from ltbench.methods.features.transform import VIEWED
+from ltbench.methods.layers import trunk
+from ltbench.methods.layers.trunk import Trunk
+from ltbench.methods.synthesis.pasting import cut_paste, jittered, scarred
+from ltbench.methods.synthesis.pixel_bank import PixelBank, pixel_batches, view_of_size
+from ltbench.methods.training import engine
+from ltbench.methods.training.engine import Batch, Plan
+from ltbench.methods.training.identity import identity_of
+from ltbench.methods.training.randomness import repeatable, seeded
+from ltbench.methods.training.sampling import Sampler, iterations_of
+from ltbench.methods.training.schedules import warm_cosine
+from ltbench.splits.images import ImageSet
 
 NORMAL = 0
 KINDS = 3

@@ -11,24 +11,24 @@ from scipy import ndimage
 from torch import nn
 from torch.nn import functional
 
-from methods import catalog
-from methods.base import Card, Context, MapPost, Need, Prediction
-from methods.blocks.image_scores import largest_of_pooled
-from methods.errors import BadParameter
-from methods.features.transform import VIEWED
-from methods.layers.unets import Restorer, Segmenter, start_small
-from methods.synthesis.perlin import blobs
-from methods.synthesis.pixel_bank import PixelBank, at_most, pixel_batches, view_of_size
-from methods.synthesis.textures import TextureSource
-from methods.training import engine
-from methods.training.engine import Batch, Plan
-from methods.training.identity import identity_of
-from methods.training.pixel_losses import focal
-from methods.training.randomness import repeatable, seeded
-from methods.training.sampling import Sampler, iterations_of
-from methods.training.schedules import Schedule
-from methods.training.structural_similarity import dissimilarity
-from splits.images import ImageSet
+from ltbench.methods import catalog
+from ltbench.methods.base import Card, Context, MapPost, Need, Prediction
+from ltbench.methods.blocks.image_scores import largest_of_pooled
+from ltbench.methods.errors import BadParameter
+from ltbench.methods.features.transform import VIEWED
+from ltbench.methods.layers.unets import Restorer, Segmenter, start_small
+from ltbench.methods.synthesis.perlin import blobs
+from ltbench.methods.synthesis.pixel_bank import PixelBank, at_most, pixel_batches, view_of_size
+from ltbench.methods.synthesis.textures import TextureSource
+from ltbench.methods.training import engine
+from ltbench.methods.training.engine import Batch, Plan
+from ltbench.methods.training.identity import identity_of
+from ltbench.methods.training.pixel_losses import focal
+from ltbench.methods.training.randomness import repeatable, seeded
+from ltbench.methods.training.sampling import Sampler, iterations_of
+from ltbench.methods.training.schedules import Schedule
+from ltbench.methods.training.structural_similarity import dissimilarity
+from ltbench.splits.images import ImageSet
 
 TURNED = 0.3
 """Share of the images that are rotated before anything else."""

@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from methods import catalog
-from methods.base import Card, Context, Need, Prediction
-from methods.blocks.pseudo_labels import (
+from ltbench.methods import catalog
+from ltbench.methods.base import Card, Context, Need, Prediction
+from ltbench.methods.blocks.pseudo_labels import (
     ANOMALOUS_ABOVE,
     balanced_cross_entropy,
     disagreement,
@@ -22,13 +22,13 @@ from methods.blocks.pseudo_labels import (
     scaled,
     shaken,
 )
-from methods.features.tokens import TokenBank, TokenReader, Tokens
-from methods.training import engine
-from methods.training.engine import Batch, Plan
-from methods.training.identity import identity_of
-from methods.training.randomness import repeatable, seeded
-from methods.training.sampling import Sampler, iterations_of
-from splits.images import ImageSet
+from ltbench.methods.features.tokens import TokenBank, TokenReader, Tokens
+from ltbench.methods.training import engine
+from ltbench.methods.training.engine import Batch, Plan
+from ltbench.methods.training.identity import identity_of
+from ltbench.methods.training.randomness import repeatable, seeded
+from ltbench.methods.training.sampling import Sampler, iterations_of
+from ltbench.splits.images import ImageSet
 
 SLOPE = 0.2
 _IMAGES_AT_ONCE = 32

@@ -10,19 +10,19 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from methods.base import Card, Context, Need, Prediction
-from methods.errors import BadParameter, MethodsError
-from methods.features.transform import VIEWED
-from methods.reconstruction.arrangements import resized_side_by_side
-from methods.reconstruction.classes import NearestCentroid
-from methods.reconstruction.hosting import Host, fit_host
-from methods.reconstruction.hvq_student import HvqNetwork
-from methods.reconstruction.judging import max_of_pooled
-from methods.reconstruction.recipes import ranked_by_patches, seconds, steps_of
-from methods.reconstruction.teacher import Teacher, TeacherSettings
-from methods.training.randomness import repeatable
-from methods.training.schedules import late_drop
-from splits.images import ImageSet
+from ltbench.methods.base import Card, Context, Need, Prediction
+from ltbench.methods.errors import BadParameter, MethodsError
+from ltbench.methods.features.transform import VIEWED
+from ltbench.methods.reconstruction.arrangements import resized_side_by_side
+from ltbench.methods.reconstruction.classes import NearestCentroid
+from ltbench.methods.reconstruction.hosting import Host, fit_host
+from ltbench.methods.reconstruction.hvq_student import HvqNetwork
+from ltbench.methods.reconstruction.judging import max_of_pooled
+from ltbench.methods.reconstruction.recipes import ranked_by_patches, seconds, steps_of
+from ltbench.methods.reconstruction.teacher import Teacher, TeacherSettings
+from ltbench.methods.training.randomness import repeatable
+from ltbench.methods.training.schedules import late_drop
+from ltbench.splits.images import ImageSet
 
 
 @dataclass

@@ -8,13 +8,13 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from methods.base import Card, Context, Need, Prediction
-from methods.reconstruction.hosting import Host, fit_host
-from methods.reconstruction.recipes import ranked_by_patches, token_host, token_teacher
-from methods.reconstruction.teacher import SHIFTED
-from methods.reconstruction.token_students import InpNetwork
-from methods.training.randomness import repeatable
-from splits.images import ImageSet
+from ltbench.methods.base import Card, Context, Need, Prediction
+from ltbench.methods.reconstruction.hosting import Host, fit_host
+from ltbench.methods.reconstruction.recipes import ranked_by_patches, token_host, token_teacher
+from ltbench.methods.reconstruction.teacher import SHIFTED
+from ltbench.methods.reconstruction.token_students import InpNetwork
+from ltbench.methods.training.randomness import repeatable
+from ltbench.splits.images import ImageSet
 
 
 @dataclass

@@ -8,14 +8,14 @@ from typing import ClassVar, Literal
 import numpy as np
 import numpy.typing as npt
 
-from methods.base import Card, Context, MapPost, Need, Prediction
-from methods.blocks.channels import Spread, associate, recurring
-from methods.blocks.coreset import coreset_size, kcenter
-from methods.blocks.memory import MemoryBank
-from methods.blocks.score_maps import largest_of_smoothed
-from methods.features.embed import EmbeddingName, PatchEmbedder, Patches
-from methods.features.transform import view_pixels
-from splits.images import ImageSet
+from ltbench.methods.base import Card, Context, MapPost, Need, Prediction
+from ltbench.methods.blocks.channels import Spread, associate, recurring
+from ltbench.methods.blocks.coreset import coreset_size, kcenter
+from ltbench.methods.blocks.memory import MemoryBank
+from ltbench.methods.blocks.score_maps import largest_of_smoothed
+from ltbench.methods.features.embed import EmbeddingName, PatchEmbedder, Patches
+from ltbench.methods.features.transform import view_pixels
+from ltbench.splits.images import ImageSet
 
 Rows = npt.NDArray[np.float32]
 

@@ -7,22 +7,22 @@ from typing import ClassVar, Literal
 
 import torch
 
-from methods import catalog
-from methods.base import Card, Context, Need, Prediction
-from methods.errors import MethodsError
-from methods.features.tokens import TokenReader
-from methods.language import encoder as encoders
-from methods.layers.uniad import ReconstructionTransformer
-from methods.ltad_parts.card import CARD
-from methods.ltad_parts.detection import Detection, Projection, SemanticHead, inverse_probability
-from methods.ltad_parts.equations import Pooling
-from methods.ltad_parts.names import FreeVectors, Init, PseudoNames, starting_names
-from methods.ltad_parts.phases import Names, Stepping, TrainingSet, phase_one, phase_two
-from methods.ltad_parts.scoring import Codes, Scorer
-from methods.ltad_parts.synthesis import Synthesis
-from methods.training.identity import identity_of
-from methods.training.randomness import repeatable, seeded
-from splits.images import ImageSet
+from ltbench.methods import catalog
+from ltbench.methods.base import Card, Context, Need, Prediction
+from ltbench.methods.errors import MethodsError
+from ltbench.methods.features.tokens import TokenReader
+from ltbench.methods.language import encoder as encoders
+from ltbench.methods.layers.uniad import ReconstructionTransformer
+from ltbench.methods.ltad_parts.card import CARD
+from ltbench.methods.ltad_parts.detection import Detection, Projection, SemanticHead, inverse_probability
+from ltbench.methods.ltad_parts.equations import Pooling
+from ltbench.methods.ltad_parts.names import FreeVectors, Init, PseudoNames, starting_names
+from ltbench.methods.ltad_parts.phases import Names, Stepping, TrainingSet, phase_one, phase_two
+from ltbench.methods.ltad_parts.scoring import Codes, Scorer
+from ltbench.methods.ltad_parts.synthesis import Synthesis
+from ltbench.methods.training.identity import identity_of
+from ltbench.methods.training.randomness import repeatable, seeded
+from ltbench.splits.images import ImageSet
 
 
 @dataclass

@@ -10,16 +10,16 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import numpy.typing as npt
 
-from methods import catalog
-from methods.base import Card, Context, Method, Need, Prediction
-from methods.blocks.bootstrap import Bootstrap
-from methods.blocks.progressive import Selection, robust_maximum
-from methods.errors import BadParameter, MethodsError
-from methods.reconstruction.hosting import Host, TrainedHost, train_student
-from methods.reconstruction.memories import ClassMemories, ensemble_grids
-from methods.reconstruction.selective import SelectiveTraining, distillation_objective
-from methods.training.randomness import repeatable, seeded
-from splits.images import ImageSet
+from ltbench.methods import catalog
+from ltbench.methods.base import Card, Context, Method, Need, Prediction
+from ltbench.methods.blocks.bootstrap import Bootstrap
+from ltbench.methods.blocks.progressive import Selection, robust_maximum
+from ltbench.methods.errors import BadParameter, MethodsError
+from ltbench.methods.reconstruction.hosting import Host, TrainedHost, train_student
+from ltbench.methods.reconstruction.memories import ClassMemories, ensemble_grids
+from ltbench.methods.reconstruction.selective import SelectiveTraining, distillation_objective
+from ltbench.methods.training.randomness import repeatable, seeded
+from ltbench.splits.images import ImageSet
 
 PRESETS: dict[str, dict[str, Any]] = {
     "ours": {"draws": 0, "replacement": True, "loss": "mse", "weight": 10.0, "rounding": "ceil",

@@ -11,20 +11,20 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from methods import catalog
-from methods.base import Card, Context, MapPost, Need, Prediction
-from methods.features.transform import VIEWED
-from methods.layers.slim_student import SlimStudent
-from methods.reconstruction.arrangements import as_they_are
-from methods.reconstruction.recipes import seconds
-from methods.reconstruction.teacher import SHIFTED, Teacher, TeacherSettings
-from methods.synthesis.pixel_bank import PixelBank, at_most, pixel_batches, view_of_size
-from methods.training import engine
-from methods.training.engine import Batch, Plan
-from methods.training.identity import identity_of
-from methods.training.randomness import repeatable, seeded
-from methods.training.sampling import Sampler, iterations_of
-from splits.images import ImageSet
+from ltbench.methods import catalog
+from ltbench.methods.base import Card, Context, MapPost, Need, Prediction
+from ltbench.methods.features.transform import VIEWED
+from ltbench.methods.layers.slim_student import SlimStudent
+from ltbench.methods.reconstruction.arrangements import as_they_are
+from ltbench.methods.reconstruction.recipes import seconds
+from ltbench.methods.reconstruction.teacher import SHIFTED, Teacher, TeacherSettings
+from ltbench.methods.synthesis.pixel_bank import PixelBank, at_most, pixel_batches, view_of_size
+from ltbench.methods.training import engine
+from ltbench.methods.training.engine import Batch, Plan
+from ltbench.methods.training.identity import identity_of
+from ltbench.methods.training.randomness import repeatable, seeded
+from ltbench.methods.training.sampling import Sampler, iterations_of
+from ltbench.splits.images import ImageSet
 
 Maps = Sequence[torch.Tensor]
 

@@ -8,12 +8,12 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from methods.base import Card, Context, MapPost, Need, Prediction
-from methods.blocks.gaussians import GaussianField
-from methods.blocks.score_maps import largest_of_smoothed
-from methods.features.embed import EmbeddingName, PatchEmbedder, Patches
-from methods.training.randomness import repeatable
-from splits.images import ImageSet
+from ltbench.methods.base import Card, Context, MapPost, Need, Prediction
+from ltbench.methods.blocks.gaussians import GaussianField
+from ltbench.methods.blocks.score_maps import largest_of_smoothed
+from ltbench.methods.features.embed import EmbeddingName, PatchEmbedder, Patches
+from ltbench.methods.training.randomness import repeatable
+from ltbench.splits.images import ImageSet
 
 Rows = npt.NDArray[np.float32]
 

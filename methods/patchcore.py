@@ -7,11 +7,11 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from methods.base import Card, Context, Need, Prediction
-from methods.blocks.coreset import coreset_size, kcenter
-from methods.blocks.memory import MemoryBank
-from methods.features.embed import EMBEDDED, EmbeddingName, PatchEmbedder
-from splits.images import ImageSet
+from ltbench.methods.base import Card, Context, Need, Prediction
+from ltbench.methods.blocks.coreset import coreset_size, kcenter
+from ltbench.methods.blocks.memory import MemoryBank
+from ltbench.methods.features.embed import EMBEDDED, EmbeddingName, PatchEmbedder
+from ltbench.splits.images import ImageSet
 
 
 @dataclass

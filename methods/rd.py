@@ -11,17 +11,17 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from methods.base import Card, Context, Need, Prediction
-from methods.features.transform import VIEWED
-from methods.reconstruction.arrangements import pyramid
-from methods.reconstruction.hosting import Host, fit_host
-from methods.reconstruction.judging import max_of_map
-from methods.reconstruction.rd_student import RdNetwork, middle_grid
-from methods.reconstruction.recipes import ranked_by_patches, seconds, steps_of
-from methods.reconstruction.teacher import SHIFTED, Teacher, TeacherSettings
-from methods.training.randomness import repeatable
-from methods.training.schedules import constant
-from splits.images import ImageSet
+from ltbench.methods.base import Card, Context, Need, Prediction
+from ltbench.methods.features.transform import VIEWED
+from ltbench.methods.reconstruction.arrangements import pyramid
+from ltbench.methods.reconstruction.hosting import Host, fit_host
+from ltbench.methods.reconstruction.judging import max_of_map
+from ltbench.methods.reconstruction.rd_student import RdNetwork, middle_grid
+from ltbench.methods.reconstruction.recipes import ranked_by_patches, seconds, steps_of
+from ltbench.methods.reconstruction.teacher import SHIFTED, Teacher, TeacherSettings
+from ltbench.methods.training.randomness import repeatable
+from ltbench.methods.training.schedules import constant
+from ltbench.splits.images import ImageSet
 
 RESNET_LAYERS = ("layer1", "layer2", "layer3")
 TINY_LAYERS = ("stride4", "stride8", "stride16")

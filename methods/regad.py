@@ -13,24 +13,24 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from methods import catalog
-from methods.base import Card, Context, MapPost, Need, Prediction
-from methods.blocks.gaussians import GaussianField
-from methods.blocks.score_maps import largest_of_smoothed
-from methods.errors import BadParameter, MethodsError
-from methods.features.transform import VIEWED
-from methods.layers import trunk
-from methods.layers.registration import RegisteredPyramid, Siamese
-from methods.synthesis.pixel_bank import PixelBank, view_of_size
-from methods.synthesis.support import copies
-from methods.training import engine
-from methods.training.engine import Batch, Plan
-from methods.training.grouped import GroupedSampler
-from methods.training.identity import identity_of
-from methods.training.randomness import repeatable, seeded
-from methods.training.sampling import iterations_of
-from methods.training.schedules import Schedule, warm_cosine
-from splits.images import ImageSet
+from ltbench.methods import catalog
+from ltbench.methods.base import Card, Context, MapPost, Need, Prediction
+from ltbench.methods.blocks.gaussians import GaussianField
+from ltbench.methods.blocks.score_maps import largest_of_smoothed
+from ltbench.methods.errors import BadParameter, MethodsError
+from ltbench.methods.features.transform import VIEWED
+from ltbench.methods.layers import trunk
+from ltbench.methods.layers.registration import RegisteredPyramid, Siamese
+from ltbench.methods.synthesis.pixel_bank import PixelBank, view_of_size
+from ltbench.methods.synthesis.support import copies
+from ltbench.methods.training import engine
+from ltbench.methods.training.engine import Batch, Plan
+from ltbench.methods.training.grouped import GroupedSampler
+from ltbench.methods.training.identity import identity_of
+from ltbench.methods.training.randomness import repeatable, seeded
+from ltbench.methods.training.sampling import iterations_of
+from ltbench.methods.training.schedules import Schedule, warm_cosine
+from ltbench.splits.images import ImageSet
 
 Rows = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int64]

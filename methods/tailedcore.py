@@ -9,15 +9,15 @@ from typing import ClassVar, Literal
 import numpy as np
 import numpy.typing as npt
 
-from methods.base import Card, Context, Need, Prediction
-from methods.blocks.coreset import coreset_size, kcenter
-from methods.blocks.denoise import ALL_ALIKE, denoise
-from methods.blocks.memory import MemoryBank
-from methods.blocks.tails import TailEstimate, estimate_tail
-from methods.errors import MethodsError
-from methods.features.embed import EMBEDDED, EmbeddingName, PatchEmbedder, Patches
-from methods.features.transform import Augmentation
-from splits.images import ImageSet
+from ltbench.methods.base import Card, Context, Need, Prediction
+from ltbench.methods.blocks.coreset import coreset_size, kcenter
+from ltbench.methods.blocks.denoise import ALL_ALIKE, denoise
+from ltbench.methods.blocks.memory import MemoryBank
+from ltbench.methods.blocks.tails import TailEstimate, estimate_tail
+from ltbench.methods.errors import MethodsError
+from ltbench.methods.features.embed import EMBEDDED, EmbeddingName, PatchEmbedder, Patches
+from ltbench.methods.features.transform import Augmentation
+from ltbench.splits.images import ImageSet
 
 Rows = npt.NDArray[np.float32]
 

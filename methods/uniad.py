@@ -10,24 +10,24 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from methods import catalog
-from methods.base import Card, Context, MapPost, Need, Prediction
-from methods.blocks.image_scores import largest_of_pooled
-from methods.features.tokens import TokenReader
-from methods.features.transform import VIEWED
-from methods.layers.uniad import ReconstructionTransformer, feature_jitter
-from methods.reconstruction.arrangements import resized_side_by_side
-from methods.reconstruction.hosting import Host
-from methods.reconstruction.recipes import seconds, steps_of
-from methods.reconstruction.teacher import Teacher, TeacherSettings
-from methods.reconstruction.uniad_student import UniadStudent
-from methods.training import engine
-from methods.training.engine import Batch, Plan
-from methods.training.identity import identity_of
-from methods.training.randomness import repeatable, seeded
-from methods.training.sampling import Sampler, iterations_of
-from methods.training.schedules import late_drop
-from splits.images import ImageSet
+from ltbench.methods import catalog
+from ltbench.methods.base import Card, Context, MapPost, Need, Prediction
+from ltbench.methods.blocks.image_scores import largest_of_pooled
+from ltbench.methods.features.tokens import TokenReader
+from ltbench.methods.features.transform import VIEWED
+from ltbench.methods.layers.uniad import ReconstructionTransformer, feature_jitter
+from ltbench.methods.reconstruction.arrangements import resized_side_by_side
+from ltbench.methods.reconstruction.hosting import Host
+from ltbench.methods.reconstruction.recipes import seconds, steps_of
+from ltbench.methods.reconstruction.teacher import Teacher, TeacherSettings
+from ltbench.methods.reconstruction.uniad_student import UniadStudent
+from ltbench.methods.training import engine
+from ltbench.methods.training.engine import Batch, Plan
+from ltbench.methods.training.identity import identity_of
+from ltbench.methods.training.randomness import repeatable, seeded
+from ltbench.methods.training.sampling import Sampler, iterations_of
+from ltbench.methods.training.schedules import late_drop
+from ltbench.splits.images import ImageSet
 
 POST = MapPost(sigma=0.0, upsample="bilinear_corners")
 

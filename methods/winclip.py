@@ -8,19 +8,19 @@ from typing import ClassVar, Literal
 import numpy as np
 import torch
 
-from methods.base import Card, Context, MapPost, Need, Prediction
-from methods.errors import BadParameter, MethodsError
-from methods.features.extract import FeatureBatch
-from methods.language.backbone import EncodedImages
-from methods.language.states import abnormality, normal_and_abnormal
-from methods.language.windows import (
+from ltbench.methods.base import Card, Context, MapPost, Need, Prediction
+from ltbench.methods.errors import BadParameter, MethodsError
+from ltbench.methods.features.extract import FeatureBatch
+from ltbench.methods.language.backbone import EncodedImages
+from ltbench.methods.language.states import abnormality, normal_and_abnormal
+from ltbench.methods.language.windows import (
     distance_to_references,
     drawn_references,
     harmonic_of,
     harmonic_over_windows,
     unit_vectors,
 )
-from splits.images import ImageSet
+from ltbench.splits.images import ImageSet
 
 ZERO_SHOT_NEEDS: frozenset[Need] = frozenset({"class_names", "class_ids_score"})
 

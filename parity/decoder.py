@@ -12,11 +12,11 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from methods.anomalygpt import AnomalyGPT, Decoder
-from methods.blocks.blending import Blended
+from ltbench.methods.anomalygpt import AnomalyGPT, Decoder
+from ltbench.methods.blocks.blending import Blended
+from ltbench.splits.images import ImageSet, Pixels
 from parity import inputs, towers
 from parity.official import Clone, Repository
-from splits.images import ImageSet, Pixels
 
 REPOSITORY = Repository(
     "AnomalyGPT", "https://github.com/CASIA-IVA-Lab/AnomalyGPT", "f21c51b", "CC BY-NC-SA 4.0"
@@ -90,8 +90,8 @@ def fitted(**fields: Any) -> AnomalyGPT:
     method = AnomalyGPT(**fields)
     with (
         towers.read_by("anomalygpt", _features),
-        mock.patch("methods.anomalygpt.Decoder", drawn_decoder),
-        mock.patch("methods.anomalygpt.with_foreign_patches", blended),
+        mock.patch("ltbench.methods.anomalygpt.Decoder", drawn_decoder),
+        mock.patch("ltbench.methods.anomalygpt.with_foreign_patches", blended),
     ):
         method.fit(pictures("references" if method.shots else "normal"), towers.context(SIDE))
     return method

@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from PIL import Image
 
-from methods.draem import corrupted
-from methods.synthesis.perlin import noise
-from methods.synthesis.textures import CHANGES
+from ltbench.methods.draem import corrupted
+from ltbench.methods.synthesis.perlin import noise
+from ltbench.methods.synthesis.textures import CHANGES
 from parity import inputs
 from parity.augmenters import Replaying
 from parity.case import Arrays

@@ -20,8 +20,8 @@ import numpy.typing as npt
 import torch
 from torch.nn import functional
 
-from methods.funad import Classifier
-from methods.training.sampling import Sampler
+from ltbench.methods.funad import Classifier
+from ltbench.methods.training.sampling import Sampler
 from parity import inputs
 from parity.case import Arrays
 from parity.official import Anything, Clone

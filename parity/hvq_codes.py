@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from methods.layers.codebook import ClassCodebooks
+from ltbench.methods.layers.codebook import ClassCodebooks
 from parity import inputs
 from parity import uniad_family as family
 from parity.case import Arrays

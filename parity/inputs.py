@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from splits.images import ImageSet, LabelledImage
+from ltbench.splits.images import ImageSet, LabelledImage
 
 
 def draw(name: str, *shape: int, scale: float = 1.0) -> npt.NDArray[np.float32]:

@@ -10,7 +10,7 @@ from unittest import mock
 import torch
 from torch import nn
 
-from methods.reconstruction.hosting import Student
+from ltbench.methods.reconstruction.hosting import Student
 from parity import inputs, official_tokens, tokens
 from parity.case import Arrays
 from parity.meds_scripts import Folder, running, script

@@ -19,15 +19,15 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
-from methods import catalog
-from methods.base import Context, Prediction, View
-from methods.blocks.projection import random_projection
-from methods.blocks.score_maps import anomaly_maps
-from methods.features import backbone
+from ltbench.methods import catalog
+from ltbench.methods.base import Context, Prediction, View
+from ltbench.methods.blocks.projection import random_projection
+from ltbench.methods.blocks.score_maps import anomaly_maps
+from ltbench.methods.features import backbone
+from ltbench.splits.images import ImageSet, LabelledImage, Pixels
 from parity import inputs
 from parity.case import Arrays
 from parity.official import Clone, Repository
-from splits.images import ImageSet, LabelledImage, Pixels
 
 SIDE = 32
 """Height and width of the pictures."""

@@ -12,10 +12,10 @@ from unittest import mock
 import torch
 from torch import nn
 
-from methods import catalog
-from methods.features.backbones.timm import TimmBackbone, depths
-from methods.layers.slim_student import SlimStudent
-from methods.mkd import VGG_LAYERS, Mkd, _pooled
+from ltbench.methods import catalog
+from ltbench.methods.features.backbones.timm import TimmBackbone, depths
+from ltbench.methods.layers.slim_student import SlimStudent
+from ltbench.methods.mkd import VGG_LAYERS, Mkd, _pooled
 from parity import inputs
 from parity.official import Clone, Unavailable
 from parity.pixel_methods import on_cpu

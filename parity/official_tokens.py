@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from methods.training.sampling import Sampler
+from ltbench.methods.training.sampling import Sampler
 from parity import inputs, tokens
 from parity.case import Arrays
 from parity.official import Clone

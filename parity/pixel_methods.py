@@ -13,11 +13,11 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from methods.base import Context, View
-from methods.training import engine
-from methods.training.engine import Batch
+from ltbench.methods.base import Context, View
+from ltbench.methods.training import engine
+from ltbench.methods.training.engine import Batch
+from ltbench.splits.images import ImageSet, LabelledImage, Pixels
 from parity.case import Arrays
-from splits.images import ImageSet, LabelledImage, Pixels
 
 
 @dataclass(frozen=True)

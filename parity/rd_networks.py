@@ -9,9 +9,9 @@ from unittest import mock
 import torch
 from torch import nn
 
-from methods import catalog
-from methods.rd import Rd
-from methods.reconstruction.rd_student import RdNetwork
+from ltbench.methods import catalog
+from ltbench.methods.rd import Rd
+from ltbench.methods.reconstruction.rd_student import RdNetwork
 from parity import inputs
 from parity.official import Clone
 from parity.uniad_family import suite_fields

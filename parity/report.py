@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
 
-from methods import catalog
+from ltbench.methods import catalog
+from ltbench.results.parity import Stage, read_stages, write_stages
 from parity import methods
 from parity.case import Outcome
-from results.parity import Stage, read_stages, write_stages
 
 PAGE = Path(__file__).parents[1] / "docs" / "parity.md"
 

@@ -14,13 +14,13 @@ import numpy as np
 import torch
 from torch import nn
 
-from benchmark import suites
-from benchmark.maps import MapsOfGrids
-from methods import catalog
-from methods.base import Context, View
-from methods.reconstruction.arrangements import Maps
-from methods.reconstruction.hosting import Host, Student, native_objective, train_student
-from methods.reconstruction.recipes import stable_adamw, token_host
+from ltbench.benchmark import suites
+from ltbench.benchmark.maps import MapsOfGrids
+from ltbench.methods import catalog
+from ltbench.methods.base import Context, View
+from ltbench.methods.reconstruction.arrangements import Maps
+from ltbench.methods.reconstruction.hosting import Host, Student, native_objective, train_student
+from ltbench.methods.reconstruction.recipes import stable_adamw, token_host
 from parity import inputs
 from parity.case import Arrays
 

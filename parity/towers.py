@@ -16,12 +16,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from methods.base import Context, View
-from methods.features.extract import FeatureBatch
-from methods.language import encoder as encoders
-from methods.language.encoder import Encoder
+from ltbench.methods.base import Context, View
+from ltbench.methods.features.extract import FeatureBatch
+from ltbench.methods.language import encoder as encoders
+from ltbench.methods.language.encoder import Encoder
+from ltbench.splits.images import ImageSet, Pixels
 from parity import inputs
-from splits.images import ImageSet, Pixels
 
 Maps = tuple[torch.Tensor, ...]
 
@@ -86,7 +86,7 @@ def features_of(encoder: Encoder, layers: Sequence[str]) -> Features:
 @contextmanager
 def read_by(method: str, make: Callable[[tuple[str, ...]], Features]) -> Iterator[None]:
     """Let a method ("winclip") read these features, made for its layers."""
-    with mock.patch(f"methods.{method}.EncodedImages", lambda _name, _context, layers: make(layers)):
+    with mock.patch(f"ltbench.methods.{method}.EncodedImages", lambda _name, _context, layers: make(layers)):
         yield
 
 

@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from methods.features.backbones.timm import channels, imported_timm
-from methods.features.block_groups import FINAL, TokenBackbone
-from methods.reconstruction.recipes import TOKEN_GROUPS
+from ltbench.methods.features.backbones.timm import channels, imported_timm
+from ltbench.methods.features.block_groups import FINAL, TokenBackbone
+from ltbench.methods.reconstruction.recipes import TOKEN_GROUPS
 from parity import inputs
 from parity.case import Arrays
 from parity.official import Clone

@@ -12,10 +12,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from benchmark import suites
-from methods.features import backbone
-from methods.features.backbones import timm as backbones
-from methods.training.schedules import Schedule
+from ltbench.benchmark import suites
+from ltbench.methods.features import backbone
+from ltbench.methods.features.backbones import timm as backbones
+from ltbench.methods.training.schedules import Schedule
 from parity import inputs
 from parity.case import Arrays
 from parity.official import Clone, Unavailable

@@ -14,8 +14,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmark.settings import load_settings
-from benchmark.threads import tune_malloc
+from ltbench.benchmark.settings import load_settings
+from ltbench.benchmark.threads import tune_malloc
+from ltbench.results.performance import PERFORMANCE_FILE, Performance, read_performance, write_performance
+from ltbench.results.places import Place, place
 from perf import overlap, scale
 from perf.ceilings import Ceiling, ceilings
 from perf.comparison import Row
@@ -24,8 +26,6 @@ from perf.machine import machine
 from perf.memory import peak_memory
 from perf.pairs import measure
 from perf.table import merged, stored_rows, table_of
-from results.performance import PERFORMANCE_FILE, Performance, read_performance, write_performance
-from results.places import Place, place
 
 OUT = Path(__file__).parent / "out"
 Job = Callable[[], list[Row]]

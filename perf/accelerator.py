@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmark.metrics import Answer, Truth
-from benchmark.metrics.regions import label_regions
-from methods.blocks.coreset import kcenter
-from methods.blocks.neighbors import nearest
-from methods.blocks.outliers import lof_per_position
-from methods.blocks.score_maps import anomaly_map_tensor
+from ltbench.benchmark.metrics import Answer, Truth
+from ltbench.benchmark.metrics.regions import label_regions
+from ltbench.methods.blocks.coreset import kcenter
+from ltbench.methods.blocks.neighbors import nearest
+from ltbench.methods.blocks.outliers import lof_per_position
+from ltbench.methods.blocks.score_maps import anomaly_map_tensor
 from perf import accelerator_peers, metrics
 from perf.comparison import Comparison, Side
 from perf.kernels import mixture

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 from torch.nn import functional
 
-from methods.blocks.projection import random_projection
+from ltbench.methods.blocks.projection import random_projection
 
 Rows = npt.NDArray[np.float32]
 

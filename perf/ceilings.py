@@ -73,7 +73,7 @@ def _product(kind: str) -> Ceiling:
 
 def _has_bfloat16() -> bool:
     try:
-        from methods.blocks.neighbors import has_native_bfloat16
+        from ltbench.methods.blocks.neighbors import has_native_bfloat16
     except ModuleNotFoundError:
         return False
     return has_native_bfloat16()

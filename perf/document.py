@@ -6,9 +6,9 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+from ltbench.results.performance import PERFORMANCE_FILE, Performance, read_performance
 from perf.machine import PACKAGES
 from perf.table import markdown
-from results.performance import PERFORMANCE_FILE, Performance, read_performance
 
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
 MEASURED = Path(__file__).parent / "out" / PERFORMANCE_FILE

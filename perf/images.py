@@ -15,12 +15,12 @@ import numpy.typing as npt
 import torch
 from PIL import Image
 
-from benchmark.maps import anomaly_maps
-from methods.blocks.embedding import patchcore_embedding
-from methods.features.cache import FeatureCache, FeatureSpec
+from ltbench.benchmark.maps import anomaly_maps
+from ltbench.methods.blocks.embedding import patchcore_embedding
+from ltbench.methods.features.cache import FeatureCache, FeatureSpec
+from ltbench.splits.view import resize_and_crop
 from perf import map_peers
 from perf.comparison import Comparison, Limit, Side
-from splits.view import resize_and_crop
 
 torch.set_num_threads(1)
 Rows = npt.NDArray[np.float32]

@@ -9,11 +9,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from methods.blocks.coreset import kcenter
-from methods.blocks.gaussians import GaussianField
-from methods.blocks.neighbors import has_native_bfloat16, nearest
-from methods.blocks.outliers import lof_per_position
-from methods.blocks.projection import project
+from ltbench.methods.blocks.coreset import kcenter
+from ltbench.methods.blocks.gaussians import GaussianField
+from ltbench.methods.blocks.neighbors import has_native_bfloat16, nearest
+from ltbench.methods.blocks.outliers import lof_per_position
+from ltbench.methods.blocks.projection import project
 from perf import kernel_peers
 from perf.comparison import Comparison, Limit, Side
 

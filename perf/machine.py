@@ -7,7 +7,7 @@ import platform
 from importlib import metadata
 from pathlib import Path
 
-from benchmark.device import accelerator
+from ltbench.benchmark.device import accelerator
 
 PACKAGES = (
     "numpy",

@@ -19,18 +19,18 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from benchmark.metrics.curve import auroc
-from benchmark.metrics.image_curve import curve_of_scores
-from benchmark.settings import Settings
-from methods.base import Context, View
-from methods.blocks.bootstrap import survival
-from methods.blocks.patch_to_image import patch_to_image
-from methods.features.cache import FeatureCache
-from methods.features.embed import PatchEmbedder
-from splits import recipes
-from splits.datasets import Dataset, open_dataset
-from splits.images import ImageSet, LabelledImage
-from splits.view import resize_and_crop_mask
+from ltbench.benchmark.metrics.curve import auroc
+from ltbench.benchmark.metrics.image_curve import curve_of_scores
+from ltbench.benchmark.settings import Settings
+from ltbench.methods.base import Context, View
+from ltbench.methods.blocks.bootstrap import survival
+from ltbench.methods.blocks.patch_to_image import patch_to_image
+from ltbench.methods.features.cache import FeatureCache
+from ltbench.methods.features.embed import PatchEmbedder
+from ltbench.splits import recipes
+from ltbench.splits.datasets import Dataset, open_dataset
+from ltbench.splits.images import ImageSet, LabelledImage
+from ltbench.splits.view import resize_and_crop_mask
 
 Floats = npt.NDArray[np.float64]
 SHARES = (0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0)

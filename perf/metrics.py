@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from benchmark.maps import anomaly_maps
-from benchmark.metrics import Answer, Scratch, Truth, evaluate
-from benchmark.metrics.histogram import bounded_metrics, histogram_of_stream
-from benchmark.metrics.streaming import ArrayStream
+from ltbench.benchmark.maps import anomaly_maps
+from ltbench.benchmark.metrics import Answer, Scratch, Truth, evaluate
+from ltbench.benchmark.metrics.histogram import bounded_metrics, histogram_of_stream
+from ltbench.benchmark.metrics.streaming import ArrayStream
 from perf import metric_peers
 from perf.comparison import Comparison, Limit, Side
 

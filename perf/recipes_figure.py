@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from benchmark.metrics import Answer, Truth, evaluate
-from benchmark.metrics.legacy import evaluate_legacy
-from benchmark.metrics.legacy.masks import MASK_RULES
+from ltbench.benchmark.metrics import Answer, Truth, evaluate
+from ltbench.benchmark.metrics.legacy import evaluate_legacy
+from ltbench.benchmark.metrics.legacy.masks import MASK_RULES
 from perf.metrics import category
 
 FIGURE = Path(__file__).parents[1] / "docs" / "metrics-recipes.svg"

@@ -19,17 +19,17 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmark import engines, suites
-from benchmark.cell import Cell
-from benchmark.engines import Options
-from benchmark.execute import execute
-from benchmark.feature_cache import open_cache
-from benchmark.resolve import Resolver
-from benchmark.run import plan, run
-from benchmark.settings import Settings
-from methods.base import View
+from ltbench.benchmark import engines, suites
+from ltbench.benchmark.cell import Cell
+from ltbench.benchmark.engines import Options
+from ltbench.benchmark.execute import execute
+from ltbench.benchmark.feature_cache import open_cache
+from ltbench.benchmark.resolve import Resolver
+from ltbench.benchmark.run import plan, run
+from ltbench.benchmark.settings import Settings
+from ltbench.methods.base import View
+from ltbench.results.status import Status
 from perf.machine import machine
-from results.status import Status
 
 FIXED_SECONDS = 1.0
 SHARE_OF_30_SECONDS = 0.05
@@ -225,7 +225,7 @@ def _command(words: Sequence[str], folder: Path) -> float:
     own = {"LTBENCH_HOME": str(folder / "home"), "LTBENCH_RESULTS": str(folder / "runs")}
     start = time.perf_counter()
     done = subprocess.run(
-        [sys.executable, "-m", "benchmark", *words],
+        [sys.executable, "-m", "ltbench", *words],
         env={**inherited, **own},
         capture_output=True,
         check=False,

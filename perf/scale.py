@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from benchmark.maps import anomaly_maps
-from benchmark.metrics import Answer, Truth, evaluate
+from ltbench.benchmark.maps import anomaly_maps
+from ltbench.benchmark.metrics import Answer, Truth, evaluate
 from perf.comparison import Row
 from perf.memory import resident
 

@@ -10,9 +10,9 @@ import zipfile
 from collections import Counter
 from pathlib import Path
 
+from ltbench.reports.site import SiteReport, build_site
+from ltbench.reports.uncertainty import CACHE_FILE
 from perf import site_browser
-from reports.site import SiteReport, build_site
-from reports.uncertainty import CACHE_FILE
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 # The tests' generator, so that what is measured is what is tested.

@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from reports.conflicts import protocol_conflicts
-from reports.cube import Asked, Cube, Floats, cubes
-from results.errors import ResultsError
-from results.status import Status
+from ltbench.reports.conflicts import protocol_conflicts
+from ltbench.reports.cube import Asked, Cube, Floats, cubes
+from ltbench.results.errors import ResultsError
+from ltbench.results.status import Status
 
 __all__ = [
     "BASELINE",
@@ -41,10 +41,10 @@ COSTS = ("fit_seconds", "score_ms_per_image", "peak_rss_mb", "peak_vram_mb", "me
 def board(frame: pd.DataFrame, asked: Asked | None = None) -> pd.DataFrame:
     """One row per number of a table; columns BOARD, sorted by data set, split, metric and group.
 
-    `frame` has columns of `results.schema.METRICS`; `asked` tells which seeds a (data set, split) needs, by
-    default all that any method has. The rule is that of TailedCore's tables (Jung et al., CVPR 2025): the
-    mean over the categories of a group within one seed (a category may change its group from seed to seed),
-    then the mean over seeds.
+    `frame` has columns of `ltbench.results.schema.METRICS`; `asked` tells which seeds a (data set, split)
+    needs, by default all that any method has. The rule is that of TailedCore's tables (Jung et al., CVPR
+    2025): the mean over the categories of a group within one seed (a category may change its group from seed
+    to seed), then the mean over seeds.
 
     mean            fraction 0..1, unweighted; NaN if a category of a finished seed has no value
     sd              sample standard deviation over seeds (n - 1); NaN with fewer than two

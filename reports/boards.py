@@ -10,12 +10,12 @@ from typing import Any
 
 import pandas as pd
 
-from reports import aggregate
-from reports.cube import Asked, Cube, cubes
-from reports.entries import Entry, entries
-from reports.material import Material, Unfinished
-from results.asked import Suite
-from results.store import StoredCell, slug
+from ltbench.reports import aggregate
+from ltbench.reports.cube import Asked, Cube, cubes
+from ltbench.reports.entries import Entry, entries
+from ltbench.reports.material import Material, Unfinished
+from ltbench.results.asked import Suite
+from ltbench.results.store import StoredCell, slug
 
 _IMAGE_METRICS = ("image_auroc", "image_ap", "image_f1max")
 _METRIC_ORDER = (*_IMAGE_METRICS, "pixel_auroc", "pixel_ap", "aupro", "pixel_f1max")
@@ -54,7 +54,7 @@ class Board:
     """Large training sets first."""
     metrics: Sequence[Metric]
     rows: pd.DataFrame
-    """Result rows of all cells of one protocol: what `reports.aggregate` and the statistics take."""
+    """Result rows of all cells of one protocol: what `ltbench.reports.aggregate` and the statistics take."""
     splits: Mapping[int, Mapping[str, Any]]
     """By seed: the split as its record has it."""
     odd: Sequence[Odd]
@@ -93,7 +93,7 @@ class Board:
 
     @property
     def wanted(self) -> Asked:
-        """What `reports.aggregate` takes as the seeds asked for."""
+        """What `ltbench.reports.aggregate` takes as the seeds asked for."""
         return {(self.dataset, self.split): self.asked}
 
     @property

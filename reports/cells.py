@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 from markupsafe import Markup
 
-from reports.entries import Entry
-from reports.numbers import Number
-from reports.tables import Column
-from reports.writing import is_rounded_up, number_text, short_digest, spread_text
+from ltbench.reports.entries import Entry
+from ltbench.reports.numbers import Number
+from ltbench.reports.tables import Column
+from ltbench.reports.writing import is_rounded_up, number_text, short_digest, spread_text
 
 NEEDS = {
     "class_ids_fit": ("class ids in training", "is told which product each training image shows"),

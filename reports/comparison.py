@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from reports.cube import ALL
-from reports.entries import Entry
-from reports.leaderboard import GROUP_TITLES, Sheet
-from reports.numbers import Number
-from results.published import PublishedCell, column, published
+from ltbench.reports.cube import ALL
+from ltbench.reports.entries import Entry
+from ltbench.reports.leaderboard import GROUP_TITLES, Sheet
+from ltbench.reports.numbers import Number
+from ltbench.results.published import PublishedCell, column, published
 
 CLOSE = 0.5
 """Points within which rounding, hardware and library versions move a mean."""

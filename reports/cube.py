@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from results.errors import ResultsError
-from results.status import Status
+from ltbench.results.errors import ResultsError
+from ltbench.results.status import Status
 
 Floats = npt.NDArray[np.float64]
 

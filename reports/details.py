@@ -7,9 +7,9 @@ from typing import Any
 
 from scipy import stats
 
-from reports.numbers import Number
-from reports.statistics.intervals import LEVEL
-from reports.tables import Line
+from ltbench.reports.numbers import Number
+from ltbench.reports.statistics.intervals import LEVEL
+from ltbench.reports.tables import Line
 
 Facts = dict[str, Any]
 

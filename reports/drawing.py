@@ -1,4 +1,4 @@
-"""Figures of a board: the facts of its tables handed to `reports.figures`."""
+"""Figures of a board: the facts of its tables handed to `ltbench.reports.figures`."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from reports.boards import Metric
-from reports.cube import ALL
-from reports.figures import class_sizes as sizes
-from reports.figures import cost as costs
-from reports.figures import critical_difference as differences
-from reports.figures import score_by_size as by_size
-from reports.figures import standings as stands
-from reports.figures import tail_head_gap as gaps
-from reports.figures import theme
-from reports.leaderboard import Sheet
-from reports.numbers import Number
-from reports.scored import class_heat_map, score_figures
-from reports.tables import Table
+from ltbench.reports.boards import Metric
+from ltbench.reports.cube import ALL
+from ltbench.reports.figures import class_sizes as sizes
+from ltbench.reports.figures import cost as costs
+from ltbench.reports.figures import critical_difference as differences
+from ltbench.reports.figures import score_by_size as by_size
+from ltbench.reports.figures import standings as stands
+from ltbench.reports.figures import tail_head_gap as gaps
+from ltbench.reports.figures import theme
+from ltbench.reports.leaderboard import Sheet
+from ltbench.reports.numbers import Number
+from ltbench.reports.scored import class_heat_map, score_figures
+from ltbench.reports.tables import Table
 
 MOST_METHODS = 5
 """In a figure where each has a colour: the best ranked ones."""

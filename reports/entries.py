@@ -9,10 +9,10 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
-from reports.material import Unfinished
-from results.published.variants import Name, printed_as
-from results.status import Status
-from results.store import StoredCell, slug
+from ltbench.reports.material import Unfinished
+from ltbench.results.published.variants import Name, printed_as
+from ltbench.results.status import Status
+from ltbench.results.store import StoredCell, slug
 
 BASELINE = "chance"
 """Random scores: what a number has to be read against."""

@@ -9,11 +9,11 @@ import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
-from reports.boards import Board
-from reports.leaderboard import Sheet
-from reports.numbers import Number
-from reports.page import File
-from reports.tables import Column, Line, Table
+from ltbench.reports.boards import Board
+from ltbench.reports.leaderboard import Sheet
+from ltbench.reports.numbers import Number
+from ltbench.reports.page import File
+from ltbench.reports.tables import Column, Line, Table
 
 LATEX_DECIMALS = 2
 _LATEX = {

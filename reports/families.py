@@ -7,12 +7,12 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from reports.cube import ALL
-from reports.entries import Entry
-from reports.figures import rank_changes as changes
-from reports.figures import score_by_parameter as curves
-from reports.leaderboard import GROUP_TITLES, Sheet
-from reports.numbers import Number
+from ltbench.reports.cube import ALL
+from ltbench.reports.entries import Entry
+from ltbench.reports.figures import rank_changes as changes
+from ltbench.reports.figures import score_by_parameter as curves
+from ltbench.reports.leaderboard import GROUP_TITLES, Sheet
+from ltbench.reports.numbers import Number
 
 _PATTERNS: tuple[tuple[str, str, bool], ...] = (
     (r"(.+?)[_+](?:nr|noise)(\d+)(heads)?", "defects asked for among training images, %", False),

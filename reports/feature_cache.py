@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from reports.writing import amount
-from results.places import Place, below
-from results.runs import runs, sum_of
-from results.store import StoredCell
+from ltbench.reports.writing import amount
+from ltbench.results.places import Place, below
+from ltbench.results.runs import runs, sum_of
+from ltbench.results.store import StoredCell
 
 _BYTES_OF_A_MEGABYTE = 1e6
 

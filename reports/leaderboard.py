@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from reports.boards import Board, Metric
-from reports.cube import ALL
-from reports.entries import Entry
-from reports.numbers import Mark, Number, category_numbers, gap_number, group_numbers, number
-from reports.standing import Place, Standings, board_standings
-from reports.tables import Column, Line, Table, footnotes
-from reports.uncertainty import Ends, category_ends, group_ends, interval_arrays, of_cell
+from ltbench.reports.boards import Board, Metric
+from ltbench.reports.cube import ALL
+from ltbench.reports.entries import Entry
+from ltbench.reports.numbers import Mark, Number, category_numbers, gap_number, group_numbers, number
+from ltbench.reports.standing import Place, Standings, board_standings
+from ltbench.reports.tables import Column, Line, Table, footnotes
+from ltbench.reports.uncertainty import Ends, category_ends, group_ends, interval_arrays, of_cell
 
 GROUP_TITLES = {"tail": "C_t", "head": "C_h", "low": "Low", "high": "High", ALL: "All"}
 GROUP_HINTS = {

@@ -9,11 +9,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from results.asked import Suite, suites
-from results.errors import ResultsError
-from results.places import Place, below, readable
-from results.schema import METRICS
-from results.store import METRICS_FILE, Store, StoredCell
+from ltbench.results.asked import Suite, suites
+from ltbench.results.errors import ResultsError
+from ltbench.results.places import Place, below, readable
+from ltbench.results.schema import METRICS
+from ltbench.results.store import METRICS_FILE, Store, StoredCell
 
 VALUE_COLUMNS = ("category", "group", "metric", "recipe", "value", "why")
 """What differs between the rows of a cell; the rest stands in its record."""
@@ -52,7 +52,7 @@ class Material:
     unfinished: Sequence[Unfinished]
 
     def rows(self, positions: Sequence[int]) -> pd.DataFrame:
-        """Rows of some cells with the columns that `reports.aggregate` reads, and "cell"."""
+        """Rows of some cells with the columns that `ltbench.reports.aggregate` reads, and "cell"."""
         rows = self.values[self.values["cell"].isin(positions)].reset_index(drop=True)
         facts = pd.DataFrame(
             [

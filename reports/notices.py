@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from reports.boards import Board
-from reports.entries import BASELINE
-from reports.writing import plural
+from ltbench.reports.boards import Board
+from ltbench.reports.entries import BASELINE
+from ltbench.reports.writing import plural
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from reports import aggregate
-from reports.boards import Board
-from reports.standing import Place, Standing, Standings
+from ltbench.reports import aggregate
+from ltbench.reports.boards import Board
+from ltbench.reports.standing import Place, Standing, Standings
 
 Mark = Literal["", "best", "second"]
 
@@ -53,7 +53,7 @@ def number(seeds: Sequence[int], values: Iterable[float], why: str) -> Number:
 
 
 def group_numbers(board: Board, standings: Standings) -> dict[Place, Number]:
-    """All means over groups, as `reports.aggregate` defines them.
+    """All means over groups, as `ltbench.reports.aggregate` defines them.
 
     The best group is marked, and the first method after it; nothing where the test shows no difference.
     """

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from PIL import Image
 from scipy import ndimage
 
-from results.places import Place
+from ltbench.results.places import Place
 
 Pixels = npt.NDArray[np.uint8]
 Maps = npt.NDArray[np.float32]

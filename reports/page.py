@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from reports.leaderboard import Sheet
-from reports.material import Material
-from reports.render import Renderer
+from ltbench.reports.leaderboard import Sheet
+from ltbench.reports.material import Material
+from ltbench.reports.render import Renderer
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Site:
     version: str
     warnings: list[str] = field(default_factory=list)
     is_compact: bool = False
-    """True where secondary parts of pages are packed, see `reports.packing`."""
+    """True where secondary parts of pages are packed, see `ltbench.reports.packing`."""
     _board_pages: dict[str, list[Page]] = field(default_factory=dict, repr=False)
 
     @cached_property

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from reports.comparison import Pair, caution
-from reports.entries import Entry
-from reports.leaderboard import GROUP_TITLES, Sheet
-from reports.numbers import Number
-from reports.tables import Line
-from results.published.finding import METRIC_TITLES
-from results.published.lookup import printed_split
-from results.published.printed import PublishedCell, Table, cells, tables
+from ltbench.reports.comparison import Pair, caution
+from ltbench.reports.entries import Entry
+from ltbench.reports.leaderboard import GROUP_TITLES, Sheet
+from ltbench.reports.numbers import Number
+from ltbench.reports.tables import Line
+from ltbench.results.published.finding import METRIC_TITLES
+from ltbench.results.published.lookup import printed_split
+from ltbench.results.published.printed import PublishedCell, Table, cells, tables
 
 GROUPS = ("tail", "head", "high", "low", "all", "std")
 """Means over categories in the order of the papers' columns."""

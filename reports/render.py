@@ -7,9 +7,18 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from reports.cells import method_cell, number_cell
-from reports.packing import packed, script_data
-from reports.writing import amount, number_text, plural, settings, short_digest, spread_text, subscript, ticks
+from ltbench.reports.cells import method_cell, number_cell
+from ltbench.reports.packing import packed, script_data
+from ltbench.reports.writing import (
+    amount,
+    number_text,
+    plural,
+    settings,
+    short_digest,
+    spread_text,
+    subscript,
+    ticks,
+)
 
 STATIC = ("site.css", "unpack.js", "table.js", "page.js", "export.js", "board.js")
 """Files that pages link to."""

@@ -8,14 +8,14 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from reports.entries import Entry
-from reports.figures import heat_map as heat
-from reports.figures import score_distributions as distributions
-from reports.figures.pro import LIMIT, pro_curves
-from reports.figures.rates import RateCurve
-from reports.figures.roc import roc_curves, roc_points
-from reports.leaderboard import Sheet
-from reports.tables import Table
+from ltbench.reports.entries import Entry
+from ltbench.reports.figures import heat_map as heat
+from ltbench.reports.figures import score_distributions as distributions
+from ltbench.reports.figures.pro import LIMIT, pro_curves
+from ltbench.reports.figures.rates import RateCurve
+from ltbench.reports.figures.roc import roc_curves, roc_points
+from ltbench.reports.leaderboard import Sheet
+from ltbench.reports.tables import Table
 
 MOST_CURVES = 5
 """Methods in a figure where each has a colour: the best ranked ones."""

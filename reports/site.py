@@ -9,16 +9,16 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from reports import boards as board_model
-from reports import material as material_model
-from reports.leaderboard import sheet
-from reports.packing import COMPACT_ROWS
-from reports.page import File, Site
-from reports.pages import pages
-from reports.render import STATIC, Renderer
-from reports.uncertainty import image_ends
-from results.errors import ResultsError
-from results.places import Place
+from ltbench.reports import boards as board_model
+from ltbench.reports import material as material_model
+from ltbench.reports.leaderboard import sheet
+from ltbench.reports.packing import COMPACT_ROWS
+from ltbench.reports.page import File, Site
+from ltbench.reports.pages import pages
+from ltbench.reports.render import STATIC, Renderer
+from ltbench.reports.uncertainty import image_ends
+from ltbench.results.errors import ResultsError
+from ltbench.results.places import Place
 
 DEFAULT_TITLE = "Long-tail anomaly detection benchmark"
 MARKER = ".ltbench-site"

@@ -6,8 +6,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from reports.boards import Board
-from reports.statistics.standings import standings
+from ltbench.reports.boards import Board
+from ltbench.reports.statistics.standings import standings
 
 Place = tuple[str, str, str, str]
 """(method, configuration digest, metric, group)."""
@@ -15,7 +15,7 @@ Place = tuple[str, str, str, str]
 
 @dataclass(frozen=True)
 class Standing:
-    """Of one method in one column; see `reports.statistics.standings`."""
+    """Of one method in one column; see `ltbench.reports.statistics.standings`."""
 
     rank: float
     rank_low: float

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from reports.entries import Entry
-from reports.numbers import Number
+from ltbench.reports.entries import Entry
+from ltbench.reports.numbers import Number
 
 
 @dataclass(frozen=True)

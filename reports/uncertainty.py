@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from reports.cube import Cube, Floats
-from reports.statistics.image_metrics import IMAGE_METRICS
-from reports.statistics.intervals import image_intervals
-from reports.statistics.resampling import Bools, Draws
-from results.places import Place
-from results.status import Status
-from results.store import SCORES_FILE, StoredCell
+from ltbench.reports.cube import Cube, Floats
+from ltbench.reports.statistics.image_metrics import IMAGE_METRICS
+from ltbench.reports.statistics.intervals import image_intervals
+from ltbench.reports.statistics.resampling import Bools, Draws
+from ltbench.results.places import Place
+from ltbench.results.status import Status
+from ltbench.results.store import SCORES_FILE, StoredCell
 
 CACHE_FILE = ".image-intervals.parquet"
 """In the results folder: a resampled cell is not resampled again until its scores change."""

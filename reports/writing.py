@@ -8,8 +8,8 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-from reports.numbers import Number
-from reports.tables import Column
+from ltbench.reports.numbers import Number
+from ltbench.reports.tables import Column
 
 DECIMALS = 2
 """Of a score in percent in the pages' text; the script shows fewer, files have more."""

@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from results.errors import ResultsError
-from results.files import read_json, write_json
-from results.places import Place, matches
-from results.store import slug
+from ltbench.results.errors import ResultsError
+from ltbench.results.files import read_json, write_json
+from ltbench.results.places import Place, matches
+from ltbench.results.store import slug
 
 FOLDER = "suites"
 ALL_ROWS, ROW = "suite", "row"

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from results.errors import ResultsDiffer
-from results.merge import compare
-from results.places import Place
-from results.store import Store
+from ltbench.results.errors import ResultsDiffer
+from ltbench.results.merge import compare
+from ltbench.results.places import Place
+from ltbench.results.store import Store
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Difference:
     """Every value that differs by more than the tolerance, and the paired movement per method and metric."""
 
     rows: pd.DataFrame
-    """Columns of `results.merge.KEYS`, value_a, value_b, difference; largest first."""
+    """Columns of `ltbench.results.merge.KEYS`, value_a, value_b, difference; largest first."""
     moved: pd.DataFrame
     """Per method and metric: pairs, mean (of b - a), p (two-sided sign test over class x seed)."""
     compared: int

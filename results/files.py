@@ -11,8 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
-from results.errors import ResultsError
-from results.places import Place, RemotePath
+from ltbench.results.errors import ResultsError
+from ltbench.results.places import Place, RemotePath
 
 
 def write_atomically(path: Place, write: Callable[[IO[bytes]], object]) -> None:

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from results import asked
-from results.errors import ResultsDiffer
-from results.files import write_bytes
-from results.places import Place, RemotePath, below, matches
-from results.runs import FOLDER as RUNS
-from results.runs import write_run
-from results.store import RECORD, Store, StoredCell
+from ltbench.results import asked
+from ltbench.results.errors import ResultsDiffer
+from ltbench.results.files import write_bytes
+from ltbench.results.places import Place, RemotePath, below, matches
+from ltbench.results.runs import FOLDER as RUNS
+from ltbench.results.runs import write_run
+from ltbench.results.store import RECORD, Store, StoredCell
 
 VALUE_TOLERANCE = 1e-9
 """Two runs of one cell on one device class agree to the last bits; more is a conflict."""

@@ -11,9 +11,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from results.errors import ResultsError
-from results.files import write_atomically
-from results.places import Place, readable
+from ltbench.results.errors import ResultsError
+from ltbench.results.files import write_atomically
+from ltbench.results.places import Place, readable
 
 PERFORMANCE_FILE = "performance.parquet"
 PERFORMANCE_VERSION = 1

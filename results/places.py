@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
-from results.errors import ResultsError
+from ltbench.results.errors import ResultsError
 
 # pyarrow is imported where a URL is opened, so that help texts stay fast.
 if TYPE_CHECKING:

@@ -9,10 +9,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from results.errors import ResultsError
-from results.files import write_atomically
-from results.places import readable
-from results.store import StoredCell
+from ltbench.results.errors import ResultsError
+from ltbench.results.files import write_atomically
+from ltbench.results.places import readable
+from ltbench.results.store import StoredCell
 
 RANKING_FILE = "ranking.parquet"
 CORRECTION_FILE = "label_correction.parquet"

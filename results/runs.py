@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from results.files import read_json, write_json
-from results.places import Place, matches
+from ltbench.results.files import read_json, write_json
+from ltbench.results.places import Place, matches
 
 FOLDER = "runs"
 RUN_VERSION = 1

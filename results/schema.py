@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from results.errors import ResultsError
+from ltbench.results.errors import ResultsError
 
 SCHEMA_VERSION = 1
 """Raised when a column changes its meaning; older files stay readable (see tests/golden_results)."""

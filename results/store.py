@@ -18,11 +18,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from results.errors import ResultsError
-from results.files import file_digest, read_json, write_bytes, write_json
-from results.places import Place, RemotePath, matches, place, readable
-from results.schema import CURVES, METRICS, SCHEMA_VERSION, SCORES
-from results.status import Status
+from ltbench.results.errors import ResultsError
+from ltbench.results.files import file_digest, read_json, write_bytes, write_json
+from ltbench.results.places import Place, RemotePath, matches, place, readable
+from ltbench.results.schema import CURVES, METRICS, SCHEMA_VERSION, SCORES
+from ltbench.results.status import Status
 
 RECORD = "cell.json"
 STARTED = "started.json"

@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from results.asked import suites
-from results.errors import ResultsError
-from results.files import read_json
-from results.places import Place, below, matches, modified
-from results.status import Status
-from results.store import LOG_FILE, RECORD, STARTED
+from ltbench.results.asked import suites
+from ltbench.results.errors import ResultsError
+from ltbench.results.files import read_json
+from ltbench.results.places import Place, below, matches, modified
+from ltbench.results.status import Status
+from ltbench.results.store import LOG_FILE, RECORD, STARTED
 
 JOURNAL = "log.jsonl"
 SILENT_SECONDS = 60.0

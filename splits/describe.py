@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
-from splits.datasets import Dataset
-from splits.images import UNKNOWN, LabelledImage
-from splits.split import Split
+from ltbench.splits.datasets import Dataset
+from ltbench.splits.images import UNKNOWN, LabelledImage
+from ltbench.splits.split import Split
 
 EVIDENCE = {
     "release-exact": "file for file the list that the authors released",

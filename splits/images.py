@@ -11,7 +11,7 @@ from typing import Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from splits.errors import DataMissing
+from ltbench.splits.errors import DataMissing
 
 Part = Literal["train", "test"]
 UNKNOWN = "?"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from splits.recipes._ablation import PERCENTS as ABLATION_PERCENTS
-from splits.recipes.ltad import PUBLISHED
-from splits.recipes.meds import RELEASED_RATIOS, RELEASED_SEEDS
+from ltbench.splits.recipes._ablation import PERCENTS as ABLATION_PERCENTS
+from ltbench.splits.recipes.ltad import PUBLISHED
+from ltbench.splits.recipes.meds import RELEASED_RATIOS, RELEASED_SEEDS
 
 LTAD_SEEDS = (0, 1)
 """LTAD has one draw per configuration, unknown; these are ours."""

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from splits.images import LabelledImage
+from ltbench.splits.images import LabelledImage
 
 MANIFEST_VERSION = 1
 

@@ -11,12 +11,12 @@ from functools import cache
 from importlib import resources
 from pathlib import Path
 
-from splits import inventories, recipes
-from splits.datasets import Dataset, open_dataset
-from splits.errors import SplitsError, UnknownName, VerificationFailed
-from splits.interop.write import tailedcore
-from splits.named import NamedSplit, named
-from splits.split import Split
+from ltbench.splits import inventories, recipes
+from ltbench.splits.datasets import Dataset, open_dataset
+from ltbench.splits.errors import SplitsError, UnknownName, VerificationFailed
+from ltbench.splits.interop.write import tailedcore
+from ltbench.splits.named import NamedSplit, named
+from ltbench.splits.split import Split
 
 LOCK = "lock.csv"
 _COLUMNS = ["dataset", "recipe", "seed", "paper", "evidence", "train", "injected", "test", "digest"]

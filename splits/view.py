@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from splits.errors import SplitsError
-from splits.images import Pixels
+from ltbench.splits.errors import SplitsError
+from ltbench.splits.images import Pixels
 
 
 def resized_shape(height: int, width: int, resize: int, squeeze: bool = False) -> tuple[int, int]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from methods.base import View
+from ltbench.methods.base import View
 
 VIEW = View(16, 16)
 
@@ -28,7 +28,7 @@ class Fault:
     """A file that remembers it."""
 
     def __call__(self, cell: Any, *rest: Any) -> None:
-        from benchmark.worker import run_cell
+        from ltbench.benchmark.worker import run_cell
 
         if cell.seed == self.seed and not Path(self.happened).exists():
             Path(self.happened).touch()
@@ -46,7 +46,7 @@ class CountedTraining:
     def __call__(self, cell: Any, *rest: Any) -> None:
         import torch
 
-        from benchmark.worker import run_cell
+        from ltbench.benchmark.worker import run_cell
 
         os.environ["LTBENCH_CHECKPOINT_SECONDS"] = "0"
         take = torch.optim.AdamW.step
@@ -88,7 +88,7 @@ def allocates_before_its_record() -> None:
 
 def killed_in_the_middle_of_a_file() -> None:
     """A temporary file is written and not yet renamed."""
-    from results import files
+    from ltbench.results import files
 
     calls = []
 
@@ -131,13 +131,13 @@ def lives_in_another_century() -> None:
 
 
 def _instead_of_the_record(happens: Any) -> None:
-    from results.store import CellWriter
+    from ltbench.results.store import CellWriter
 
     CellWriter.finish = lambda self, record: happens()  # type: ignore[method-assign]
 
 
 def _before_the_record(happens: Any) -> None:
-    from results.store import CellWriter
+    from ltbench.results.store import CellWriter
 
     whole = CellWriter.finish
 
@@ -162,11 +162,11 @@ def drive(
     tree: str, results: str, home: str, seeds: Sequence[int], engine: str = "local", **more: Any
 ) -> Any:
     """What `ltbench run` does with the method `chance`, without its words; returns the outcome."""
-    from benchmark.cell import Cell
-    from benchmark.engines import Options
-    from benchmark.run import plan, run
-    from benchmark.settings import Settings
-    from results.places import place
+    from ltbench.benchmark.cell import Cell
+    from ltbench.benchmark.engines import Options
+    from ltbench.benchmark.run import plan, run
+    from ltbench.benchmark.settings import Settings
+    from ltbench.results.places import place
 
     cells = [Cell(f"folder:{tree}", "clean", seed, "chance", {}, view=VIEW) for seed in seeds]
     settings = Settings(**{"home": Path(home), "results": place(results), "jobs": 1, **more})

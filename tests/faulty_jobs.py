@@ -8,7 +8,7 @@ import sys
 import time
 from typing import Any
 
-from splits.errors import SplitsError
+from ltbench.splits.errors import SplitsError
 
 
 def works(progress: Any) -> None:

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from methods.base import Context, View
-from methods.features.cache import FeatureCache
-from splits.images import ImageSet, LabelledImage, Pixels
+from ltbench.methods.base import Context, View
+from ltbench.methods.features.cache import FeatureCache
+from ltbench.splits.images import ImageSet, LabelledImage, Pixels
 
 
 @dataclass

@@ -8,18 +8,18 @@ from typing import Any
 
 import numpy as np
 
-from reports.figures.class_sizes import ClassSize, class_sizes
-from reports.figures.cost import Costed, accuracy_by_cost
-from reports.figures.critical_difference import Ranked, critical_difference_diagram
-from reports.figures.heat_map import HeatRow, heat_map
-from reports.figures.pro import pro_curves, pro_points
-from reports.figures.rank_changes import Change, rank_changes
-from reports.figures.roc import roc_curves, roc_points
-from reports.figures.score_by_parameter import Curve, Reading, score_by_parameter
-from reports.figures.score_by_size import SizedScore, score_by_size
-from reports.figures.score_distributions import ClassScores, score_distributions
-from reports.figures.standings import Standing, standings_figure
-from reports.figures.tail_head_gap import Pair, tail_head_gap
+from ltbench.reports.figures.class_sizes import ClassSize, class_sizes
+from ltbench.reports.figures.cost import Costed, accuracy_by_cost
+from ltbench.reports.figures.critical_difference import Ranked, critical_difference_diagram
+from ltbench.reports.figures.heat_map import HeatRow, heat_map
+from ltbench.reports.figures.pro import pro_curves, pro_points
+from ltbench.reports.figures.rank_changes import Change, rank_changes
+from ltbench.reports.figures.roc import roc_curves, roc_points
+from ltbench.reports.figures.score_by_parameter import Curve, Reading, score_by_parameter
+from ltbench.reports.figures.score_by_size import SizedScore, score_by_size
+from ltbench.reports.figures.score_distributions import ClassScores, score_distributions
+from ltbench.reports.figures.standings import Standing, standings_figure
+from ltbench.reports.figures.tail_head_gap import Pair, tail_head_gap
 
 FEW = ("TailedCore", "PatchCore", "SoftPatch", "PaDiM", "UniAD")
 MANY = (

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from results.schema import SCHEMA_VERSION
-from results.status import Status
-from results.store import slug
+from ltbench.results.schema import SCHEMA_VERSION
+from ltbench.results.status import Status
+from ltbench.results.store import slug
 
 CATEGORIES = (
     "bolt",

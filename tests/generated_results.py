@@ -22,9 +22,9 @@ from generated_records import (
 )
 from PIL import Image, ImageDraw
 
-from results.schema import CURVES, METRICS, SCORES, table
-from results.status import Status
-from results.store import CURVES_FILE, METRICS_FILE, SCORES_FILE, CellWriter, Store, slug
+from ltbench.results.schema import CURVES, METRICS, SCORES, table
+from ltbench.results.status import Status
+from ltbench.results.store import CURVES_FILE, METRICS_FILE, SCORES_FILE, CellWriter, Store, slug
 
 GALLERY_SIZE = 96
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from methods.base import Context
-from methods.training.engine import CHECKPOINT_ENVIRONMENT
+from ltbench.methods.base import Context
+from ltbench.methods.training.engine import CHECKPOINT_ENVIRONMENT
 
 Scores = Callable[[Context], np.ndarray]
 """Fits a method anew in this context, scores its test images."""

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from results.places import Place, place
+from ltbench.results.places import Place, place
 
 
 @contextmanager

@@ -8,8 +8,8 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from methods.base import AuxiliarySet, Context, View
-from splits.images import ImageSet, LabelledImage, Pixels
+from ltbench.methods.base import AuxiliarySet, Context, View
+from ltbench.splits.images import ImageSet, LabelledImage, Pixels
 
 SIDE = 64
 SIZES = {"stripes": 10, "checks": 4}

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from splits.images import LabelledImage, Pixels
+from ltbench.splits.images import LabelledImage, Pixels
 
 
 def draw(path: Path, *, size: int = 16, level: int = 120) -> Path:

@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reports.aggregate import BOARD, SEED_MEANS, board, costs, protocol_conflicts, seed_means
-from results.errors import ResultsError
-from results.schema import METRICS, table
+from ltbench.reports.aggregate import BOARD, SEED_MEANS, board, costs, protocol_conflicts, seed_means
+from ltbench.results.errors import ResultsError
+from ltbench.results.schema import METRICS, table
 
 CATEGORIES = ("bolt", "cable", "gear", "mesh", "wood")
 METHODS = ("chance", "padim", "patchcore")

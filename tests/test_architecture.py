@@ -58,7 +58,7 @@ def cycle(files: Mapping[str, Path]) -> str:
     """Modules of a cycle as "a -> b -> a", lazy and typing-only imports included; "" if there is none."""
     graph: dict[str, set[str]] = {}
     for name, path in files.items():
-        # "benchmark.suites.Suite" is a name in the module benchmark.suites.
+        # "ltbench.benchmark.suites.Suite" is a name in the module benchmark.suites.
         targets = {one if one in files else one.rpartition(".")[0] for one in imports(path)}
         graph[name] = targets & files.keys() - {name}
     try:
@@ -115,6 +115,18 @@ def test_light_packages_do_not_import_heavy_libraries(package: str) -> None:
     assert not wrong
 
 
+def test_packages_are_imported_by_their_full_names() -> None:
+    """A bare `import results` would find another person's results.py."""
+    wrong = [
+        f"{path.relative_to(ROOT)}: {name}"
+        for folder in (*sorted(OURS | AROUND), "src")
+        for path in python_files(folder)
+        for name in _imported(path)
+        if name.split(".")[0] in OURS
+    ]
+    assert not wrong
+
+
 def test_methods_do_not_import_each_other() -> None:
     files = [path for path in (ROOT / "methods").glob("*.py") if path.stem != "__init__"]
     shared = {"base", "errors", "catalog"}
@@ -151,8 +163,17 @@ def test_files_are_short_enough_to_be_read() -> None:
     assert not long
 
 
-@pytest.mark.parametrize("module", ["benchmark.cli", "reports.site", "splits.recipes", "results.store"])
+@pytest.mark.parametrize(
+    "module",
+    [
+        "ltbench",
+        "ltbench.benchmark.cli",
+        "ltbench.reports.site",
+        "ltbench.splits.recipes",
+        "ltbench.results.store",
+    ],
+)
 def test_light_start_ups_import_no_torch(module: str) -> None:
-    code = f"import sys, {module}; print([name for name in {sorted(HEAVY)} if name in sys.modules])"
+    code = f"import sys, ltbench{module}; print([name for name in {sorted(HEAVY)} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.strip() == "[]"

@@ -8,17 +8,17 @@ from pathlib import Path
 import pytest
 from generated_results import generate
 
-from benchmark import suites as shipped
-from benchmark.commands.bench import is_current
-from benchmark.suites import Suite, SuiteMethod
-from benchmark.suites.asked import store_facts
-from reports.boards import boards
-from reports.material import read
-from reports.pages.index import _progress
-from results.asked import PATTERN, ask, ranges, suites
-from results.errors import ResultsError
-from results.merge import merge
-from results.places import matches
+from ltbench.benchmark import suites as shipped
+from ltbench.benchmark.commands.bench import is_current
+from ltbench.benchmark.suites import Suite, SuiteMethod
+from ltbench.benchmark.suites.asked import store_facts
+from ltbench.reports.boards import boards
+from ltbench.reports.material import read
+from ltbench.reports.pages.index import _progress
+from ltbench.results.asked import PATTERN, ask, ranges, suites
+from ltbench.results.errors import ResultsError
+from ltbench.results.merge import merge
+from ltbench.results.places import matches
 
 
 def facts(seeds: list[int], methods: tuple[str, ...] = ("chance",), **more: object) -> dict[str, object]:

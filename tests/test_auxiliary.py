@@ -9,18 +9,18 @@ import numpy as np
 import pytest
 from split_trees import mvtec_style_class
 
-from benchmark.auxiliary import Auxiliary, auxiliary_of
-from benchmark.cell import Cell
-from benchmark.embed import jobs
-from benchmark.errors import UsageError
-from benchmark.execute import execute
-from benchmark.resolve import Resolver
-from benchmark.settings import Settings
-from methods import catalog
-from methods.base import View
-from results.store import Store
-from splits.datasets import Dataset, open_dataset
-from splits.errors import DataMissing
+from ltbench.benchmark.auxiliary import Auxiliary, auxiliary_of
+from ltbench.benchmark.cell import Cell
+from ltbench.benchmark.embed import jobs
+from ltbench.benchmark.errors import UsageError
+from ltbench.benchmark.execute import execute
+from ltbench.benchmark.resolve import Resolver
+from ltbench.benchmark.settings import Settings
+from ltbench.methods import catalog
+from ltbench.methods.base import View
+from ltbench.results.store import Store
+from ltbench.splits.datasets import Dataset, open_dataset
+from ltbench.splits.errors import DataMissing
 
 VIEW = View(32, 32)
 

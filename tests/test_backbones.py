@@ -13,10 +13,10 @@ import numpy.typing as npt
 import pytest
 import torch
 
-from methods.errors import BadParameter, WeightsMissing
-from methods.features import backbone
-from methods.features.backbones import desc, tiny
-from methods.features.backbones.tiny_training import corruptions, export, pictures
+from ltbench.methods.errors import BadParameter, WeightsMissing
+from ltbench.methods.features import backbone
+from ltbench.methods.features.backbones import desc, tiny
+from ltbench.methods.features.backbones.tiny_training import corruptions, export, pictures
 
 
 def random_pixels(count: int, side: int = 64, seed: int = 0, high: int = 256) -> torch.Tensor:

@@ -8,8 +8,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from methods.errors import BadParameter, WeightsMissing
-from methods.features import backbone, block_groups
+from ltbench.methods.errors import BadParameter, WeightsMissing
+from ltbench.methods.features import backbone, block_groups
 
 timm = pytest.importorskip("timm")
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from methods.blocks import patch_to_image as table_module
-from methods.blocks.bootstrap import (
+from ltbench.methods.blocks import patch_to_image as table_module
+from ltbench.methods.blocks.bootstrap import (
     Bootstrap,
     drawn_images,
     expected_nearest,
@@ -17,8 +17,8 @@ from methods.blocks.bootstrap import (
     sampled_nearest,
     survival,
 )
-from methods.blocks.patch_to_image import patch_to_image, slabs
-from methods.errors import BadParameter, MethodsError
+from ltbench.methods.blocks.patch_to_image import patch_to_image, slabs
+from ltbench.methods.errors import BadParameter, MethodsError
 
 
 def vectors(images: int, patches: int = 5, dim: int = 6, seed: int = 0) -> np.ndarray:

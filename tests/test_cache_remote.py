@@ -11,9 +11,9 @@ import pytest
 from remote_roots import in_memory, new_bucket
 from test_feature_cache import SPEC, equal, features, key, record_files
 
-from methods.features.cache_remote import SharedFeatureCache
-from methods.features.records import encode
-from results.places import RemotePath, place
+from ltbench.methods.features.cache_remote import SharedFeatureCache
+from ltbench.methods.features.records import encode
+from ltbench.results.places import RemotePath, place
 
 
 @pytest.fixture(params=["s3", "memory"])

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import typer
 
-from benchmark.cli import app
+from ltbench.benchmark.cli import app
 
 yaml = pytest.importorskip("yaml", reason="PyYAML is not installed")
 EXAMPLE = Path(__file__).parents[1] / "docs" / "examples" / "leaderboard.yml"

@@ -13,13 +13,13 @@ from pathlib import Path
 import pytest
 from split_trees import mvtec_style_class
 
-from results.store import Store
+from ltbench.results.store import Store
 
 ROOT = Path(__file__).parents[1]
 # A shell's background job ignores Ctrl-C, and so do its children unless they say otherwise.
 HEARS_CTRL_C = (
     "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
-    "from benchmark.cli import main; main()"
+    "from ltbench.benchmark.cli import main; main()"
 )
 
 
@@ -38,7 +38,7 @@ def environment(place: Path) -> dict[str, str]:
 
 def ltbench(place: Path, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "benchmark", *words],
+        [sys.executable, "-m", "ltbench", *words],
         capture_output=True, text=True, cwd=place, env=environment(place), timeout=120, check=False,
     )  # fmt: skip
 
@@ -131,7 +131,7 @@ def test_an_interrupted_run_keeps_what_was_finished_and_the_same_command_does_th
 
 def test_a_killed_driver_leaves_a_started_cell_and_no_worker(place: Path) -> None:
     with subprocess.Popen(
-        [sys.executable, "-m", "benchmark", *run_words("--seed", "1-15")],
+        [sys.executable, "-m", "ltbench", *run_words("--seed", "1-15")],
         cwd=place, env=environment(place), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         start_new_session=True,
     ) as running:  # fmt: skip

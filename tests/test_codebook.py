@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from methods.layers.codebook import ClassCodebooks
+from ltbench.methods.layers.codebook import ClassCodebooks
 
 
 @pytest.fixture

@@ -6,11 +6,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from methods.blocks import coreset, lazy_greedy
-from methods.blocks.coreset import coreset_size, kcenter
-from methods.blocks.on_device import coreset as device_coreset
-from methods.blocks.projection import project
-from methods.errors import BadParameter, MethodsError
+from ltbench.methods.blocks import coreset, lazy_greedy
+from ltbench.methods.blocks.coreset import coreset_size, kcenter
+from ltbench.methods.blocks.on_device import coreset as device_coreset
+from ltbench.methods.blocks.projection import project
+from ltbench.methods.errors import BadParameter, MethodsError
 
 
 def plain(rows: np.ndarray, m: int, start: str, rng: np.random.Generator) -> list[int]:

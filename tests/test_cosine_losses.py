@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from methods.layers.cosine import (
+from ltbench.methods.layers.cosine import (
     global_cosine,
     grouped_cosine,
     grouped_distance,

@@ -13,14 +13,14 @@ from scipy.spatial.distance import mahalanobis
 from sklearn.covariance import LedoitWolf
 from small_images import context, image_set, judged_images, train_images
 
-from methods import catalog
-from methods.base import Context
-from methods.blocks.shrinkage import ShrunkGaussian, ledoit_wolf
-from methods.cutpaste import Teller, variants
-from methods.errors import BadParameter
-from methods.layers import trunk
-from methods.synthesis.pasting import cut_paste, jittered, scarred, turned_piece
-from methods.synthesis.pixel_bank import PixelBank, pixel_batches, view_of_size
+from ltbench.methods import catalog
+from ltbench.methods.base import Context
+from ltbench.methods.blocks.shrinkage import ShrunkGaussian, ledoit_wolf
+from ltbench.methods.cutpaste import Teller, variants
+from ltbench.methods.errors import BadParameter
+from ltbench.methods.layers import trunk
+from ltbench.methods.synthesis.pasting import cut_paste, jittered, scarred, turned_piece
+from ltbench.methods.synthesis.pixel_bank import PixelBank, pixel_batches, view_of_size
 
 SMALL = {"size": None, "iterations": 5, "batch_size": 4, "head": (16,)}
 LONGER = {"size": None, "iterations": 30, "batch_size": 4, "maps": False}
@@ -170,7 +170,7 @@ def test_kept_pixels_and_read_ones_are_the_same(monkeypatch: pytest.MonkeyPatch)
     images, shared = image_set(train_images()), context()
     view = view_of_size(shared.view, 32)
     kept = torch.cat(list(PixelBank(images, view, shared, title="").batches(5)))
-    monkeypatch.setattr("methods.synthesis.pixel_bank.KEPT_BYTES", 10)
+    monkeypatch.setattr("ltbench.methods.synthesis.pixel_bank.KEPT_BYTES", 10)
     read = PixelBank(images, view, shared, title="").gather(torch.arange(14))
     assert torch.equal(kept, read)
     assert torch.equal(kept, torch.cat(list(pixel_batches(images, view, shared, title="", batch_size=4))))

@@ -12,14 +12,14 @@ import pytest
 import torch
 from torch import nn
 
-from benchmark.device import accelerator, settle
-from benchmark.settings import Settings
-from benchmark.worker import is_out_of_memory
-from methods.base import Context
-from methods.errors import MethodsError
-from methods.features.extract import engine
-from methods.training.engine import Batch, Plan, _Counters, train
-from methods.training.sampling import Sampler
+from ltbench.benchmark.device import accelerator, settle
+from ltbench.benchmark.settings import Settings
+from ltbench.benchmark.worker import is_out_of_memory
+from ltbench.methods.base import Context
+from ltbench.methods.errors import MethodsError
+from ltbench.methods.features.extract import engine
+from ltbench.methods.training.engine import Batch, Plan, _Counters, train
+from ltbench.methods.training.sampling import Sampler
 
 
 def test_a_processor_is_left_as_it_is() -> None:
@@ -31,7 +31,7 @@ def test_a_processor_is_left_as_it_is() -> None:
 
 def test_on_a_gpu_float32_is_float32_and_sums_keep_their_order() -> None:
     code = (
-        "import os, torch; from benchmark.device import settle; settle('cuda:1');"
+        "import os, torch; from ltbench.benchmark.device import settle; settle('cuda:1');"
         "print(torch.backends.cudnn.allow_tf32, torch.backends.cudnn.deterministic,"
         " torch.are_deterministic_algorithms_enabled(),"
         " torch.is_deterministic_algorithms_warn_only_enabled(), os.environ['CUBLAS_WORKSPACE_CONFIG'])"

@@ -14,15 +14,15 @@ from scipy import ndimage
 from small_images import context, image_set, judged_images, train_images
 from torch.nn import functional
 
-from methods import catalog
-from methods.base import Context
-from methods.draem import corrupted, two_drops
-from methods.errors import BadParameter, MethodsError
-from methods.layers.unets import Restorer, Segmenter
-from methods.synthesis import textures
-from methods.synthesis.perlin import CELLS, blobs, noise
-from methods.synthesis.textures import CHANGES, TextureSource, generated
-from methods.training.structural_similarity import dissimilarity
+from ltbench.methods import catalog
+from ltbench.methods.base import Context
+from ltbench.methods.draem import corrupted, two_drops
+from ltbench.methods.errors import BadParameter, MethodsError
+from ltbench.methods.layers.unets import Restorer, Segmenter
+from ltbench.methods.synthesis import textures
+from ltbench.methods.synthesis.perlin import CELLS, blobs, noise
+from ltbench.methods.synthesis.textures import CHANGES, TextureSource, generated
+from ltbench.methods.training.structural_similarity import dissimilarity
 
 SMALL = {"size": None, "restorer_width": 4, "segmenter_width": 4, "batch_size": 4, "iterations": 4}
 

@@ -12,14 +12,14 @@ import pytest
 from split_trees import mvtec_style_class
 from test_run import silent
 
-import methods
-from benchmark import cli
-from benchmark.cell import Cell
-from benchmark.engines import Options
-from benchmark.run import plan, run
-from benchmark.settings import Settings
-from methods.base import View
-from results.store import Store
+from ltbench import methods
+from ltbench.benchmark import cli
+from ltbench.benchmark.cell import Cell
+from ltbench.benchmark.engines import Options
+from ltbench.benchmark.run import plan, run
+from ltbench.benchmark.settings import Settings
+from ltbench.methods.base import View
+from ltbench.results.store import Store
 
 Command = Callable[..., tuple[int, str, str]]
 CELL = ("--set", "backbone=desc", "-d", "folder:parts", "--view", "32/32", "-s", "clean")

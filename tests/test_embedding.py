@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from methods.blocks.embedding import (
+from ltbench.methods.blocks.embedding import (
     closed_form_embedding,
     coarsen,
     concat_embedding,
@@ -16,7 +16,7 @@ from methods.blocks.embedding import (
     patchcore_embedding,
     unfold_embedding,
 )
-from methods.errors import BadParameter
+from ltbench.methods.errors import BadParameter
 
 
 def bins(values: np.ndarray, count: int) -> np.ndarray:

@@ -12,15 +12,15 @@ from split_trees import mvtec_style_class
 from test_faults import require_equal, start_driver, wait_for_a_cell
 from test_run import VIEW, silent
 
-from benchmark.cell import Cell
-from benchmark.engines import Options
-from benchmark.errors import UsageError
-from benchmark.run import plan, run
-from benchmark.settings import Settings
-from results.diff import difference
-from results.places import place
-from results.status import Status
-from results.store import Store
+from ltbench.benchmark.cell import Cell
+from ltbench.benchmark.engines import Options
+from ltbench.benchmark.errors import UsageError
+from ltbench.benchmark.run import plan, run
+from ltbench.benchmark.settings import Settings
+from ltbench.results.diff import difference
+from ltbench.results.places import place
+from ltbench.results.status import Status
+from ltbench.results.store import Store
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 

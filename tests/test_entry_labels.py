@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from reports.entries import LONG_FIELD, _variants
+from ltbench.reports.entries import LONG_FIELD, _variants
 
 
 def told(*fields: dict[str, Any]) -> list[str]:

@@ -17,11 +17,11 @@ from generated_results import generate
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reports.boards import boards
-from reports.export import bibtex, latex, to_csv, to_latex
-from reports.leaderboard import Sheet, sheet
-from reports.material import read
-from reports.site import build_site
+from ltbench.reports.boards import boards
+from ltbench.reports.export import bibtex, latex, to_csv, to_latex
+from ltbench.reports.leaderboard import Sheet, sheet
+from ltbench.reports.material import read
+from ltbench.reports.site import build_site
 
 
 @pytest.fixture(scope="module")

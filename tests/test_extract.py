@@ -12,12 +12,12 @@ import pytest
 import torch
 from PIL import Image
 
-from methods.base import View
-from methods.errors import BadParameter
-from methods.features import transform
-from methods.features.extract import Extractor, FeatureBatch
-from methods.features.pixels import PixelReader, Row
-from methods.features.transform import Augmentation
+from ltbench.methods.base import View
+from ltbench.methods.errors import BadParameter
+from ltbench.methods.features import transform
+from ltbench.methods.features.extract import Extractor, FeatureBatch
+from ltbench.methods.features.pixels import PixelReader, Row
+from ltbench.methods.features.transform import Augmentation
 
 AUGMENTATIONS = ("rot90flip", "rot30flip", "rot15flip")
 

@@ -18,11 +18,11 @@ from faulty_cells import Fault, drive
 from remote_roots import new_bucket
 from split_trees import mvtec_style_class
 
-from benchmark.processes import LOG_HEAD_BYTES, LOG_TAIL_BYTES
-from results.errors import ResultsError
-from results.places import Place, below, matches, place
-from results.status import Status
-from results.store import MAPS_FILE, METRICS_FILE, SCORES_FILE, Store
+from ltbench.benchmark.processes import LOG_HEAD_BYTES, LOG_TAIL_BYTES
+from ltbench.results.errors import ResultsError
+from ltbench.results.places import Place, below, matches, place
+from ltbench.results.status import Status
+from ltbench.results.store import MAPS_FILE, METRICS_FILE, SCORES_FILE, Store
 
 ROOT = Path(__file__).parents[1]
 MEASURED_ANEW = ["fit_seconds", "score_ms_per_image", "peak_rss_mb", "peak_vram_mb", "started_at"]
@@ -90,7 +90,7 @@ def test_a_cell_that_misbehaves_is_a_row_and_the_second_call_does_the_rest(
     status: Status,
 ) -> None:
     fault = Fault(kind, 2, str(tmp_path / "happened"))
-    monkeypatch.setattr("benchmark.engines.local.run_cell", fault)
+    monkeypatch.setattr("ltbench.benchmark.engines.local.run_cell", fault)
     where = (tree, str(tmp_path / "runs"), str(tmp_path / "home"))
     first = drive(*where, SEEDS, **limits)
     assert Path(fault.happened).exists()

@@ -11,13 +11,13 @@ import pytest
 from faulty_cells import Quiet
 from split_trees import mvtec_style_class
 
-from benchmark.cell import Cell
-from benchmark.engines import Options
-from benchmark.run import plan, run
-from benchmark.settings import Settings
-from methods.base import View
-from results.status import Status
-from results.store import MAPS_FILE, SCORES_FILE, StoredCell
+from ltbench.benchmark.cell import Cell
+from ltbench.benchmark.engines import Options
+from ltbench.benchmark.run import plan, run
+from ltbench.benchmark.settings import Settings
+from ltbench.methods.base import View
+from ltbench.results.status import Status
+from ltbench.results.store import MAPS_FILE, SCORES_FILE, StoredCell
 
 
 @pytest.fixture

@@ -17,9 +17,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from methods.features import records
-from methods.features.cache import FeatureCache, FeatureSpec
-from methods.features.records import Features, decode, encode
+from ltbench.methods.features import records
+from ltbench.methods.features.cache import FeatureCache, FeatureSpec
+from ltbench.methods.features.records import Features, decode, encode
 
 SPEC = FeatureSpec(
     backbone="desc",

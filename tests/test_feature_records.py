@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from methods.features import records
+from ltbench.methods.features import records
 
 
 @pytest.mark.parametrize("part", [1, 3, 1000, 1 << 20])

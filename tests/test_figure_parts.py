@@ -11,18 +11,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics
 
-from benchmark import metrics as benchmark_metrics
-from benchmark.metrics import Answer, Truth
-from reports.figures.axes import broken
-from reports.figures.cost import Costed, accuracy_by_cost
-from reports.figures.critical_difference import Ranked, critical_difference_diagram
-from reports.figures.labels import Box, beside, spread
-from reports.figures.pro import pro_points
-from reports.figures.rates import thinned
-from reports.figures.roc import roc_points
-from reports.figures.scale import Scale, log_ticks, padded, padded_log, plain, ticks
-from reports.figures.score_by_size import SizedScore, score_by_size
-from reports.figures.theme import shortened, text_width
+from ltbench.benchmark import metrics as benchmark_metrics
+from ltbench.benchmark.metrics import Answer, Truth
+from ltbench.reports.figures.axes import broken
+from ltbench.reports.figures.cost import Costed, accuracy_by_cost
+from ltbench.reports.figures.critical_difference import Ranked, critical_difference_diagram
+from ltbench.reports.figures.labels import Box, beside, spread
+from ltbench.reports.figures.pro import pro_points
+from ltbench.reports.figures.rates import thinned
+from ltbench.reports.figures.roc import roc_points
+from ltbench.reports.figures.scale import Scale, log_ticks, padded, padded_log, plain, ticks
+from ltbench.reports.figures.score_by_size import SizedScore, score_by_size
+from ltbench.reports.figures.theme import shortened, text_width
 
 SVG = "{http://www.w3.org/2000/svg}"
 finite = st.floats(-1e6, 1e6)

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from figure_examples import FEW, HOSTILE, MANY, SIZES, drawings
 
-from reports.figures import theme
-from reports.figures.axes import mark, stroke
-from reports.figures.rank_changes import Change, rank_changes
+from ltbench.reports.figures import theme
+from ltbench.reports.figures.axes import mark, stroke
+from ltbench.reports.figures.rank_changes import Change, rank_changes
 
 SVG = "{http://www.w3.org/2000/svg}"
 FIGURES = sorted(drawings("few"))

@@ -11,9 +11,9 @@ from interrupted_training import require_exact_resumption
 from scipy.spatial.distance import cdist
 from small_images import context, image_set, judged_images, train_images
 
-from methods import catalog
-from methods.base import Context
-from methods.blocks.pseudo_labels import (
+from ltbench.methods import catalog
+from ltbench.methods.base import Context
+from ltbench.methods.blocks.pseudo_labels import (
     balanced_cross_entropy,
     disagreement,
     distances_to_others,
@@ -43,7 +43,7 @@ def test_half_of_the_images_that_score_low_look_normal() -> None:
 
 
 def test_a_patch_of_the_memory_is_compared_with_its_neighbour(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("methods.blocks.pseudo_labels._QUERIES_AT_ONCE", 7)
+    monkeypatch.setattr("ltbench.methods.blocks.pseudo_labels._QUERIES_AT_ONCE", 7)
     bank = torch.randn(30, 6)
     queries = torch.cat([torch.randn(20, 6), bank[:10]])
     squared = np.sort(cdist(queries.double(), bank.double(), "sqeuclidean"), axis=1)
@@ -81,7 +81,7 @@ def test_both_sides_weigh_the_same_whatever_their_number() -> None:
 
 
 def test_pairs_are_each_others_nearest(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("methods.blocks.pseudo_labels._QUERIES_AT_ONCE", 16)
+    monkeypatch.setattr("ltbench.methods.blocks.pseudo_labels._QUERIES_AT_ONCE", 16)
     features = torch.randn(50, 3)
     distance = cdist(features.double(), features.double())
     np.fill_diagonal(distance, np.inf)

@@ -5,8 +5,8 @@ import pytest
 import torch
 from scipy.spatial.distance import mahalanobis
 
-from methods.blocks.gaussians import GaussianField
-from methods.errors import BadParameter, MethodsError
+from ltbench.methods.blocks.gaussians import GaussianField
+from ltbench.methods.errors import BadParameter, MethodsError
 
 
 def vectors(n: int, positions: int, dim: int, seed: int = 0, offset: float = 0.0) -> np.ndarray:

@@ -9,13 +9,13 @@ import pytest
 from scipy import ndimage
 from small_images import Painter, context, image_set, judged_images, train_images
 
-from methods import catalog
-from methods.base import Context, MapPost, View
-from methods.blocks.channels import NO_CHANNEL, Spread, associate, recurring
-from methods.blocks.score_maps import anomaly_maps
-from methods.errors import BadParameter
-from methods.inreach import ALIGNED_ABOVE, asymmetry, with_positions
-from splits.images import LabelledImage
+from ltbench.methods import catalog
+from ltbench.methods.base import Context, MapPost, View
+from ltbench.methods.blocks.channels import NO_CHANNEL, Spread, associate, recurring
+from ltbench.methods.blocks.score_maps import anomaly_maps
+from ltbench.methods.errors import BadParameter
+from ltbench.methods.inreach import ALIGNED_ABOVE, asymmetry, with_positions
+from ltbench.splits.images import LabelledImage
 
 
 def random_vectors(images: int = 7, patches: int = 12, dim: int = 5) -> np.ndarray:
@@ -59,7 +59,7 @@ def test_a_patch_joins_the_nearest_seed_patch_that_would_have_it_back(seeds: int
 def test_many_seeds_are_compared_in_parts_with_the_same_result(monkeypatch: pytest.MonkeyPatch) -> None:
     vectors, order = random_vectors(), np.arange(7)
     whole = associate(vectors, order, 5)
-    monkeypatch.setattr("methods.blocks.channels._SEEDS_AT_ONCE", 2)
+    monkeypatch.setattr("ltbench.methods.blocks.channels._SEEDS_AT_ONCE", 2)
     np.testing.assert_array_equal(associate(vectors, order, 5), whole)
 
 

@@ -10,9 +10,9 @@ import pytest
 from scipy import stats
 from sklearn import metrics
 
-from reports.statistics.image_metrics import IMAGE_METRICS, image_metrics
-from reports.statistics.intervals import INTERVALS, category_intervals, image_intervals, seed_interval
-from reports.statistics.resampling import Draws, drawn_weights, left_out
+from ltbench.reports.statistics.image_metrics import IMAGE_METRICS, image_metrics
+from ltbench.reports.statistics.intervals import INTERVALS, category_intervals, image_intervals, seed_interval
+from ltbench.reports.statistics.resampling import Draws, drawn_weights, left_out
 
 
 @pytest.fixture

@@ -9,12 +9,12 @@ import pytest
 from PIL import Image
 from split_trees import mvtec_style_class
 
-from benchmark.kept_regions import regions_within
-from benchmark.metrics.regions import MasksOfRegions, Regions, label_regions
-from methods.base import View
-from splits.datasets import Dataset, open_dataset
-from splits.images import LabelledImage
-from splits.view import resize_and_crop_mask
+from ltbench.benchmark.kept_regions import regions_within
+from ltbench.benchmark.metrics.regions import MasksOfRegions, Regions, label_regions
+from ltbench.methods.base import View
+from ltbench.splits.datasets import Dataset, open_dataset
+from ltbench.splits.images import LabelledImage
+from ltbench.splits.view import resize_and_crop_mask
 
 VIEW = View(resize=40, crop=32)
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score
 
-from benchmark.errors import BrokenPrediction
-from benchmark.label_correction import (
+from ltbench.benchmark.errors import BrokenPrediction
+from ltbench.benchmark.label_correction import (
     PICTURES,
     auprc,
     correction_rows,
@@ -20,11 +20,11 @@ from benchmark.label_correction import (
     rank_training,
     ranking_rows,
 )
-from methods.base import Prediction
-from results.errors import ResultsError
-from results.ranking import export_ranking, has_ranking, label_correction, ranking, summary
-from results.store import CellWriter, Store, StoredCell
-from splits.images import LabelledImage
+from ltbench.methods.base import Prediction
+from ltbench.results.errors import ResultsError
+from ltbench.results.ranking import export_ranking, has_ranking, label_correction, ranking, summary
+from ltbench.results.store import CellWriter, Store, StoredCell
+from ltbench.splits.images import LabelledImage
 from tests.small_images import Painter, context, train_images
 
 

@@ -6,12 +6,12 @@ import pytest
 import torch
 from torch.nn import functional
 
-from methods.errors import BadParameter
-from methods.features import backbone
-from methods.language import encoder as encoders
-from methods.language import paths, prompts
-from methods.language.encoder import Encoder
-from methods.language.encoders import toy_vl
+from ltbench.methods.errors import BadParameter
+from ltbench.methods.features import backbone
+from ltbench.methods.language import encoder as encoders
+from ltbench.methods.language import paths, prompts
+from ltbench.methods.language.encoder import Encoder
+from ltbench.methods.language.encoders import toy_vl
 
 
 @pytest.fixture(scope="module")

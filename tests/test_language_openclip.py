@@ -11,11 +11,11 @@ import pytest
 import torch
 from small_images import context, image_set, judged_images, train_images
 
-from methods import catalog
-from methods.errors import BadParameter, WeightsMissing
-from methods.language import encoder as encoders
-from methods.language import prompts
-from methods.language.openclip_towers import batch_comes_first
+from ltbench.methods import catalog
+from ltbench.methods.errors import BadParameter, WeightsMissing
+from ltbench.methods.language import encoder as encoders
+from ltbench.methods.language import prompts
+from ltbench.methods.language.openclip_towers import batch_comes_first
 
 open_clip = pytest.importorskip("open_clip")
 

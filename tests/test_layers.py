@@ -8,21 +8,21 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from methods.layers.attention import (
+from ltbench.methods.layers.attention import (
     CosineCrossAttention,
     LinearAttention,
     SoftmaxCrossAttention,
     fitting_heads,
 )
-from methods.layers.blocks import (
+from ltbench.methods.layers.blocks import (
     LinearAttentionBlock,
     Mlp,
     PrototypeDecoderBlock,
     PrototypeExtractor,
     narrow_init,
 )
-from methods.layers.residual import Bottleneck, MirroredDecoder, OneClassBottleneck
-from methods.layers.transformer import DecoderLayer, EncoderLayer, LearnedPosition, neighbour_mask
+from ltbench.methods.layers.residual import Bottleneck, MirroredDecoder, OneClassBottleneck
+from ltbench.methods.layers.transformer import DecoderLayer, EncoderLayer, LearnedPosition, neighbour_mask
 
 
 @pytest.fixture(autouse=True)

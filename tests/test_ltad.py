@@ -10,14 +10,14 @@ import pytest
 import torch
 from interrupted_training import require_exact_resumption
 
-from benchmark.conformance import check_method, small_context, small_images
-from methods import catalog
-from methods.base import Context, Prediction
-from methods.errors import BadParameter, MethodsError
-from methods.language import encoder as encoders
-from methods.ltad_parts import phases
-from methods.ltad_parts.scoring import Codes
-from splits.images import ImageSet
+from ltbench.benchmark.conformance import check_method, small_context, small_images
+from ltbench.methods import catalog
+from ltbench.methods.base import Context, Prediction
+from ltbench.methods.errors import BadParameter, MethodsError
+from ltbench.methods.language import encoder as encoders
+from ltbench.methods.ltad_parts import phases
+from ltbench.methods.ltad_parts.scoring import Codes
+from ltbench.splits.images import ImageSet
 
 SMALL: dict[str, Any] = {
     "width": 16, "heads": 2, "hidden": 16, "depth": 1, "grid": 8, "decoder_width": 8, "batch_size": 4,
@@ -64,7 +64,7 @@ def test_each_phase_moves_its_own_parameters_only(monkeypatch: pytest.MonkeyPatc
         return {name: weight.detach().clone() for name, weight in part.named_parameters()}
 
     text = encoders.load("toy-vl")
-    monkeypatch.setattr("methods.ltad.encoders.load", lambda *_: text)
+    monkeypatch.setattr("ltbench.methods.ltad.encoders.load", lambda *_: text)
     one, two = phases.phase_one, phases.phase_two
 
     def first(synthesis: Any, names: Any, training: Any, **named: Any) -> None:
@@ -76,8 +76,8 @@ def test_each_phase_moves_its_own_parameters_only(monkeypatch: pytest.MonkeyPatc
         parts |= {"reconstruction": detection.reconstruction, "semantic": detection.semantic}
         watched("phase 2", two, parts, detection, synthesis, names, training, **named)
 
-    monkeypatch.setattr("methods.ltad.phase_one", first)
-    monkeypatch.setattr("methods.ltad.phase_two", second)
+    monkeypatch.setattr("ltbench.methods.ltad.phase_one", first)
+    monkeypatch.setattr("ltbench.methods.ltad.phase_two", second)
     fitted()
 
     def moved(title: str, part: str) -> list[bool]:

@@ -8,19 +8,19 @@ import numpy as np
 import pytest
 import torch
 
-from methods.errors import BadParameter
-from methods.language import encoder as encoders
-from methods.layers.uniad import feature_jitter
-from methods.ltad import LTAD
-from methods.ltad_parts import equations
-from methods.ltad_parts.detection import (
+from ltbench.methods.errors import BadParameter
+from ltbench.methods.language import encoder as encoders
+from ltbench.methods.layers.uniad import feature_jitter
+from ltbench.methods.ltad import LTAD
+from ltbench.methods.ltad_parts import equations
+from ltbench.methods.ltad_parts.detection import (
     SemanticHead,
     inverse_probability,
     mixed_features,
     shifted_classes,
 )
-from methods.ltad_parts.names import FreeVectors, PseudoNames, starting_names
-from methods.ltad_parts.synthesis import Synthesis
+from ltbench.methods.ltad_parts.names import FreeVectors, PseudoNames, starting_names
+from ltbench.methods.ltad_parts.synthesis import Synthesis
 
 B, T, D = 2, 3, 4
 CHANNELS = (2, 3, 1)

@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark import suites
-from benchmark.conformance import small_context
-from methods import catalog
-from methods.layers.uniad import ReconstructionTransformer
-from methods.ltad import LTAD
-from methods.ltad_parts import phases
-from methods.ltad_parts.detection import Detection, SemanticHead
-from methods.ltad_parts.names import FreeVectors
-from methods.ltad_parts.synthesis import Synthesis
-from methods.training.engine import Batch
+from ltbench.benchmark import suites
+from ltbench.benchmark.conformance import small_context
+from ltbench.methods import catalog
+from ltbench.methods.layers.uniad import ReconstructionTransformer
+from ltbench.methods.ltad import LTAD
+from ltbench.methods.ltad_parts import phases
+from ltbench.methods.ltad_parts.detection import Detection, SemanticHead
+from ltbench.methods.ltad_parts.names import FreeVectors
+from ltbench.methods.ltad_parts.synthesis import Synthesis
+from ltbench.methods.training.engine import Batch
 
 CHANNELS = (2, 3)
 CLASSES, PATCHES, CODE, TEXT = 3, 9, 4, 5

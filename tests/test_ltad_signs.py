@@ -15,14 +15,14 @@ import torch
 from sklearn.metrics import roc_auc_score
 from torch.nn import functional
 
-from methods.base import Context
-from methods.features.tokens import TokenBank
-from methods.language.encoder import NOTHING, Tokens
-from methods.ltad_parts import equations
-from methods.ltad_parts.detection import Detection, SemanticHead, shifted_classes
-from methods.ltad_parts.names import FreeVectors, Init, PseudoNames, starting_names
-from methods.ltad_parts.phases import Names, Stepping, TrainingSet, phase_one, phase_two
-from methods.ltad_parts.synthesis import Synthesis
+from ltbench.methods.base import Context
+from ltbench.methods.features.tokens import TokenBank
+from ltbench.methods.language.encoder import NOTHING, Tokens
+from ltbench.methods.ltad_parts import equations
+from ltbench.methods.ltad_parts.detection import Detection, SemanticHead, shifted_classes
+from ltbench.methods.ltad_parts.names import FreeVectors, Init, PseudoNames, starting_names
+from ltbench.methods.ltad_parts.phases import Names, Stepping, TrainingSet, phase_one, phase_two
+from ltbench.methods.ltad_parts.synthesis import Synthesis
 
 DIM, GRID, CHANNELS = 16, 3, (16, 16)
 COUNTS = (64, 32, 16, 8, 4, 2, 1, 1)

@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 from generated_results import generate
 
-from benchmark import suites
-from benchmark.conformance import small_context, small_images
-from benchmark.suites.asked import store_facts
-from methods import catalog
-from methods.ltad import LTAD
-from methods.uniad import UniAD
-from reports.boards import boards
-from reports.material import read
+from ltbench.benchmark import suites
+from ltbench.benchmark.conformance import small_context, small_images
+from ltbench.benchmark.suites.asked import store_facts
+from ltbench.methods import catalog
+from ltbench.methods.ltad import LTAD
+from ltbench.methods.uniad import UniAD
+from ltbench.reports.boards import boards
+from ltbench.reports.material import read
 
 NAMES = [name for name in suites.names() if name.startswith("ltad-") or name == "demo-ltad"]
 LAMBDA = {"ltad-mvtec": 500, "ltad-visa": 400, "ltad-dagm": 300, "ltad-ablations": 500}

@@ -7,9 +7,9 @@ import pytest
 import torch
 from scipy import ndimage
 
-from benchmark.maps import MapsOfGrids, anomaly_maps, upsampler
-from methods.base import MapPost
-from methods.reconstruction.judging import top_of_map
+from ltbench.benchmark.maps import MapsOfGrids, anomaly_maps, upsampler
+from ltbench.methods.base import MapPost
+from ltbench.methods.reconstruction.judging import top_of_map
 
 GRIDS = np.random.default_rng(0).random((3, 14, 14), dtype=np.float32) * 7
 

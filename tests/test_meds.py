@@ -10,19 +10,19 @@ import numpy as np
 import pytest
 import torch
 
-from methods import catalog
-from methods.base import Context
-from methods.blocks.bootstrap import Bootstrap, memory_scores
-from methods.errors import BadParameter, UnknownMethod
-from methods.features.cache import FeatureCache
-from methods.meds import Meds
-from methods.reconstruction import memories as memories_module
-from methods.reconstruction.hosting import Rebuilt, fit_host
-from methods.reconstruction.selective import distillation_objective, score_difference
-from methods.training.engine import Batch
-from splits.datasets.realiad import RealIadDataset
-from splits.errors import SplitsError
-from splits.images import LabelledImage
+from ltbench.methods import catalog
+from ltbench.methods.base import Context
+from ltbench.methods.blocks.bootstrap import Bootstrap, memory_scores
+from ltbench.methods.errors import BadParameter, UnknownMethod
+from ltbench.methods.features.cache import FeatureCache
+from ltbench.methods.meds import Meds
+from ltbench.methods.reconstruction import memories as memories_module
+from ltbench.methods.reconstruction.hosting import Rebuilt, fit_host
+from ltbench.methods.reconstruction.selective import distillation_objective, score_difference
+from ltbench.methods.training.engine import Batch
+from ltbench.splits.datasets.realiad import RealIadDataset
+from ltbench.splits.errors import SplitsError
+from ltbench.splits.images import LabelledImage
 from tests.small_images import context, image_set, judged_images, train_images
 
 QUICK = {"backbone": "desc", "iterations": 4}
@@ -153,12 +153,12 @@ def test_injected_defects_are_left_out_and_ranked_first() -> None:
 def test_a_killed_training_goes_on_bit_for_bit(
     tmp_path: Path, host: str, deadlines: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from methods.training import engine
+    from ltbench.methods.training import engine
 
     undisturbed = fitted(host=host)
     whole = scores(undisturbed)
     monkeypatch.setattr(
-        "methods.reconstruction.hosting.Plan",
+        "ltbench.methods.reconstruction.hosting.Plan",
         lambda *args, **fields: engine.Plan(*args, **{**fields, "checkpoint_seconds": 0.0}),
     )
     steps = engine._Run.step

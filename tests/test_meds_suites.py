@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from benchmark import suites
-from benchmark.cell import Cell
-from methods import catalog
-from methods.meds import Meds
+from ltbench.benchmark import suites
+from ltbench.benchmark.cell import Cell
+from ltbench.methods import catalog
+from ltbench.methods.meds import Meds
 
 NAMES = [name for name in suites.names() if name.startswith("meds-") or name.startswith("demo-meds")]
 

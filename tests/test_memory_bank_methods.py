@@ -11,13 +11,13 @@ from small_images import SIDE, Painter, context, image_set, judged_images, train
 from torch import from_numpy
 from torch.nn import functional
 
-from methods import catalog
-from methods.base import Method, Prediction
-from methods.blocks.denoise import denoise
-from methods.blocks.memory import MemoryBank
-from methods.errors import BadParameter, MethodsError
-from methods.features.embed import PatchEmbedder
-from splits.images import ImageSet, LabelledImage
+from ltbench.methods import catalog
+from ltbench.methods.base import Method, Prediction
+from ltbench.methods.blocks.denoise import denoise
+from ltbench.methods.blocks.memory import MemoryBank
+from ltbench.methods.errors import BadParameter, MethodsError
+from ltbench.methods.features.embed import PatchEmbedder
+from ltbench.splits.images import ImageSet, LabelledImage
 
 BANKS = ["patchcore", "softpatch", "tailedcore"]
 ALL = [*BANKS, "padim"]

@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from methods.base import View
+from ltbench.methods.base import View
+from ltbench.splits.datasets import Dataset, open_dataset
+from ltbench.splits.images import LabelledImage
 from perf.memory_gap import (
     Gap,
     class_gaps,
@@ -18,8 +20,6 @@ from perf.memory_gap import (
     gaps,
     shares_within,
 )
-from splits.datasets import Dataset, open_dataset
-from splits.images import LabelledImage
 
 
 def separable(images: int = 12, patches: int = 30, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

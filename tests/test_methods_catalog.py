@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.threads import tune_malloc
-from methods import catalog
-from methods.errors import BadParameter, MethodsError, UnknownMethod
+from ltbench.benchmark.threads import tune_malloc
+from ltbench.methods import catalog
+from ltbench.methods.errors import BadParameter, MethodsError, UnknownMethod
 
 ROOT = Path(__file__).parents[1]
 
@@ -24,8 +24,8 @@ def test_every_module_of_the_folder_is_a_method_or_serves_them() -> None:
 
 def test_names_are_listed_without_importing_a_method_or_torch() -> None:
     code = (
-        "import sys; from methods import catalog; catalog.names(); "
-        "print([m for m in sys.modules if m == 'torch' or m == 'methods.patchcore'])"
+        "import sys; from ltbench.methods import catalog; catalog.names(); "
+        "print([m for m in sys.modules if m == 'torch' or m == 'ltbench.methods.patchcore'])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.strip() == "[]"
@@ -102,7 +102,7 @@ def test_allocation_keeps_its_pages_in_a_tuned_process() -> None:
     code = """
 import resource, sys
 import numpy as np
-from benchmark.threads import tune_malloc
+from ltbench.benchmark.threads import tune_malloc
 tuned = tune_malloc()
 faults = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 np.ones(16_000_000, np.float32)

@@ -19,11 +19,11 @@ import torch
 from small_images import SIDE, Painter, context, image_set, judged_images, train_images
 from threadpoolctl import threadpool_limits
 
-from benchmark.conformance import check_method
-from methods import catalog
-from methods.base import MapPost, Method, Prediction
-from methods.errors import MethodsError
-from splits.images import LabelledImage
+from ltbench.benchmark.conformance import check_method
+from ltbench.methods import catalog
+from ltbench.methods.base import MapPost, Method, Prediction
+from ltbench.methods.errors import MethodsError
+from ltbench.splits.images import LabelledImage
 
 # What makes any method quick; used where a method has such a field. Any "..._iterations" counts as one.
 QUICK = {"backbone": "desc", "layers": ("desc",), "epochs": 1, "steps": 2, "iterations": 2, "windows": (2,)}
@@ -258,7 +258,7 @@ def test_deviations_name_fields_that_exist(name: str) -> None:
 def test_damaged_features_name_the_image(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if "backbone" not in quick_fields(name):
         pytest.skip("has no backbone")
-    from methods.features.backbones.desc import Descriptor
+    from ltbench.methods.features.backbones.desc import Descriptor
 
     healthy = Descriptor.__call__
 

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 from test_metrics_pixel import realistic
 
-from benchmark.metrics import Answer, Truth, Undefined, evaluate
-from benchmark.metrics.aupimo import LOWER, UPPER, aupimo_of_images
-from benchmark.metrics.pooled import Category, balanced_auroc, evaluate_pooled, pooled_auroc
-from benchmark.metrics.region_recall import RegionRecall, by_size, region_recall
-from benchmark.metrics.streaming import ArrayStream
-from benchmark.metrics.threshold import calibration, lowest_threshold
+from ltbench.benchmark.metrics import Answer, Truth, Undefined, evaluate
+from ltbench.benchmark.metrics.aupimo import LOWER, UPPER, aupimo_of_images
+from ltbench.benchmark.metrics.pooled import Category, balanced_auroc, evaluate_pooled, pooled_auroc
+from ltbench.benchmark.metrics.region_recall import RegionRecall, by_size, region_recall
+from ltbench.benchmark.metrics.streaming import ArrayStream
+from ltbench.benchmark.metrics.threshold import calibration, lowest_threshold
 
 
 def aupimo_by_definition(maps, masks):

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score
 
-from benchmark.metrics import STANDARD, Answer, Truth, evaluate, load, names
-from splits.errors import UnknownName
+from ltbench.benchmark.metrics import STANDARD, Answer, Truth, evaluate, load, names
+from ltbench.splits.errors import UnknownName
 
 IMAGE = ("image_auroc", "image_ap", "image_f1max")
 

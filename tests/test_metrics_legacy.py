@@ -8,10 +8,10 @@ import pytest
 from sklearn.metrics import auc, average_precision_score, roc_auc_score, roc_curve
 from test_metrics_pixel import realistic
 
-from benchmark.metrics import STANDARD, Answer, Truth, evaluate
-from benchmark.metrics.legacy import RECIPES, evaluate_legacy, names
-from benchmark.metrics.legacy.masks import MASK_RULES
-from splits.errors import UnknownName
+from ltbench.benchmark.metrics import STANDARD, Answer, Truth, evaluate
+from ltbench.benchmark.metrics.legacy import RECIPES, evaluate_legacy, names
+from ltbench.benchmark.metrics.legacy.masks import MASK_RULES
+from ltbench.splits.errors import UnknownName
 
 
 def cases():

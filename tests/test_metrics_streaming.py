@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from test_metrics_pixel import PIXEL, mapped, realistic
 
-from benchmark.metrics import Answer, Truth, evaluate
-from benchmark.metrics.histogram import bounded_metrics, histogram_of_stream, sixteen_bits
-from benchmark.metrics.positives import rising_keys, stable_order
-from benchmark.metrics.streaming import ArrayStream, regroup
+from ltbench.benchmark.metrics import Answer, Truth, evaluate
+from ltbench.benchmark.metrics.histogram import bounded_metrics, histogram_of_stream, sixteen_bits
+from ltbench.benchmark.metrics.positives import rising_keys, stable_order
+from ltbench.benchmark.metrics.streaming import ArrayStream, regroup
 
 FLOATS = hnp.arrays(np.float32, st.integers(1, 40), elements=st.floats(width=32, allow_nan=False))
 
@@ -147,7 +147,7 @@ def test_bounds_are_tight_on_smooth_maps_and_closed_on_half_precision_maps():
 MEASURE = """
 import resource, sys
 import numpy as np
-from benchmark.metrics import Answer, Truth, evaluate
+from ltbench.benchmark.metrics import Answer, Truth, evaluate
 
 class Generated:
     shape = (64, 1024, 1024)

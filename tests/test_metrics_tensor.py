@@ -12,12 +12,12 @@ import torch
 from hypothesis import given, settings
 from test_metrics_pixel import PIXEL, mapped, realistic
 
-from benchmark.metrics import Answer, Truth, Undefined, evaluate, tensor_curve
-from benchmark.metrics.curve import area_under_overlap, auroc, average_precision, f1_max
-from benchmark.metrics.pixel_curve import curve_of_maps
-from benchmark.metrics.regions import label_regions
-from benchmark.metrics.tensor_curve import curve_of_tensor
-from methods.blocks.score_maps import anomaly_map_tensor, anomaly_maps
+from ltbench.benchmark.metrics import Answer, Truth, Undefined, evaluate, tensor_curve
+from ltbench.benchmark.metrics.curve import area_under_overlap, auroc, average_precision, f1_max
+from ltbench.benchmark.metrics.pixel_curve import curve_of_maps
+from ltbench.benchmark.metrics.regions import label_regions
+from ltbench.benchmark.metrics.tensor_curve import curve_of_tensor
+from ltbench.methods.blocks.score_maps import anomaly_map_tensor, anomaly_maps
 
 
 def four(curve):
@@ -92,7 +92,7 @@ def test_an_accelerator_agrees():
 
 def test_arrays_are_judged_without_torch():
     code = (
-        "import sys, numpy as np; from benchmark.metrics import Answer, Truth, evaluate;"
+        "import sys, numpy as np; from ltbench.benchmark.metrics import Answer, Truth, evaluate;"
         "masks = np.zeros((2, 4, 4), bool); masks[0, 0] = True;"
         "evaluate(Truth(masks.any(axis=(1, 2)), masks), Answer(maps=np.zeros(masks.shape)), ['aupro']);"
         "print('torch' in sys.modules)"

@@ -12,11 +12,11 @@ from interrupted_training import require_exact_resumption
 from small_images import context, image_set, judged_images, train_images
 from torch.nn import functional
 
-from methods import catalog
-from methods.base import Context
-from methods.errors import BadParameter
-from methods.layers.slim_student import GuidedRectifier, SlimStudent
-from methods.mkd import Mkd, _feature_map, _pooled
+from ltbench.methods import catalog
+from ltbench.methods.base import Context
+from ltbench.methods.errors import BadParameter
+from ltbench.methods.layers.slim_student import GuidedRectifier, SlimStudent
+from ltbench.methods.mkd import Mkd, _feature_map, _pooled
 
 SMALL = {"backbone": "desc", "size": None, "iterations": 5, "batch_size": 4}
 VGG = [(128, 32), (256, 16), (512, 8), (512, 4)]

@@ -6,11 +6,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from methods.blocks import neighbors, screening
-from methods.blocks.neighbors import ExactIndex, has_native_bfloat16, nearest
-from methods.blocks.on_device import neighbors as device_neighbors
-from methods.blocks.screening import Candidates
-from methods.errors import BadParameter, MethodsError
+from ltbench.methods.blocks import neighbors, screening
+from ltbench.methods.blocks.neighbors import ExactIndex, has_native_bfloat16, nearest
+from ltbench.methods.blocks.on_device import neighbors as device_neighbors
+from ltbench.methods.blocks.screening import Candidates
+from ltbench.methods.errors import BadParameter, MethodsError
 
 SCREENS = ["bfloat16", "float32"]
 BACKENDS = [*SCREENS, "faiss"]

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.neighbors import LocalOutlierFactor
 
-from methods.blocks import outliers
-from methods.blocks.on_device import outliers as device_outliers
-from methods.blocks.outliers import lof_per_position, quantile
+from ltbench.methods.blocks import outliers
+from ltbench.methods.blocks.on_device import outliers as device_outliers
+from ltbench.methods.blocks.outliers import lof_per_position, quantile
 
 
 def by_scikit_learn(X: np.ndarray, k: int) -> np.ndarray:

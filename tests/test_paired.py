@@ -8,8 +8,15 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from reports.statistics.paired import contributions, holm, pairwise, range_test, sign_flip, signed_rank
-from reports.statistics.ties import Test, compare
+from ltbench.reports.statistics.paired import (
+    contributions,
+    holm,
+    pairwise,
+    range_test,
+    sign_flip,
+    signed_rank,
+)
+from ltbench.reports.statistics.ties import Test, compare
 
 
 @pytest.fixture

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from methods import catalog
+from ltbench.methods import catalog
+from ltbench.results.parity import read_stages
 from parity import golden, methods
 from parity.case import Case, compare
 from parity.official import Unavailable, open_clone
 from parity.report import PAGE, document
-from results.parity import read_stages
 
 CASES = [case for method in methods.names() for case in methods.cases(method)]
 GOLDEN = [case for case in CASES if case.is_golden]

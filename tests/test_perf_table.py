@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from ltbench.results.performance import read_performance, write_performance
 from perf import overlap, scale
 from perf.ceilings import Ceiling
 from perf.comparison import Comparison, Limit, Row, Side
@@ -17,7 +18,6 @@ from perf.document import END, GPU, PAGE, START, START_GPU, written
 from perf.memory import resident
 from perf.pairs import measure
 from perf.table import markdown, merged, stored_rows
-from results.performance import read_performance, write_performance
 
 MACHINE = {"processor": "Some CPU", "cores": "2", "python": "3.11", "numpy": "2.4", "load": "0.1"}
 ROOT = Path(__file__).parents[1]

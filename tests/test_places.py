@@ -15,12 +15,12 @@ import pytest
 from remote_roots import in_memory, new_bucket
 from test_store import IDENTITY, write_cell
 
-from results.errors import ResultsDiffer, ResultsError
-from results.files import read_json, write_bytes, write_json
-from results.merge import merge
-from results.places import Place, RemotePath, below, local_side, matches, modified, place, readable
-from results.schema import METRICS, SCORES, table
-from results.store import MAPS_FILE, METRICS_FILE, RECORD, SCORES_FILE, STARTED, CellWriter, Store
+from ltbench.results.errors import ResultsDiffer, ResultsError
+from ltbench.results.files import read_json, write_bytes, write_json
+from ltbench.results.merge import merge
+from ltbench.results.places import Place, RemotePath, below, local_side, matches, modified, place, readable
+from ltbench.results.schema import METRICS, SCORES, table
+from ltbench.results.store import MAPS_FILE, METRICS_FILE, RECORD, SCORES_FILE, STARTED, CellWriter, Store
 
 
 @pytest.fixture(params=["s3", "memory", "local"])
@@ -229,5 +229,6 @@ def test_records_stay_plain_json(remote: RemotePath) -> None:
 
 
 def test_a_local_folder_needs_no_pyarrow_to_be_named() -> None:
-    code = "import sys; from results.places import place; place('runs'); sys.exit('pyarrow' in sys.modules)"
+    code = "from ltbench.results.places import place; place('runs'); import sys; "
+    code += "sys.exit('pyarrow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -10,9 +10,9 @@ from typing import Any
 import faulty_jobs
 import pytest
 
-from benchmark.processes import LOG_HEAD_BYTES, LOG_TAIL_BYTES, Child, Processes
-from benchmark.worker import Ended
-from results.status import Status
+from ltbench.benchmark.processes import LOG_HEAD_BYTES, LOG_TAIL_BYTES, Child, Processes
+from ltbench.benchmark.worker import Ended
+from ltbench.results.status import Status
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np  # noqa: F401 - imported, so that it is running
 import pytest
 
-from benchmark.processor import SWITCH, avoid_slow_sort, sorts_slowly
+from ltbench.benchmark.processor import SWITCH, avoid_slow_sort, sorts_slowly
 
 ZEN4 = "processor\t: 0\nvendor_id\t: AuthenticAMD\ncpu family\t: 25\nflags\t\t: fpu avx2 avx512f\n\n"
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from methods.blocks.progressive import Selection, median_of, robust_maximum, top_count
-from methods.errors import BadParameter
+from ltbench.methods.blocks.progressive import Selection, median_of, robust_maximum, top_count
+from ltbench.methods.errors import BadParameter
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 import pandas as pd
 import pytest
 
-from reports.aggregate import board
-from results.published import facts
-from results.published.printed import PublishedCell, cells, table
+from ltbench.reports.aggregate import board
+from ltbench.results.published import facts
+from ltbench.results.published.printed import PublishedCell, cells, table
 
 GROUPS = ("all", "high", "low")
 

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from results.published import PublishedCell, cells, facts, load, printed, tables
-from results.published.document import document
-from results.published.finding import Finding, rows
-from results.published.lint import checks, lint
-from splits import recipes
-from splits.datasets import open_dataset
+from ltbench.results.published import PublishedCell, cells, facts, load, printed, tables
+from ltbench.results.published.document import document
+from ltbench.results.published.finding import Finding, rows
+from ltbench.results.published.lint import checks, lint
+from ltbench.splits import recipes
+from ltbench.splits.datasets import open_dataset
 
 PAGE = Path(__file__).parents[1] / "docs" / "published_lint.md"
 

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from results.published import cells, column, published, table
+from ltbench.results.published import cells, column, published, table
 
 ABLATION = "ablation"
 

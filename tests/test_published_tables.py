@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from benchmark import metrics
-from results.errors import ResultsError
-from results.published import PAPERS, cells, facts, load, table, tables
-from results.published.printed import FOLDER, TABLES_FILE
-from splits import recipes
-from splits.datasets import open_dataset
-from splits.recipes import ltad
+from ltbench.benchmark import metrics
+from ltbench.results.errors import ResultsError
+from ltbench.results.published import PAPERS, cells, facts, load, table, tables
+from ltbench.results.published.printed import FOLDER, TABLES_FILE
+from ltbench.splits import recipes
+from ltbench.splits.datasets import open_dataset
+from ltbench.splits.recipes import ltad
 
 OUR_METHODS = {
     "anomalyclip", "anomalygpt", "cutpaste", "dinomaly", "dinomaly+meds", "draem", "funad", "hvq", "hvq+meds",

@@ -9,7 +9,7 @@ from statistics import mean, stdev
 
 import pytest
 
-from results.published import PublishedCell, cells, facts
+from ltbench.results.published import PublishedCell, cells, facts
 
 SHARED = Path(__file__).parents[2] / "shared"
 

@@ -10,15 +10,15 @@ import pytest
 from generated_records import METHODS, FakeMethod
 from generated_results import generate
 
-from benchmark import suites
-from methods import catalog
-from reports.boards import boards
-from reports.comparison import compare
-from reports.leaderboard import sheet
-from reports.material import read
-from reports.papers import PaperTable, paper_tables
-from reports.site import build_site
-from results.published import cells, printed_as, published, table
+from ltbench.benchmark import suites
+from ltbench.methods import catalog
+from ltbench.reports.boards import boards
+from ltbench.reports.comparison import compare
+from ltbench.reports.leaderboard import sheet
+from ltbench.reports.material import read
+from ltbench.reports.papers import PaperTable, paper_tables
+from ltbench.reports.site import build_site
+from ltbench.results.published import cells, printed_as, published, table
 
 MAIN_SUITES = [
     name for name in suites.names() if name.startswith(("ltad-", "meds-")) and not name.endswith("-ablations")

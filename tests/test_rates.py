@@ -12,13 +12,13 @@ from generated_records import METHODS, record_of, split_record
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmark import rates
-from benchmark.commands.forecasts import duration, duration_range, size
-from benchmark.estimate import CellEstimate, Interval, estimate_cell, estimate_embedding
-from benchmark.rates import CellRun, Embedding, Rates
-from results.environment import environment
-from results.status import Status
-from results.store import StoredCell
+from ltbench.benchmark import rates
+from ltbench.benchmark.commands.forecasts import duration, duration_range, size
+from ltbench.benchmark.estimate import CellEstimate, Interval, estimate_cell, estimate_embedding
+from ltbench.benchmark.rates import CellRun, Embedding, Rates
+from ltbench.results.environment import environment
+from ltbench.results.status import Status
+from ltbench.results.store import StoredCell
 
 RUN = CellRun(
     method="patchcore", backbone="tiny", config_digest="c", device="cpu", threads=1, train_images=100,

@@ -11,14 +11,14 @@ import pytest
 from split_trees import mvtec_style_class
 from test_run import chance, run_all
 
-from benchmark.cell import Cell
-from benchmark.recompute import recompute
-from benchmark.selection import parse_fields
-from benchmark.settings import Settings
-from methods import catalog
-from results import store
-from results.schema import CURVES, METRICS, table
-from results.store import CURVES_FILE, METRICS_FILE, RECORD, Store, StoredCell, rewrite_tables
+from ltbench.benchmark.cell import Cell
+from ltbench.benchmark.recompute import recompute
+from ltbench.benchmark.selection import parse_fields
+from ltbench.benchmark.settings import Settings
+from ltbench.methods import catalog
+from ltbench.results import store
+from ltbench.results.schema import CURVES, METRICS, table
+from ltbench.results.store import CURVES_FILE, METRICS_FILE, RECORD, Store, StoredCell, rewrite_tables
 
 STALE = [{"category": "nut", "curve": "pro", "false_positives": 0.1, "covered": 0.9}]
 """As an older recipe might have left it."""

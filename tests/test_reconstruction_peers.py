@@ -11,9 +11,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from methods.reconstruction.hosting import Student
-from methods.reconstruction.rd_student import RdNetwork
-from methods.reconstruction.token_students import DinomalyNetwork, InpNetwork
+from ltbench.methods.reconstruction.hosting import Student
+from ltbench.methods.reconstruction.rd_student import RdNetwork
+from ltbench.methods.reconstruction.token_students import DinomalyNetwork, InpNetwork
 
 WIDTH, HEADS, BLOCKS, PREFIX, SIDE = 24, 3, 8, 5, 4
 

@@ -9,13 +9,13 @@ import pytest
 import torch
 from torch.nn import functional
 
-from methods.errors import BadParameter
-from methods.layers.uniad import ReconstructionTransformer
-from methods.reconstruction.hosting import Student
-from methods.reconstruction.hvq_student import HvqNetwork
-from methods.reconstruction.rd_student import RdNetwork, middle_grid
-from methods.reconstruction.token_students import DinomalyNetwork, InpNetwork, coherence_of
-from methods.reconstruction.uniad_student import UniadStudent
+from ltbench.methods.errors import BadParameter
+from ltbench.methods.layers.uniad import ReconstructionTransformer
+from ltbench.methods.reconstruction.hosting import Student
+from ltbench.methods.reconstruction.hvq_student import HvqNetwork
+from ltbench.methods.reconstruction.rd_student import RdNetwork, middle_grid
+from ltbench.methods.reconstruction.token_students import DinomalyNetwork, InpNetwork, coherence_of
+from ltbench.methods.reconstruction.uniad_student import UniadStudent
 
 
 @pytest.fixture(autouse=True)

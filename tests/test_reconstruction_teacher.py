@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-from methods.base import View
-from methods.errors import BadParameter, MethodsError
-from methods.reconstruction import teacher as teacher_module
-from methods.reconstruction.arrangements import pyramid, resized_side_by_side, side_by_side
-from methods.reconstruction.classes import NearestCentroid
-from methods.reconstruction.teacher import Targets, Teacher, TeacherSettings, seen
+from ltbench.methods.base import View
+from ltbench.methods.errors import BadParameter, MethodsError
+from ltbench.methods.reconstruction import teacher as teacher_module
+from ltbench.methods.reconstruction.arrangements import pyramid, resized_side_by_side, side_by_side
+from ltbench.methods.reconstruction.classes import NearestCentroid
+from ltbench.methods.reconstruction.teacher import Targets, Teacher, TeacherSettings, seen
 from tests.small_images import context, image_set, train_images
 
 IMAGES = image_set(train_images({"stripes": 6, "checks": 5}))
@@ -128,7 +128,7 @@ def test_transformer_hosts_take_two_groups_of_tokens_and_a_normed_memory(tmp_pat
     timm = pytest.importorskip("timm")
     from safetensors.torch import save_file
 
-    from methods.dinomaly import Dinomaly
+    from ltbench.methods.dinomaly import Dinomaly
 
     sizes = {"embed_dim": 24, "depth": 12, "num_heads": 2}
     file = tmp_path / "vit.safetensors"

@@ -13,14 +13,20 @@ from small_images import context, image_set, judged_images, train_images
 from torch import nn
 from torch.nn import functional
 
-from methods import catalog
-from methods.base import Context
-from methods.errors import BadParameter, MethodsError
-from methods.layers import trunk
-from methods.layers.registration import RegisteredPyramid, Siamese, SpatialTransformer, inverse, warped
-from methods.regad import RegAD, companions, cosine_by_pass, spread
-from methods.synthesis.support import ANGLES, COPIES, SHIFTS, copies
-from methods.training.grouped import GroupedSampler
+from ltbench.methods import catalog
+from ltbench.methods.base import Context
+from ltbench.methods.errors import BadParameter, MethodsError
+from ltbench.methods.layers import trunk
+from ltbench.methods.layers.registration import (
+    RegisteredPyramid,
+    Siamese,
+    SpatialTransformer,
+    inverse,
+    warped,
+)
+from ltbench.methods.regad import RegAD, companions, cosine_by_pass, spread
+from ltbench.methods.synthesis.support import ANGLES, COPIES, SHIFTS, copies
+from ltbench.methods.training.grouped import GroupedSampler
 
 SMALL = {"size": None, "grid": 4, "iterations": 4, "batch_size": 4}
 NEEDS = RegAD.needs

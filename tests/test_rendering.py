@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 from scipy.spatial import cKDTree
 
-from splits.rendering.camera import photograph
-from splits.rendering.canvas import SIZE, Fault, PoseRange, Scene, coverage, draw_frame, grid
-from splits.rendering.catalogue import KINDS, OVERLAYS
-from splits.rendering.light import shade
-from splits.rendering.marks import beside, patch, path
-from splits.rendering.noise import LATTICE, cells, clouds, streaks
-from splits.rendering.picture import Name, render
-from splits.rendering.shapes import bar, box
-from splits.rendering.sheet import OUTLINE, contact_sheet, outlined
-from splits.rendering.streams import between, stream
+from ltbench.splits.rendering.camera import photograph
+from ltbench.splits.rendering.canvas import SIZE, Fault, PoseRange, Scene, coverage, draw_frame, grid
+from ltbench.splits.rendering.catalogue import KINDS, OVERLAYS
+from ltbench.splits.rendering.light import shade
+from ltbench.splits.rendering.marks import beside, patch, path
+from ltbench.splits.rendering.noise import LATTICE, cells, clouds, streaks
+from ltbench.splits.rendering.picture import Name, render
+from ltbench.splits.rendering.shapes import bar, box
+from ltbench.splits.rendering.sheet import OUTLINE, contact_sheet, outlined
+from ltbench.splits.rendering.streams import between, stream
 
 
 def test_streams_depend_on_every_key_and_on_their_order() -> None:

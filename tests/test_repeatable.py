@@ -13,8 +13,8 @@ import torch
 from small_images import context
 from test_methods_conformance import NAMES, digest, fit, judged_images, predict, train_images
 
-from methods.blocks.threads import one_blas_thread
-from methods.training.randomness import repeatable, seeded
+from ltbench.methods.blocks.threads import one_blas_thread
+from ltbench.methods.training.randomness import repeatable, seeded
 
 BUSY = "while True: sum(range(10_000))"
 
@@ -56,7 +56,7 @@ def test_cells_of_one_and_of_two_threads_store_the_same_scores(method: str, tmp_
     scores = []
     for threads in (1, 2):
         results = tmp_path / str(threads)
-        command = [sys.executable, "-m", "benchmark", "run", "--method", method, "--split", "step_k4"]
+        command = [sys.executable, "-m", "ltbench", "run", "--method", method, "--split", "step_k4"]
         command += ["--limit", "6", "--jobs", "1", "--results", str(results)]
         command += ["--set", "iterations=20"] if method in {"rd", "hvq"} else []
         environment = {"LTBENCH_THREADS": str(threads), "LTBENCH_HOME": str(tmp_path / f"home{threads}")}

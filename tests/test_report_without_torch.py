@@ -28,7 +28,7 @@ class Absent:
         if name.partition(".")[0] in {FORBIDDEN!r}:
             raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
 sys.meta_path.insert(0, Absent())
-from benchmark.cli import main
+from ltbench.benchmark.cli import main
 sys.argv = ["ltbench", *sys.argv[1:]]
 main()
 """
@@ -56,7 +56,7 @@ def test_report_results_and_published_work_without_torch(results: Path, tmp_path
 
 def test_the_blocker_blocks() -> None:
     ran = subprocess.run(
-        [sys.executable, "-c", BLOCKER.replace("from benchmark.cli import main", "import torch")],
+        [sys.executable, "-c", BLOCKER.replace("from ltbench.benchmark.cli import main", "import torch")],
         cwd=ROOT, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert ran.returncode != 0

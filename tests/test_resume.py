@@ -10,19 +10,19 @@ import pytest
 from split_trees import mvtec_style_class
 from test_run import VIEW, chance, silent
 
-from benchmark import rates
-from benchmark.cell import Cell
-from benchmark.engines import Options
-from benchmark.errors import UsageError
-from benchmark.forecast import forecast
-from benchmark.journal import JOURNAL_FILE
-from benchmark.retry import parse_retry
-from benchmark.run import Outcome, plan, run
-from benchmark.settings import Settings
-from results.files import write_json
-from results.runs import runs
-from results.status import Status
-from results.store import RECORD, StoredCell
+from ltbench.benchmark import rates
+from ltbench.benchmark.cell import Cell
+from ltbench.benchmark.engines import Options
+from ltbench.benchmark.errors import UsageError
+from ltbench.benchmark.forecast import forecast
+from ltbench.benchmark.journal import JOURNAL_FILE
+from ltbench.benchmark.retry import parse_retry
+from ltbench.benchmark.run import Outcome, plan, run
+from ltbench.benchmark.settings import Settings
+from ltbench.results.files import write_json
+from ltbench.results.runs import runs
+from ltbench.results.status import Status
+from ltbench.results.store import RECORD, StoredCell
 
 FAILURES = ("error", "killed", "oom", "timeout")
 

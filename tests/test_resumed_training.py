@@ -10,14 +10,14 @@ from faulty_cells import CountedTraining, Quiet
 from remote_roots import in_memory
 from split_trees import mvtec_style_class
 
-from benchmark.cell import Cell
-from benchmark.engines import Options
-from benchmark.run import plan, run
-from benchmark.settings import Settings
-from methods.base import View
-from results.places import RemotePath
-from results.status import Status
-from results.store import MAPS_FILE, SCORES_FILE, StoredCell
+from ltbench.benchmark.cell import Cell
+from ltbench.benchmark.engines import Options
+from ltbench.benchmark.run import plan, run
+from ltbench.benchmark.settings import Settings
+from ltbench.methods.base import View
+from ltbench.results.places import RemotePath
+from ltbench.results.status import Status
+from ltbench.results.store import MAPS_FILE, SCORES_FILE, StoredCell
 
 SMALL = {
     "iterations": 12, "batch_size": 4, "grid": 4, "neighbours": 0,
@@ -42,7 +42,7 @@ def test_a_killed_training_goes_on_from_its_checkpoint_bit_for_bit(
     whole = Settings(home=tmp_path / "home", results=tmp_path / "whole", jobs=1)
 
     counted = tmp_path / "steps"
-    monkeypatch.setattr("benchmark.engines.local.run_cell", CountedTraining(str(counted), kill_at=7))
+    monkeypatch.setattr("ltbench.benchmark.engines.local.run_cell", CountedTraining(str(counted), kill_at=7))
     killed = trained(cell, disturbed)
     assert killed.status is Status.KILLED, killed.record["error"]
     assert counted.stat().st_size == 7
@@ -52,7 +52,8 @@ def test_a_killed_training_goes_on_from_its_checkpoint_bit_for_bit(
     assert counted.stat().st_size == STEPS + 1
     assert not (resumed.folder / "work").exists()
 
-    monkeypatch.setattr("benchmark.engines.local.run_cell", CountedTraining(str(tmp_path / "other steps")))
+    other = CountedTraining(str(tmp_path / "other steps"))
+    monkeypatch.setattr("ltbench.benchmark.engines.local.run_cell", other)
     undisturbed = trained(cell, whole)
     assert (tmp_path / "other steps").stat().st_size == STEPS
     for name in (SCORES_FILE, MAPS_FILE):

@@ -13,20 +13,20 @@ import pytest
 from PIL import Image
 from split_trees import mvtec_style_class
 
-from benchmark.cell import Cell
-from benchmark.engines import Options
-from benchmark.errors import CellsImpossible, UsageError
-from benchmark.kept_maps import are_kept
-from benchmark.recompute import recompute
-from benchmark.resolve import Resolver
-from benchmark.retry import parse_retry
-from benchmark.run import Outcome, plan, run
-from benchmark.settings import Settings
-from methods.base import View
-from methods.errors import WeightsMissing
-from results.status import Status
-from results.store import RECORD, Store
-from splits.errors import SplitsError
+from ltbench.benchmark.cell import Cell
+from ltbench.benchmark.engines import Options
+from ltbench.benchmark.errors import CellsImpossible, UsageError
+from ltbench.benchmark.kept_maps import are_kept
+from ltbench.benchmark.recompute import recompute
+from ltbench.benchmark.resolve import Resolver
+from ltbench.benchmark.retry import parse_retry
+from ltbench.benchmark.run import Outcome, plan, run
+from ltbench.benchmark.settings import Settings
+from ltbench.methods.base import View
+from ltbench.methods.errors import WeightsMissing
+from ltbench.results.status import Status
+from ltbench.results.store import RECORD, Store
+from ltbench.splits.errors import SplitsError
 
 VIEW = View(32, 32)
 

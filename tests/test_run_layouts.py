@@ -8,11 +8,11 @@ import pytest
 from split_trees import draw, draw_mask
 from test_run import VIEW, run_all
 
-from benchmark.cell import Cell, build_split
-from benchmark.settings import Settings
-from results.status import Status
-from splits.datasets import open_dataset
-from splits.datasets.files import FileDataset
+from ltbench.benchmark.cell import Cell, build_split
+from ltbench.benchmark.settings import Settings
+from ltbench.results.status import Status
+from ltbench.splits.datasets import open_dataset
+from ltbench.splits.datasets.files import FileDataset
 
 LAYOUTS = {
     "original": "VisA_20220922/candle/Data/Images/Normal/0000.JPG",

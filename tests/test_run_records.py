@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from test_store import write_cell
 
-from reports.feature_cache import cache_facts
-from results.errors import ResultsDiffer
-from results.files import write_json
-from results.merge import merge
-from results.runs import runs, sum_of, write_run
-from results.store import METRICS_FILE, RECORD, Store
+from ltbench.reports.feature_cache import cache_facts
+from ltbench.results.errors import ResultsDiffer
+from ltbench.results.files import write_json
+from ltbench.results.merge import merge
+from ltbench.results.runs import runs, sum_of, write_run
+from ltbench.results.store import METRICS_FILE, RECORD, Store
 
 READS = {
     "hits": 30,

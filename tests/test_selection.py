@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.errors import UsageError
-from benchmark.selection import parse_fields, parse_seeds, parse_view, select_names
-from benchmark.settings import load_settings
-from methods.base import View
+from ltbench.benchmark.errors import UsageError
+from ltbench.benchmark.selection import parse_fields, parse_seeds, parse_view, select_names
+from ltbench.benchmark.settings import load_settings
+from ltbench.methods.base import View
 
 KNOWN = ["chance", "padim", "patchcore", "softpatch", "tailedcore"]
 

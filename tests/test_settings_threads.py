@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from benchmark.settings import Settings, load_settings
+from ltbench.benchmark.settings import Settings, load_settings
 
 
 def test_cells_share_the_cores() -> None:

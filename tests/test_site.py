@@ -14,13 +14,13 @@ from generated_records import CATEGORIES, METHODS, record_of, split_record, tail
 from generated_records import metric_rows as rows_of
 from generated_results import generate, write_cell
 
-from reports.boards import boards
-from reports.leaderboard import sheet
-from reports.material import read
-from reports.site import SiteReport, build_site
-from results.errors import ResultsError
-from results.status import Status
-from results.store import Store
+from ltbench.reports.boards import boards
+from ltbench.reports.leaderboard import sheet
+from ltbench.reports.material import read
+from ltbench.reports.site import SiteReport, build_site
+from ltbench.results.errors import ResultsError
+from ltbench.results.status import Status
+from ltbench.results.store import Store
 
 VOID = {"meta", "link", "br", "img", "input", "hr"}
 OPTIONAL = {"td", "tr", "th", "li", "dt", "dd"}

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from generated_results import generate
 
-from reports.site import build_site
+from ltbench.reports.site import build_site
 
 pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
 from browsing import Open

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from generated_results import generate
 
-from reports.packing import packed
-from reports.site import build_site
+from ltbench.reports.packing import packed
+from ltbench.reports.site import build_site
 
 pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
 from selenium.webdriver.support.ui import WebDriverWait

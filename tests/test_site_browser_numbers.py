@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from generated_results import generate
 
-from reports.cells import number_cell
-from reports.numbers import Number
-from reports.site import build_site
-from reports.tables import Column
+from ltbench.reports.cells import number_cell
+from ltbench.reports.numbers import Number
+from ltbench.reports.site import build_site
+from ltbench.reports.tables import Column
 
 pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
 from selenium.webdriver.common.by import By

@@ -14,20 +14,20 @@ from generated_results import generate
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmark.curves import LIMIT, pro_curve
-from benchmark.metrics import Answer, Truth
-from benchmark.metrics import load as load_metric
-from reports.boards import boards
-from reports.leaderboard import Sheet, sheet
-from reports.material import read
-from reports.packing import packed, script_data, unpacked
-from reports.papers import paper_tables
-from reports.scored import score_figures
-from reports.site import build_site
-from reports.statistics.intervals import image_intervals
-from reports.statistics.resampling import Draws
-from reports.uncertainty import CACHE_FILE, group_ends, image_ends, of_cell
-from results.published.printed import cells, tables
+from ltbench.benchmark.curves import LIMIT, pro_curve
+from ltbench.benchmark.metrics import Answer, Truth
+from ltbench.benchmark.metrics import load as load_metric
+from ltbench.reports.boards import boards
+from ltbench.reports.leaderboard import Sheet, sheet
+from ltbench.reports.material import read
+from ltbench.reports.packing import packed, script_data, unpacked
+from ltbench.reports.papers import paper_tables
+from ltbench.reports.scored import score_figures
+from ltbench.reports.site import build_site
+from ltbench.reports.statistics.intervals import image_intervals
+from ltbench.reports.statistics.resampling import Draws
+from ltbench.reports.uncertainty import CACHE_FILE, group_ends, image_ends, of_cell
+from ltbench.results.published.printed import cells, tables
 
 CATEGORIES = ("bottle", "cable", "capsule", "grid", "pill", "wood")
 

@@ -12,10 +12,10 @@ from generated_records import METHODS
 from generated_results import generate
 from PIL import Image
 
-from reports.site import build_site
-from results.ranking import CORRECTION, CORRECTION_FILE, RANKING, RANKING_FILE
-from results.schema import table
-from results.store import METRICS_FILE, SCORES_FILE, CellWriter, Store, StoredCell
+from ltbench.reports.site import build_site
+from ltbench.results.ranking import CORRECTION, CORRECTION_FILE, RANKING, RANKING_FILE
+from ltbench.results.schema import table
+from ltbench.results.store import METRICS_FILE, SCORES_FILE, CellWriter, Store, StoredCell
 
 NAMES = ("cap", "gear")
 DEPTHS = {

@@ -15,14 +15,14 @@ from generated_results import generate
 from PIL import Image
 from scipy import ndimage
 
-from reports import overlays
-from reports.boards import boards
-from reports.comparison import CLOSE, NEAR, Compared, compare
-from reports.families import families
-from reports.leaderboard import Sheet, sheet
-from reports.material import read
-from reports.site import build_site
-from results.published import published
+from ltbench.reports import overlays
+from ltbench.reports.boards import boards
+from ltbench.reports.comparison import CLOSE, NEAR, Compared, compare
+from ltbench.reports.families import families
+from ltbench.reports.leaderboard import Sheet, sheet
+from ltbench.reports.material import read
+from ltbench.reports.site import build_site
+from ltbench.results.published import published
 
 TRENDS = [("synthetic", "meds_nr00"), ("synthetic", "meds_nr10"), ("synthetic", "meds_nr40")]
 

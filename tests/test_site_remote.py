@@ -10,8 +10,8 @@ import pytest
 from generated_results import generate
 from remote_roots import in_memory, new_bucket, s3_environment
 
-from reports.site import build_site
-from results.places import Place, place
+from ltbench.reports.site import build_site
+from ltbench.results.places import Place, place
 
 
 @pytest.fixture(params=["memory", "s3"])

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from generated_results import generate
 
-from reports.pages.performance import comparisons
-from reports.site import build_site
-from results.errors import ResultsError
-from results.performance import PERFORMANCE_FILE, read_performance, write_performance
+from ltbench.reports.pages.performance import comparisons
+from ltbench.reports.site import build_site
+from ltbench.results.errors import ResultsError
+from ltbench.results.performance import PERFORMANCE_FILE, read_performance, write_performance
 
 NOTHING = {
     "seconds": None,

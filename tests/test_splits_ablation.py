@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from split_trees import listed
 
-from splits import inventories
-from splits.interop.compare import compare
-from splits.recipes import build
-from splits.recipes._tailedcore import SOURCE
-from splits.split import Split
-from splits.verify import _released, released_digest, without_images
+from ltbench.splits import inventories
+from ltbench.splits.interop.compare import compare
+from ltbench.splits.recipes import build
+from ltbench.splits.recipes._tailedcore import SOURCE
+from ltbench.splits.split import Split
+from ltbench.splits.verify import _released, released_digest, without_images
 
 RECIPES = ("pareto", "step_k1", "step_k4")
 SEEDS = range(1, 6)

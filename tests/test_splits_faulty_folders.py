@@ -10,15 +10,15 @@ import pytest
 from PIL import Image
 from split_trees import draw, mvtec_style_class
 
-from splits.datasets import open_dataset
-from splits.datasets.doctor import examine
-from splits.datasets.files import read_pixels
-from splits.errors import SplitsError, UnknownName
-from splits.interop.read import import_split
-from splits.interop.text import write_whole
-from splits.interop.write import export_split
-from splits.recipes import build, names
-from splits.verify import verify
+from ltbench.splits.datasets import open_dataset
+from ltbench.splits.datasets.doctor import examine
+from ltbench.splits.datasets.files import read_pixels
+from ltbench.splits.errors import SplitsError, UnknownName
+from ltbench.splits.interop.read import import_split
+from ltbench.splits.interop.text import write_whole
+from ltbench.splits.interop.write import export_split
+from ltbench.splits.recipes import build, names
+from ltbench.splits.verify import verify
 
 
 @pytest.fixture
@@ -125,7 +125,7 @@ def test_good_images_that_are_trained_on_and_tested_are_told(parts: Path, tmp_pa
 def test_noise_on_top_keeps_the_tested_images_of_an_imported_list(
     parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from splits.interop.registry import register
+    from ltbench.splits.interop.registry import register
 
     monkeypatch.setenv("LTBENCH_HOME", str(tmp_path / "home"))
     mvtec_style_class(parts, "nut", train=10, good=4, bad=4)

@@ -16,10 +16,10 @@ from pathlib import Path
 import pytest
 from split_trees import draw
 
-from splits.datasets import fetch, open_dataset
-from splits.datasets.download import Archive, download
-from splits.datasets.licences import accept_licence, accepted
-from splits.errors import DataMissing, SplitsError, UnknownName, VerificationFailed
+from ltbench.splits.datasets import fetch, open_dataset
+from ltbench.splits.datasets.download import Archive, download
+from ltbench.splits.datasets.licences import accept_licence, accepted
+from ltbench.splits.errors import DataMissing, SplitsError, UnknownName, VerificationFailed
 
 CONTENT = bytes(range(256)) * 40_000
 

@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 from split_trees import listed, mvtec_style_class
 
-from splits.datasets import Dataset, open_dataset
-from splits.errors import SplitsError, UnknownName, VerificationFailed
-from splits.interop.read import import_split
-from splits.interop.registry import load, register, registered_names
-from splits.interop.write import FORMATS, export_split
-from splits.recipes import build
-from splits.split import Split
-from splits.verify import without_images
+from ltbench.splits.datasets import Dataset, open_dataset
+from ltbench.splits.errors import SplitsError, UnknownName, VerificationFailed
+from ltbench.splits.interop.read import import_split
+from ltbench.splits.interop.registry import load, register, registered_names
+from ltbench.splits.interop.write import FORMATS, export_split
+from ltbench.splits.recipes import build
+from ltbench.splits.split import Split
+from ltbench.splits.verify import without_images
 
 SHARED = Path(__file__).parents[2] / "shared" / "splits"
 

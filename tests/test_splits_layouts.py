@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from split_trees import draw, draw_mask, mvtec_style_class
 
-from splits.datasets import Dataset, open_dataset
-from splits.datasets.doctor import examine
-from splits.datasets.files import FileDataset
-from splits.errors import DataMissing, SplitsError, UnknownName
-from splits.images import LabelledImage
-from splits.recipes import build
+from ltbench.splits.datasets import Dataset, open_dataset
+from ltbench.splits.datasets.doctor import examine
+from ltbench.splits.datasets.files import FileDataset
+from ltbench.splits.errors import DataMissing, SplitsError, UnknownName
+from ltbench.splits.images import LabelledImage
+from ltbench.splits.recipes import build
 
 
 def image_of(dataset: Dataset, path: str) -> LabelledImage:

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from splits import inventories, verify
-from splits.describe import EVIDENCE, describe
-from splits.errors import DataMissing, VerificationFailed
-from splits.images import UNKNOWN
-from splits.named import named
-from splits.recipes import build
-from splits.verify import without_images
+from ltbench.splits import inventories, verify
+from ltbench.splits.describe import EVIDENCE, describe
+from ltbench.splits.errors import DataMissing, VerificationFailed
+from ltbench.splits.images import UNKNOWN
+from ltbench.splits.named import named
+from ltbench.splits.recipes import build
+from ltbench.splits.verify import without_images
 
 SHARED = Path(__file__).parents[2] / "shared" / "splits"
 

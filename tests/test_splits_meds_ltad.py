@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from split_trees import listed
 
-from splits.errors import SplitsError
-from splits.images import LabelledImage
-from splits.recipes import build
-from splits.recipes._contaminate import Contamination, draw_defects
-from splits.recipes.ltad import PUBLISHED, wanted_counts
-from splits.verify import without_images
+from ltbench.splits.errors import SplitsError
+from ltbench.splits.images import LabelledImage
+from ltbench.splits.recipes import build
+from ltbench.splits.recipes._contaminate import Contamination, draw_defects
+from ltbench.splits.recipes.ltad import PUBLISHED, wanted_counts
+from ltbench.splits.verify import without_images
 
 SHARED = Path(__file__).parents[2] / "shared" / "splits"
 MEDS = [("mvtec", ratio, seed) for ratio in (0, 10, 20, 40) for seed in (0, 10, 20, 30) if ratio or not seed]

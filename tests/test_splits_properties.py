@@ -15,10 +15,10 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from split_trees import ListedDataset, listed
 
-from splits.images import LabelledImage
-from splits.recipes import build
-from splits.split import Split
-from splits.verify import without_images
+from ltbench.splits.images import LabelledImage
+from ltbench.splits.recipes import build
+from ltbench.splits.split import Split
+from ltbench.splits.verify import without_images
 
 RECIPES = [
     "clean", "pareto", "pareto_nr40", "pareto_ablation_nr40", "step_k1", "step_k4_nr20",
@@ -149,8 +149,8 @@ def test_digests_do_not_depend_on_names_groups_or_labels() -> None:
 
 SCRIPT = """
 import json
-from splits.recipes import build
-from splits.verify import without_images
+from ltbench.splits.recipes import build
+from ltbench.splits.verify import without_images
 names = ["pareto", "step_k4", "ltad_exp100", "meds_nr10", "meds_nr07_stratified", "fewshot_k4+noise25"]
 print(json.dumps([build(name, without_images("mvtec"), 7).digest for name in names]))
 """

@@ -10,11 +10,11 @@ import pytest
 from scipy import stats
 from split_trees import listed
 
-from splits.errors import SplitsError
-from splits.interop.write import tailedcore
-from splits.recipes import build
-from splits.recipes.pareto import share_of_classes
-from splits.verify import _released, released_digest, without_images
+from ltbench.splits.errors import SplitsError
+from ltbench.splits.interop.write import tailedcore
+from ltbench.splits.recipes import build
+from ltbench.splits.recipes.pareto import share_of_classes
+from ltbench.splits.verify import _released, released_digest, without_images
 
 MANIFESTS = Path(__file__).parents[2] / "shared" / "splits" / "tailedcore_manifests"
 RELEASES = [

@@ -14,17 +14,17 @@ from pathlib import Path
 
 import pytest
 
-from splits.errors import SplitsError
-from splits.interop.read import import_split
-from splits.interop.zenodo import archive, write_archive
-from splits.recipes import build
-from splits.verify import without_images
+from ltbench.splits.errors import SplitsError
+from ltbench.splits.interop.read import import_split
+from ltbench.splits.interop.zenodo import archive, write_archive
+from ltbench.splits.recipes import build
+from ltbench.splits.verify import without_images
 
 SCRIPT = """
 import hashlib
-from splits.interop.zenodo import archive
-from splits.recipes import build
-from splits.verify import without_images
+from ltbench.splits.interop.zenodo import archive
+from ltbench.splits.recipes import build
+from ltbench.splits.verify import without_images
 visa = without_images("visa")
 print(hashlib.sha256(archive([(build(n, visa, 1), visa) for n in ("pareto", "ltad_exp100")])).hexdigest())
 """

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from methods.reconstruction.recipes import warmed
-from methods.training.schedules import warm_cosine
-from methods.training.stable_adamw import StableAdamW
+from ltbench.methods.reconstruction.recipes import warmed
+from ltbench.methods.training.schedules import warm_cosine
+from ltbench.methods.training.stable_adamw import StableAdamW
 
 
 def test_two_steps_by_hand() -> None:

@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from reports.aggregate import KEY, board
-from reports.statistics.ranking import (
+from ltbench.reports.aggregate import KEY, board
+from ltbench.reports.statistics.ranking import (
     cliques,
     critical_difference,
     friedman,
@@ -19,8 +19,8 @@ from reports.statistics.ranking import (
     rank_intervals,
     ranks,
 )
-from reports.statistics.standings import STANDINGS, standings
-from results.schema import METRICS, table
+from ltbench.reports.statistics.standings import STANDINGS, standings
+from ltbench.results.schema import METRICS, table
 
 
 @pytest.fixture

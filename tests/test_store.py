@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmark.commands.results import diff
-from results.diff import difference
-from results.errors import ResultsDiffer, ResultsError
-from results.files import write_json
-from results.merge import merge
-from results.places import Place
-from results.schema import METRICS, SCHEMA_VERSION, SCORES, table
-from results.store import METRICS_FILE, RECORD, SCORES_FILE, CellWriter, Store, StoredCell
+from ltbench.benchmark.commands.results import diff
+from ltbench.results.diff import difference
+from ltbench.results.errors import ResultsDiffer, ResultsError
+from ltbench.results.files import write_json
+from ltbench.results.merge import merge
+from ltbench.results.places import Place
+from ltbench.results.schema import METRICS, SCHEMA_VERSION, SCORES, table
+from ltbench.results.store import METRICS_FILE, RECORD, SCORES_FILE, CellWriter, Store, StoredCell
 
 IDENTITY = {"dataset": "d", "split": "s", "seed": 1, "method": "m", "config_digest": "c" * 64}
 

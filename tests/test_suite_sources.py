@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from generated_results import generate
 
-from benchmark import suites
-from benchmark.suites import sources
-from benchmark.suites.asked import store_facts
-from benchmark.suites.document import PAGE, document
-from reports.site import build_site
-from results import asked
-from results.places import matches
+from ltbench.benchmark import suites
+from ltbench.benchmark.suites import sources
+from ltbench.benchmark.suites.asked import store_facts
+from ltbench.benchmark.suites.document import PAGE, document
+from ltbench.reports.site import build_site
+from ltbench.results import asked
+from ltbench.results.places import matches
 
 
 @pytest.mark.parametrize("name", sources.of_papers())
@@ -97,4 +97,4 @@ def test_the_site_tells_where_settings_come_from(tmp_path: Path) -> None:
 
 
 def test_page_of_the_documentation_is_current() -> None:
-    assert PAGE.read_text(encoding="utf-8") == document(), "run python -m benchmark.suites.document"
+    assert PAGE.read_text(encoding="utf-8") == document(), "run python -m ltbench.benchmark.suites.document"

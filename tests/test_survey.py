@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 from generated_records import METHODS, record_of, split_record
 
-from benchmark.commands.status import events, follow, sentences
-from results.files import write_json
-from results.status import Status
-from results.store import LOG_FILE, RECORD, STARTED
-from results.survey import JOURNAL, SILENT_SECONDS, Surveyor, log_tail
+from ltbench.benchmark.commands.status import events, follow, sentences
+from ltbench.results.files import write_json
+from ltbench.results.status import Status
+from ltbench.results.store import LOG_FILE, RECORD, STARTED
+from ltbench.results.survey import JOURNAL, SILENT_SECONDS, Surveyor, log_tail
 
 NOW = 1_800_000_000.0
 NAMES = [f"synthetic/pareto/seed{seed}/patchcore-{'0' * 10}" for seed in range(1, 6)]
@@ -122,7 +122,7 @@ def test_a_record_is_read_again_only_if_it_changed(
     surveyor.look()
     read = []
     monkeypatch.setattr(
-        "results.survey.read_json", lambda path: read.append(path) or json.loads(path.read_bytes())
+        "ltbench.results.survey.read_json", lambda path: read.append(path) or json.loads(path.read_bytes())
     )
     surveyor.look()
     assert read == []

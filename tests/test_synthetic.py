@@ -15,15 +15,15 @@ import pytest
 from PIL import Image
 from scipy.stats import mannwhitneyu
 
-from splits import recipes
-from splits.datasets import open_dataset
-from splits.datasets.layout import scan
-from splits.datasets.synthetic import SyntheticDataset
-from splits.errors import SplitsError, UnknownName
-from splits.images import ImageSet, LabelledImage
-from splits.rendering import picture
-from splits.rendering.catalogue import KINDS, LOOK_ALIKES
-from splits.rendering.picture import SMALLEST_MASK, STRENGTHS, VERSION, VISIBLE, Name, draft, render
+from ltbench.splits import recipes
+from ltbench.splits.datasets import open_dataset
+from ltbench.splits.datasets.layout import scan
+from ltbench.splits.datasets.synthetic import SyntheticDataset
+from ltbench.splits.errors import SplitsError, UnknownName
+from ltbench.splits.images import ImageSet, LabelledImage
+from ltbench.splits.rendering import picture
+from ltbench.splits.rendering.catalogue import KINDS, LOOK_ALIKES
+from ltbench.splits.rendering.picture import SMALLEST_MASK, STRENGTHS, VERSION, VISIBLE, Name, draft, render
 
 ROOT = Path(__file__).parents[1]
 PAIRS = [(kind.name, defect) for kind in KINDS.values() for defect in kind.defects]
@@ -173,7 +173,7 @@ def test_the_order_of_keys_does_not_tell_the_label(tmp_path: Path) -> None:
 def test_content_digests_name_the_recipe_and_draw_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("splits.datasets.synthetic.render", None)
+    monkeypatch.setattr("ltbench.splits.datasets.synthetic.render", None)
     plain, hard = open_dataset("synthetic", tmp_path), open_dataset("synthetic:hard", tmp_path)
     digests = {dataset.content_digest(image) for dataset in (plain, hard) for image in dataset.images()}
     assert len(digests) == 2 * len(plain.images())

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from splits.datasets.synthetic import SyntheticDataset
-from splits.images import LabelledImage, Pixels
-from splits.rendering import keeping
-from splits.rendering.keeping import Shelf
-from splits.rendering.picture import Name, render
+from ltbench.splits.datasets.synthetic import SyntheticDataset
+from ltbench.splits.images import LabelledImage, Pixels
+from ltbench.splits.rendering import keeping
+from ltbench.splits.rendering.keeping import Shelf
+from ltbench.splits.rendering.picture import Name, render
 
 ROOT = Path(__file__).parents[1]
 IMAGE = LabelledImage(
@@ -45,7 +45,7 @@ def test_a_kept_picture_equals_a_fresh_one_and_is_not_drawn_again(
     tmp_path: Path, fresh: tuple[Pixels, Pixels], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert_right(SyntheticDataset(tmp_path), fresh)
-    monkeypatch.setattr("splits.datasets.synthetic.render", no_drawing)
+    monkeypatch.setattr("ltbench.splits.datasets.synthetic.render", no_drawing)
     assert_right(SyntheticDataset(tmp_path), fresh)
 
 
@@ -53,7 +53,7 @@ def test_a_mask_alone_brings_its_picture_with_it(
     tmp_path: Path, fresh: tuple[Pixels, Pixels], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     SyntheticDataset(tmp_path).mask(IMAGE)
-    monkeypatch.setattr("splits.datasets.synthetic.render", no_drawing)
+    monkeypatch.setattr("ltbench.splits.datasets.synthetic.render", no_drawing)
     assert_right(SyntheticDataset(tmp_path), fresh)
 
 

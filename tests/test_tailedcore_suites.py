@@ -6,11 +6,11 @@ from collections import Counter
 
 import pytest
 
-from benchmark import suites
-from benchmark.cell import Cell
-from methods import catalog
-from results.published import cells
-from splits.verify import locked
+from ltbench.benchmark import suites
+from ltbench.benchmark.cell import Cell
+from ltbench.methods import catalog
+from ltbench.results.published import cells
+from ltbench.splits.verify import locked
 
 
 def config(cell: Cell) -> tuple[str, str]:

@@ -6,7 +6,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from methods.blocks.tails import (
+from ltbench.methods.blocks.tails import (
     adaptive_threshold,
     capped_size,
     class_size,

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import torch
 
-from methods.errors import BadParameter, MethodsError, WeightsMissing
-from methods.features import backbone, weights
-from methods.features.backbones import timm as timm_backbones
-from methods.features.extract import Extractor
+from ltbench.methods.errors import BadParameter, MethodsError, WeightsMissing
+from ltbench.methods.features import backbone, weights
+from ltbench.methods.features.backbones import timm as timm_backbones
+from ltbench.methods.features.extract import Extractor
 
 timm = pytest.importorskip("timm")
 

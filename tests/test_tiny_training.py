@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from methods.features.backbones import tiny
-from methods.features.backbones.tiny_training import crops, pictures, training
+from ltbench.methods.features.backbones import tiny
+from ltbench.methods.features.backbones.tiny_training import crops, pictures, training
 
 SHORT = training.Recipe(
     pictures=6, picture_side=72, crop_side=32, batch_size=12, steps=40, learning_rate=5e-3, view_side=72

@@ -12,18 +12,18 @@ import pytest
 import torch
 from torch import nn
 
-from methods.base import Context
-from methods.blocks import pseudo_labels
-from methods.errors import BadParameter, MethodsError
-from methods.layers import attention
-from methods.reconstruction import token_students
-from methods.training.averaging import Average
-from methods.training.engine import Batch, Outcome, Plan, train
-from methods.training.precision import in_full_precision, mixed
-from methods.training.randomness import seeded
-from methods.training.sampling import Sampler, iterations_of
-from methods.training.schedules import constant, drop, late_drop, warm_cosine
-from methods.training.structural_similarity import dissimilarity
+from ltbench.methods.base import Context
+from ltbench.methods.blocks import pseudo_labels
+from ltbench.methods.errors import BadParameter, MethodsError
+from ltbench.methods.layers import attention
+from ltbench.methods.reconstruction import token_students
+from ltbench.methods.training.averaging import Average
+from ltbench.methods.training.engine import Batch, Outcome, Plan, train
+from ltbench.methods.training.precision import in_full_precision, mixed
+from ltbench.methods.training.randomness import seeded
+from ltbench.methods.training.sampling import Sampler, iterations_of
+from ltbench.methods.training.schedules import constant, drop, late_drop, warm_cosine
+from ltbench.methods.training.structural_similarity import dissimilarity
 
 DATA = np.random.default_rng(5).standard_normal((13, 6)).astype(np.float32)
 

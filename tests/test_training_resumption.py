@@ -13,9 +13,9 @@ import pytest
 import torch
 from split_trees import mvtec_style_class
 
-from methods.errors import BadParameter
-from methods.training import engine
-from results.store import Store, StoredCell
+from ltbench.methods.errors import BadParameter
+from ltbench.methods.training import engine
+from ltbench.results.store import Store, StoredCell
 
 ROOT = Path(__file__).parents[1]
 SMALL = ["width=16", "heads=2", "hidden=32", "depth=1", "batch_size=2", "grid=8"]
@@ -39,7 +39,7 @@ def started(place: Path, results: str, method: str, fields: list[str]) -> subpro
     # Threads that wait for each other while others compute would take the machine's whole time.
     own["OMP_WAIT_POLICY"] = "passive"
     return subprocess.Popen(
-        [sys.executable, "-m", "benchmark", *words, "--results", results],
+        [sys.executable, "-m", "ltbench", *words, "--results", results],
         cwd=place, env={**inherited, **own, engine.CHECKPOINT_ENVIRONMENT: "0"}, process_group=0,
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip

@@ -10,15 +10,15 @@ import torch
 from interrupted_training import require_exact_resumption
 from torch.nn import functional
 
-from benchmark.conformance import check_method, small_context, small_images
-from methods import catalog
-from methods.base import Context, MapPost, View
-from methods.blocks.image_scores import largest_of_pooled
-from methods.blocks.score_maps import anomaly_maps
-from methods.errors import BadParameter, MethodsError
-from methods.features.tokens import TokenReader, channel_scales, on_grid
-from methods.layers.transformer import neighbour_mask
-from methods.layers.uniad import QueryDecoderLayer, ReconstructionTransformer, feature_jitter
+from ltbench.benchmark.conformance import check_method, small_context, small_images
+from ltbench.methods import catalog
+from ltbench.methods.base import Context, MapPost, View
+from ltbench.methods.blocks.image_scores import largest_of_pooled
+from ltbench.methods.blocks.score_maps import anomaly_maps
+from ltbench.methods.errors import BadParameter, MethodsError
+from ltbench.methods.features.tokens import TokenReader, channel_scales, on_grid
+from ltbench.methods.layers.transformer import neighbour_mask
+from ltbench.methods.layers.uniad import QueryDecoderLayer, ReconstructionTransformer, feature_jitter
 
 SMALL = {"width": 16, "heads": 2, "hidden": 16, "depth": 1, "iterations": 4, "grid": 8, "batch_size": 4}
 

@@ -13,15 +13,15 @@ from hypothesis import strategies as st
 from PIL import Image
 from split_trees import mvtec_style_class
 
-from benchmark.cell import Cell
-from benchmark.gallery import store_pictures
-from benchmark.recompute import _view
-from benchmark.selection import parse_view
-from methods.base import View
-from results.store import picture_stem
-from splits.datasets import open_dataset
-from splits.errors import SplitsError
-from splits.view import resize_and_crop, resize_and_crop_mask
+from ltbench.benchmark.cell import Cell
+from ltbench.benchmark.gallery import store_pictures
+from ltbench.benchmark.recompute import _view
+from ltbench.benchmark.selection import parse_view
+from ltbench.methods.base import View
+from ltbench.results.store import picture_stem
+from ltbench.splits.datasets import open_dataset
+from ltbench.splits.errors import SplitsError
+from ltbench.splits.view import resize_and_crop, resize_and_crop_mask
 
 
 @pytest.mark.parametrize(("height", "width"), [(300, 300), (256, 256), (391, 517), (517, 391), (200, 203)])

@@ -10,18 +10,18 @@ import torch
 from small_images import auxiliary_set, context, image_set, judged_images, train_images
 from torch.nn import functional
 
-from benchmark import suites
-from methods import catalog
-from methods.anomalyclip import PAPER_BACKBONE, AnomalyCLIP, view_masks
-from methods.anomalygpt import AnomalyGPT, Decoder, decoder_loss
-from methods.base import Method, View
-from methods.errors import BadParameter, MethodsError
-from methods.language import encoder as encoders
-from methods.language import states
-from methods.language.encoder import Encoder
-from methods.training.pixel_losses import dice, focal
-from methods.winclip import WinCLIP
-from splits.images import ImageSet
+from ltbench.benchmark import suites
+from ltbench.methods import catalog
+from ltbench.methods.anomalyclip import PAPER_BACKBONE, AnomalyCLIP, view_masks
+from ltbench.methods.anomalygpt import AnomalyGPT, Decoder, decoder_loss
+from ltbench.methods.base import Method, View
+from ltbench.methods.errors import BadParameter, MethodsError
+from ltbench.methods.language import encoder as encoders
+from ltbench.methods.language import states
+from ltbench.methods.language.encoder import Encoder
+from ltbench.methods.training.pixel_losses import dice, focal
+from ltbench.methods.winclip import WinCLIP
+from ltbench.splits.images import ImageSet
 
 SIZES = {"stripes": 3, "checks": 2}
 

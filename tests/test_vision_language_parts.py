@@ -7,18 +7,18 @@ import pytest
 import torch
 from small_images import context, image_set, train_images
 
-from methods.blocks import blending
-from methods.blocks.blending import seamless, with_foreign_patches
-from methods.errors import BadParameter
-from methods.language import encoder as encoders
-from methods.language import paths, states
-from methods.language.backbone import EncodedImages
-from methods.language.encoder import Encoder
-from methods.language.encoders.toy_vl import ToyText
-from methods.language.learned_prompts import LearnedPrompts, _drawn
-from methods.language.windows import drawn_references, harmonic_of, harmonic_over_windows
-from methods.training.pixel_losses import dice, focal
-from methods.training.schedules import warm_logarithm
+from ltbench.methods.blocks import blending
+from ltbench.methods.blocks.blending import seamless, with_foreign_patches
+from ltbench.methods.errors import BadParameter
+from ltbench.methods.language import encoder as encoders
+from ltbench.methods.language import paths, states
+from ltbench.methods.language.backbone import EncodedImages
+from ltbench.methods.language.encoder import Encoder
+from ltbench.methods.language.encoders.toy_vl import ToyText
+from ltbench.methods.language.learned_prompts import LearnedPrompts, _drawn
+from ltbench.methods.language.windows import drawn_references, harmonic_of, harmonic_over_windows
+from ltbench.methods.training.pixel_losses import dice, focal
+from ltbench.methods.training.schedules import warm_logarithm
 
 
 @pytest.fixture(scope="module")

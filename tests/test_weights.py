@@ -11,12 +11,12 @@ import pytest
 import torch
 from typer.testing import CliRunner, Result
 
-from benchmark import suites
-from benchmark.cli import main
-from benchmark.commands import weights as command
-from methods import catalog
-from methods.features import hub, weights
-from methods.features.published_weights import needs_download, published
+from ltbench.benchmark import suites
+from ltbench.benchmark.cli import main
+from ltbench.benchmark.commands import weights as command
+from ltbench.methods import catalog
+from ltbench.methods.features import hub, weights
+from ltbench.methods.features.published_weights import needs_download, published
 
 
 @pytest.fixture(autouse=True)

@@ -7,12 +7,12 @@ from typing import Annotated
 
 import typer
 
-from benchmark.commands import options
-from benchmark.commands.cells import asked_retry, finish, plan_cells, run_cells
-from benchmark.console import console
-from benchmark.selection import parse_fields
-from results import asked
-from results.places import Place, matches, modified
+from ltbench.benchmark.commands import options
+from ltbench.benchmark.commands.cells import asked_retry, finish, plan_cells, run_cells
+from ltbench.benchmark.console import console
+from ltbench.benchmark.selection import parse_fields
+from ltbench.results import asked
+from ltbench.results.places import Place, matches, modified
 
 
 def bench(
@@ -55,8 +55,8 @@ def bench(
 
     Example: ltbench bench tailedcore-mvtec
     """
-    from benchmark.suites import asked_suite
-    from benchmark.suites.asked import store_facts
+    from ltbench.benchmark.suites import asked_suite
+    from ltbench.benchmark.suites.asked import store_facts
 
     settings = options.settings(
         results=results, data=data, cache=cache, weights=weights, jobs=jobs, device=device,
@@ -66,7 +66,7 @@ def bench(
     again = asked_retry(retry, only_missing, force)
     planned = plan_cells(table.cells(limit), settings)
     if dry_run:
-        from benchmark.commands.plan import show
+        from ltbench.benchmark.commands.plan import show
 
         show(planned, settings, "bench", as_json, force=force, retry=again)
         return
@@ -101,6 +101,6 @@ def is_current(results: Place, site: Path) -> bool:
 
 
 def _report(results: Place, site: Path) -> None:
-    from benchmark.commands.report import build
+    from ltbench.benchmark.commands.report import build
 
     build(results, site)

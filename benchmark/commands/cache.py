@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from benchmark.commands import options
-from benchmark.commands.output import print_json, print_table
-from benchmark.console import console, would
+from ltbench.benchmark.commands import options
+from ltbench.benchmark.commands.output import print_json, print_table
+from ltbench.benchmark.console import console, would
 
 if TYPE_CHECKING:
-    from methods.features.cache import FeatureCache
-    from results.places import Place
+    from ltbench.methods.features.cache import FeatureCache
+    from ltbench.results.places import Place
 
 app = typer.Typer(help="Look at and empty the feature cache.", no_args_is_help=True)
 
@@ -57,7 +57,7 @@ def clear(
 
 
 def _open(cache: str | None) -> tuple[FeatureCache, Place]:
-    from benchmark.feature_cache import open_cache
+    from ltbench.benchmark.feature_cache import open_cache
 
     settings = options.settings(cache=cache)
     return open_cache(settings), settings.cache_root

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from benchmark.commands.output import percent, print_json, print_table
-from benchmark.console import console, print_failures, warn, watching
-from benchmark.errors import CellsFailed, UsageError
-from benchmark.kept_maps import KeptMaps
-from benchmark.selection import parse_fields, parse_seeds, parse_view, select_names
-from benchmark.settings import Settings
+from ltbench.benchmark.commands.output import percent, print_json, print_table
+from ltbench.benchmark.console import console, print_failures, warn, watching
+from ltbench.benchmark.errors import CellsFailed, UsageError
+from ltbench.benchmark.kept_maps import KeptMaps
+from ltbench.benchmark.selection import parse_fields, parse_seeds, parse_view, select_names
+from ltbench.benchmark.settings import Settings
 
 if TYPE_CHECKING:
-    from benchmark.cell import Cell
-    from benchmark.retry import Retry
-    from benchmark.run import Outcome, Plan, PlannedCell
-    from results.store import StoredCell
+    from ltbench.benchmark.cell import Cell
+    from ltbench.benchmark.retry import Retry
+    from ltbench.benchmark.run import Outcome, Plan, PlannedCell
+    from ltbench.results.store import StoredCell
 
 OVERLAPS = ("paper", "none")
 
@@ -33,9 +33,9 @@ def asked_cells(
     limit: int | None,
 ) -> list[Cell]:
     """Every combination of the named methods, splits and seeds."""
-    from benchmark.cell import Cell
-    from methods import catalog
-    from splits import recipes
+    from ltbench.benchmark.cell import Cell
+    from ltbench.methods import catalog
+    from ltbench.splits import recipes
 
     if overlap not in OVERLAPS:
         raise UsageError(f"overlap is '{overlap}': expected one of {', '.join(OVERLAPS)}")
@@ -52,7 +52,7 @@ def asked_cells(
 
 def asked_retry(retry: str, only_missing: bool, force: bool) -> Retry:
     """What the options --retry, --only-missing and --force mean together; raises UsageError."""
-    from benchmark.retry import parse_retry
+    from ltbench.benchmark.retry import parse_retry
 
     asked = parse_retry(retry)
     if not only_missing:
@@ -70,7 +70,7 @@ def asked_retry(retry: str, only_missing: bool, force: bool) -> Retry:
 
 def plan_cells(cells: Sequence[Cell], settings: Settings) -> Plan:
     """Look every cell up, with a sign of life while data is hashed and weights are read."""
-    from benchmark.run import plan
+    from ltbench.benchmark.run import plan
 
     with console.status("looking up splits, data and weights ..."):
         found = plan(cells, settings)
@@ -89,8 +89,8 @@ def run_cells(
     force: bool,
     retry: Retry,
 ) -> Outcome:
-    from benchmark.engines import Options
-    from benchmark.run import run
+    from ltbench.benchmark.engines import Options
+    from ltbench.benchmark.run import run
 
     options = Options(keep_maps=keep_maps, rank_training=rank_training, force=force)
     return run(planned, settings, options, watching, engine=engine, retry=retry)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from benchmark.commands import options
-from benchmark.commands.output import print_json, print_text
+from ltbench.benchmark.commands import options
+from ltbench.benchmark.commands.output import print_json, print_text
 
 
 def cite(results: options.ResultsOption = None, as_json: options.JsonOption = False) -> None:
     """Print BibTeX of every method and data set in the results, and of the papers whose splits they use."""
-    from results.store import Store
+    from ltbench.results.store import Store
 
     entries: dict[str, str] = {}
     for cell in Store(options.settings(results=results).results).cells():

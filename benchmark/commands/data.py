@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from benchmark.commands import options
-from benchmark.commands.output import print_json, print_table, print_text
-from benchmark.console import console, would
-from benchmark.errors import UsageError
-from splits.errors import SplitsError, VerificationFailed
+from ltbench.benchmark.commands import options
+from ltbench.benchmark.commands.output import print_json, print_table, print_text
+from ltbench.benchmark.console import console, would
+from ltbench.benchmark.errors import UsageError
+from ltbench.splits.errors import SplitsError, VerificationFailed
 
 if TYPE_CHECKING:
-    from splits.datasets import Dataset
+    from ltbench.splits.datasets import Dataset
 
 app = typer.Typer(help="Data sets: list, find, fetch, examine.", no_args_is_help=True)
 
@@ -25,7 +25,7 @@ NameArgument = Annotated[str, typer.Argument(help="Data set: mvtec, visa, dagm, 
 @app.command("ls")
 def show_all(data: options.DataOption = None, as_json: options.JsonOption = False) -> None:
     """List data sets with licence, size, address, and whether they are on this machine."""
-    from splits import datasets
+    from ltbench.splits import datasets
 
     rows = []
     for name in datasets.names():
@@ -68,8 +68,8 @@ def doctor(
     as_json: options.JsonOption = False,
 ) -> None:
     """Compare a local copy with its inventory and say what to do; exit code 5 if it is unfit."""
-    from splits.datasets.doctor import examine
-    from splits.datasets.files import FileDataset
+    from ltbench.splits.datasets.doctor import examine
+    from ltbench.splits.datasets.files import FileDataset
 
     found = _open(name, data)
     if not isinstance(found, FileDataset):
@@ -104,8 +104,8 @@ def fetch(
     dry_run: options.DryRunOption = False,
 ) -> None:
     """Download a data set whose licence allows it; continues where a connection broke."""
-    from splits.datasets import fetch as fetching
-    from splits.datasets.licences import accept_licence as record
+    from ltbench.splits.datasets import fetch as fetching
+    from ltbench.splits.datasets.licences import accept_licence as record
 
     if name == "synthetic":
         raise SplitsError("'synthetic' needs no download: its images are drawn when they are needed")
@@ -136,7 +136,7 @@ def fetch(
 
 
 def _open(name: str, data: Any) -> Dataset:
-    from splits.datasets import open_dataset
+    from ltbench.splits.datasets import open_dataset
 
     return open_dataset(name, options.settings(data=data).data_root)
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import importlib
 
-from benchmark.commands import options
-from benchmark.commands.output import print_json, print_table
-from benchmark.console import warn
+from ltbench.benchmark.commands import options
+from ltbench.benchmark.commands.output import print_json, print_table
+from ltbench.benchmark.console import warn
 
 
 def env(as_json: options.JsonOption = False) -> None:
     """Show versions, machine, folders and settings; explain known mismatches."""
-    from results.environment import environment
+    from ltbench.results.environment import environment
 
     settings = options.settings()
     facts = environment()

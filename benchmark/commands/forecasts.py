@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from rich.markup import escape
 
-from benchmark.estimate import Interval
+from ltbench.benchmark.estimate import Interval
 
 if TYPE_CHECKING:
-    from benchmark.forecast import EmbeddingPlan, Forecast
-    from benchmark.run import Plan, PlannedCell, State
+    from ltbench.benchmark.forecast import EmbeddingPlan, Forecast
+    from ltbench.benchmark.run import Plan, PlannedCell, State
 
 UNKNOWN = "unknown"
 

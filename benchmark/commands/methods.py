@@ -10,10 +10,10 @@ from typing import Annotated, Any
 
 import typer
 
-from benchmark.commands import options
-from benchmark.commands.output import print_json, print_table, print_text
-from benchmark.console import console, would
-from benchmark.errors import UsageError
+from ltbench.benchmark.commands import options
+from ltbench.benchmark.commands.output import print_json, print_table, print_text
+from ltbench.benchmark.console import console, would
+from ltbench.benchmark.errors import UsageError
 
 app = typer.Typer(help="Methods: list, show, check, scaffold.", no_args_is_help=True)
 
@@ -23,7 +23,7 @@ NameArgument = Annotated[str, typer.Argument(help="Name of a method.")]
 @app.command("ls")
 def show_all(as_json: options.JsonOption = False) -> None:
     """List the methods with family, paper and what they are told beyond pixels."""
-    from methods import catalog
+    from ltbench.methods import catalog
 
     rows = []
     for name in catalog.names():
@@ -47,8 +47,8 @@ def show_all(as_json: options.JsonOption = False) -> None:
 @app.command()
 def show(name: NameArgument, as_json: options.JsonOption = False) -> None:
     """Show a method's card: paper, licence, deviations, and every hyper-parameter with its default."""
-    from methods import catalog
-    from results.parity import stages_of
+    from ltbench.methods import catalog
+    from ltbench.results.parity import stages_of
 
     method = catalog.create(name)
     card, fields = method.card, catalog.config(method)
@@ -79,7 +79,7 @@ def show(name: NameArgument, as_json: options.JsonOption = False) -> None:
 @app.command()
 def check(name: NameArgument, as_json: options.JsonOption = False) -> None:
     """Run the contract's checks on a method: what every plug-in must hold."""
-    from benchmark.conformance import check_method
+    from ltbench.benchmark.conformance import check_method
 
     checks = check_method(name)
     if as_json:
@@ -99,9 +99,9 @@ def new(
     dry_run: options.DryRunOption = False,
 ) -> None:
     """Write methods/NAME.py, a working method to start from."""
-    import methods
-    from benchmark.scaffold import method_source
-    from methods import catalog
+    from ltbench import methods
+    from ltbench.benchmark.scaffold import method_source
+    from ltbench.methods import catalog
 
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or name in (*catalog.names(), "base", "catalog", "errors"):
         raise UsageError(f"'{name}' cannot be a new method: expected a free module name in lower case")

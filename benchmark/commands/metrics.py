@@ -6,9 +6,9 @@ from collections import Counter
 
 import typer
 
-from benchmark.commands import options
-from benchmark.commands.output import print_json, print_table
-from benchmark.console import console, warn, would
+from ltbench.benchmark.commands import options
+from ltbench.benchmark.commands.output import print_json, print_table
+from ltbench.benchmark.console import console, warn, would
 
 app = typer.Typer(help="Metrics: list, recompute from stored predictions.", no_args_is_help=True)
 
@@ -16,7 +16,7 @@ app = typer.Typer(help="Metrics: list, recompute from stored predictions.", no_a
 @app.command("ls")
 def show_all(as_json: options.JsonOption = False) -> None:
     """List the metrics with their recipes."""
-    from benchmark import metrics
+    from ltbench.benchmark import metrics
 
     loaded = {name: metrics.load(name) for name in metrics.names()}
     rows = [[name, metric.title, metric.needs, metric.recipe] for name, metric in loaded.items()]
@@ -35,8 +35,8 @@ def recompute_all(
     as_json: options.JsonOption = False,
 ) -> None:
     """Evaluate every stored prediction anew; runs no method."""
-    from benchmark.recompute import recompute, why_not
-    from results.store import Store
+    from ltbench.benchmark.recompute import recompute, why_not
+    from ltbench.results.store import Store
 
     settings = options.settings(results=results, data=data)
     if dry_run:

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from benchmark.kept_maps import KeptMaps
-from benchmark.settings import Settings, load_settings
+from ltbench.benchmark.kept_maps import KeptMaps
+from ltbench.benchmark.settings import Settings, load_settings
 
 PLACES = "Places"
 RUNNING = "Running"

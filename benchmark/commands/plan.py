@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from benchmark.commands import options
-from benchmark.commands.cells import asked_retry
-from benchmark.commands.output import print_json, print_table
-from benchmark.console import console, watching
-from benchmark.selection import parse_fields
+from ltbench.benchmark.commands import options
+from ltbench.benchmark.commands.cells import asked_retry
+from ltbench.benchmark.commands.output import print_json, print_table
+from ltbench.benchmark.console import console, watching
+from ltbench.benchmark.selection import parse_fields
 
 if TYPE_CHECKING:
-    from benchmark.retry import Retry
-    from benchmark.run import Plan
-    from benchmark.settings import Settings
+    from ltbench.benchmark.retry import Retry
+    from ltbench.benchmark.run import Plan
+    from ltbench.benchmark.settings import Settings
 
 COLUMNS = ("dataset", "split", "seed", "method", "state", "train", "overlap", "test", "estimate")
 
@@ -52,8 +52,8 @@ def plan(
     A cell is done, cached (its features are at hand), to run, to be recomputed (only metric recipes have
     changed), or impossible here. Estimates come from cells and backbones that ran on this machine.
     """
-    from benchmark import suites
-    from benchmark.run import look_up
+    from ltbench.benchmark import suites
+    from ltbench.benchmark.run import look_up
 
     if list_suites:
         _show_suites(as_json)
@@ -66,7 +66,7 @@ def plan(
     with console.status("looking up splits, data and weights ..."):
         found, missing = look_up(asked.cells(limit), settings)
     if calibrate:
-        from benchmark.calibration import calibrate as measure
+        from ltbench.benchmark.calibration import calibrate as measure
 
         measure([entry.prepared for entry in found.cells], settings, watching)
     show(found, settings, "plan", as_json, force=force, retry=again)
@@ -76,10 +76,10 @@ def plan(
 
 def show(plan: Plan, settings: Settings, command: str, as_json: bool, *, force: bool, retry: Retry) -> None:
     """Print cells with state and estimate, then what all of them take together."""
-    from benchmark import rates
-    from benchmark.commands import forecasts
-    from benchmark.forecast import forecast
-    from results.store import Store
+    from ltbench.benchmark import rates
+    from ltbench.benchmark.commands import forecasts
+    from ltbench.benchmark.forecast import forecast
+    from ltbench.results.store import Store
 
     states = [entry.state(force=force, retry=retry) for entry in plan.cells]
     will_run = {place: state == "recompute" for place, state in enumerate(states) if state != "done"}
@@ -112,7 +112,7 @@ def _labelled(row: list[object], label: str) -> list[object]:
 
 
 def _show_suites(as_json: bool) -> None:
-    from benchmark import suites
+    from ltbench.benchmark import suites
 
     found = [suites.load(name) for name in suites.names()]
     if as_json:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import typer
 
-from benchmark.commands import options
-from benchmark.commands.output import print_json, print_table
+from ltbench.benchmark.commands import options
+from ltbench.benchmark.commands.output import print_json, print_table
 
 app = typer.Typer(help="The tables of the papers as data.", no_args_is_help=True)
 
@@ -13,7 +13,7 @@ app = typer.Typer(help="The tables of the papers as data.", no_args_is_help=True
 @app.command("ls")
 def show(as_json: options.JsonOption = False) -> None:
     """List the published tables that stand beside measured numbers."""
-    from results import published
+    from ltbench.results import published
 
     tables = published.tables()
     if as_json:
@@ -25,7 +25,7 @@ def show(as_json: options.JsonOption = False) -> None:
 @app.command()
 def lint(as_json: options.JsonOption = False) -> None:
     """Recompute every published aggregate from its cells and list what does not hold."""
-    from results.published.lint import lint as findings_of
+    from ltbench.results.published.lint import lint as findings_of
 
     findings = findings_of()
     if as_json:

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from benchmark.commands import options
-from benchmark.console import console, would
-from benchmark.errors import UsageError
+from ltbench.benchmark.commands import options
+from ltbench.benchmark.console import console, would
+from ltbench.benchmark.errors import UsageError
 
 app = typer.Typer(help="Active label correction: rankings of training images.", no_args_is_help=True)
 
@@ -24,8 +24,8 @@ def export(
     dry_run: options.DryRunOption = False,
 ) -> None:
     """Write a cell's ranking as a CSV, most suspicious first; the cell was run with --rank-training."""
-    from results.ranking import export_ranking, ranking
-    from results.store import Store
+    from ltbench.results.ranking import export_ranking, ranking
+    from ltbench.results.store import Store
 
     store = Store(options.settings(results=results).results)
     cell = store.asked(folder)

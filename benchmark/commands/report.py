@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from benchmark.commands import options
-from benchmark.commands.output import print_json
-from benchmark.console import console, warn, would
-from results.places import Place
+from ltbench.benchmark.commands import options
+from ltbench.benchmark.commands.output import print_json
+from ltbench.benchmark.console import console, warn, would
+from ltbench.results.places import Place
 
 
 def report(
@@ -17,7 +17,7 @@ def report(
     as_json: options.JsonOption = False,
 ) -> None:
     """Build leaderboards (HTML, LaTeX, CSV) from the results folder; needs no images and no torch."""
-    from results.store import Store
+    from ltbench.results.store import Store
 
     settings = options.settings(results=results, site=out)
     if dry_run:
@@ -31,7 +31,7 @@ def report(
 
 def build(results: Place, site: Path) -> dict[str, object]:
     """Build the site, say where it is, return its facts."""
-    from reports.site import build_site
+    from ltbench.reports.site import build_site
 
     with console.status("building the site ..."):
         built = build_site(results, site)

@@ -10,11 +10,11 @@ from typing import Annotated
 
 import typer
 
-from benchmark.commands import options
-from benchmark.commands.output import percent, print_json, print_table, print_text
-from benchmark.console import console, warn, would
-from benchmark.errors import UsageError
-from results.places import Place, below, place
+from ltbench.benchmark.commands import options
+from ltbench.benchmark.commands.output import percent, print_json, print_table, print_text
+from ltbench.benchmark.console import console, warn, would
+from ltbench.benchmark.errors import UsageError
+from ltbench.results.places import Place, below, place
 
 app = typer.Typer(help="Look at, combine, compare and export results.", no_args_is_help=True)
 
@@ -73,7 +73,7 @@ def merge_folders(
     as_json: options.JsonOption = False,
 ) -> None:
     """Copy the cells of other folders into the results folder; refuse if values conflict (exit code 5)."""
-    from results.merge import merge
+    from ltbench.results.merge import merge
 
     found = [place(source) for source in sources]
     _require_folders(found)
@@ -98,7 +98,7 @@ def diff(
     as_json: options.JsonOption = False,
 ) -> None:
     """Compare two results folders value by value; exit code 5 if they differ."""
-    from results.diff import difference
+    from ltbench.results.diff import difference
 
     sides = place(a), place(b)
     _require_folders(sides)
@@ -144,7 +144,7 @@ def export(
     dry_run: options.DryRunOption = False,
 ) -> None:
     """Write all rows of all cells as one CSV, parquet or JSON-lines file."""
-    from results.files import write_atomically
+    from ltbench.results.files import write_atomically
 
     kind = out.suffix.lstrip(".")
     if kind not in FORMATS:
@@ -163,6 +163,6 @@ def export(
 
 
 def _store(results: str | None):  # type: ignore[no-untyped-def]
-    from results.store import Store
+    from ltbench.results.store import Store
 
     return Store(options.settings(results=results).results)

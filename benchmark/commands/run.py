@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from benchmark.commands import options
-from benchmark.commands.cells import asked_cells, asked_retry, finish, plan_cells, run_cells
+from ltbench.benchmark.commands import options
+from ltbench.benchmark.commands.cells import asked_cells, asked_retry, finish, plan_cells, run_cells
 
 
 def run(
@@ -59,7 +59,7 @@ def run(
     again = asked_retry(retry, only_missing, force)
     planned = plan_cells(cells, settings)
     if dry_run:
-        from benchmark.commands.plan import show
+        from ltbench.benchmark.commands.plan import show
 
         show(planned, settings, "run", as_json, force=force, retry=again)
         return

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from benchmark.commands import options
-from benchmark.commands.output import print_json, print_table, print_text
-from benchmark.console import console, would
-from benchmark.errors import UsageError
-from benchmark.selection import parse_seeds, select_names
+from ltbench.benchmark.commands import options
+from ltbench.benchmark.commands.output import print_json, print_table, print_text
+from ltbench.benchmark.console import console, would
+from ltbench.benchmark.errors import UsageError
+from ltbench.benchmark.selection import parse_seeds, select_names
 
 if TYPE_CHECKING:
-    from splits.datasets import Dataset
-    from splits.split import Split
+    from ltbench.splits.datasets import Dataset
+    from ltbench.splits.split import Split
 
 app = typer.Typer(help="Splits: list, build, show, verify, import, export.", no_args_is_help=True)
 
@@ -33,10 +33,10 @@ def show_names(
     as_json: options.JsonOption = False,
 ) -> None:
     """List the papers' named splits with their digests, and the recipes that make others."""
-    from splits import datasets, recipes
-    from splits.errors import UnknownName
-    from splits.interop.registry import registered_names
-    from splits.verify import locked
+    from ltbench.splits import datasets, recipes
+    from ltbench.splits.errors import UnknownName
+    from ltbench.splits.interop.registry import registered_names
+    from ltbench.splits.verify import locked
 
     known = datasets.names()
     if dataset is not None and dataset.partition(":")[0] not in known:
@@ -65,7 +65,7 @@ def show(
     as_json: options.JsonOption = False,
 ) -> None:
     """Show a split: counts per class, groups, contamination, overlap, digest, source, evidence."""
-    from splits.describe import describe
+    from ltbench.splits.describe import describe
 
     split, source = _build(recipe, dataset, seed, overlap, data)
     facts = describe(split, source)
@@ -111,7 +111,7 @@ def build(
     if out is None:
         print_text(split.manifest().decode())
         return
-    from results.files import write_atomically
+    from ltbench.results.files import write_atomically
 
     if dry_run:
         would(f"write {split.id} {split.digest[:12]} to '{out}'")
@@ -126,7 +126,7 @@ def verify(
     as_json: options.JsonOption = False,
 ) -> None:
     """Rebuild every named split, compare with lock and releases; exit code 5 on a difference."""
-    from splits import verify as proof
+    from ltbench.splits import verify as proof
 
     with console.status("building splits ...") as spinner:
         checks = proof.verify(dataset, progress=lambda name: spinner.update(f"building {name}"))
@@ -157,8 +157,8 @@ def import_list(
     as_json: options.JsonOption = False,
 ) -> None:
     """Say which named split a list is, or by which files it differs; register it with --name."""
-    from splits.interop.read import import_split
-    from splits.interop.registry import register
+    from ltbench.splits.interop.read import import_split
+    from ltbench.splits.interop.registry import register
 
     source, home = _open(dataset, data), options.settings().home
     split, compared = import_split(
@@ -207,10 +207,10 @@ def export(
     dry_run: options.DryRunOption = False,
 ) -> None:
     """Write splits in other tools' forms, or as one archive ready for Zenodo."""
-    from results.store import slug
-    from splits import recipes
-    from splits.interop.write import export_split
-    from splits.interop.zenodo import write_archive
+    from ltbench.results.store import slug
+    from ltbench.splits import recipes
+    from ltbench.splits.interop.write import export_split
+    from ltbench.splits.interop.zenodo import write_archive
 
     chosen = select_names(recipe, recipes.names(dataset), "split", open_ended=True)
     built = [_build(name, dataset, number, "paper", data) for name in chosen for number in parse_seeds(seed)]
@@ -229,14 +229,14 @@ def export(
 
 
 def _build(recipe: str, dataset: str, seed: int, overlap: str, data: Path | None) -> tuple[Split, Dataset]:
-    from splits import recipes
+    from ltbench.splits import recipes
 
     source = _open(dataset, data)
     return recipes.build(recipe, source, seed, _policy(overlap)), source
 
 
 def _open(dataset: str, data: Path | None) -> Dataset:
-    from splits.datasets import open_dataset
+    from ltbench.splits.datasets import open_dataset
 
     return open_dataset(dataset, options.settings(data=data).data_root)
 

@@ -13,13 +13,13 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from benchmark.commands import options
-from benchmark.commands.forecasts import duration
-from benchmark.commands.output import print_json, print_table
-from benchmark.console import NAMED_FAILURES, console
+from ltbench.benchmark.commands import options
+from ltbench.benchmark.commands.forecasts import duration
+from ltbench.benchmark.commands.output import print_json, print_table
+from ltbench.benchmark.console import NAMED_FAILURES, console
 
 if TYPE_CHECKING:
-    from results.survey import Finished, Survey, Surveyor
+    from ltbench.results.survey import Finished, Survey, Surveyor
 
 LEAST_SECONDS = 0.2
 STATES = ("ok", "running", "missing", "error", "timeout", "oom", "killed")
@@ -36,7 +36,7 @@ def status(
     as_json: options.JsonOption = False,
 ) -> None:
     """Count cells by status against what suites asked for, with rate, time left, and failures' last words."""
-    from results.survey import Surveyor
+    from ltbench.results.survey import Surveyor
 
     settings = options.settings(results=results)
     surveyor = Surveyor(settings.results, journals=settings.local(settings.results))
@@ -147,7 +147,7 @@ def sentences(survey: Survey) -> list[str]:
 
 def failures(surveyor: Surveyor, survey: Survey) -> list[str]:
     """Failed cells by reason, each reason with the last lines that one of its cells printed."""
-    from results.survey import log_tail
+    from ltbench.results.survey import log_tail
 
     reasons: dict[tuple[str, str], list[Finished]] = {}
     for cell in survey.failed:

@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from benchmark.commands import options
-from benchmark.commands.output import print_json, print_table, print_text
-from benchmark.console import console, would
+from ltbench.benchmark.commands import options
+from ltbench.benchmark.commands.output import print_json, print_table, print_text
+from ltbench.benchmark.console import console, would
 
 app = typer.Typer(help="Pretrained weights: what is needed, what is here.", no_args_is_help=True)
 
@@ -20,8 +20,8 @@ def show_all(
     as_json: options.JsonOption = False,
 ) -> None:
     """List the backbones that suites need: size, licence, who needs them, whether they are here."""
-    from methods.features.hub import offline
-    from methods.features.published_weights import needs_download, published
+    from ltbench.methods.features.hub import offline
+    from ltbench.methods.features.published_weights import needs_download, published
 
     needed = _needed(suite)
     root = options.settings(weights=weights).weights_root
@@ -60,8 +60,8 @@ def fetch(
 
 def _needed(suite: str) -> dict[str, list[str]]:
     """Backbones and text encoders of one suite or of all, with the suites that name them."""
-    from benchmark import suites
-    from methods import catalog
+    from ltbench.benchmark import suites
+    from ltbench.methods import catalog
 
     needed: dict[str, dict[str, None]] = {}
     for name in [suite] if suite else suites.names():
@@ -72,8 +72,8 @@ def _needed(suite: str) -> dict[str, list[str]]:
 
 
 def _look(backbone: str, root, *, must: bool = False) -> tuple[str, str]:  # type: ignore[no-untyped-def]
-    from methods.errors import MethodsError
-    from methods.features.backbone import load
+    from ltbench.methods.errors import MethodsError
+    from ltbench.methods.features.backbone import load
 
     try:
         return "yes", load(backbone, "cpu", root).digest

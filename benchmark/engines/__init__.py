@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from benchmark.errors import UsageError
-from benchmark.kept_maps import KeptMaps
-from benchmark.resolve import Prepared
-from benchmark.settings import Settings
-from results.status import Status
-from results.store import StoredCell
+from ltbench.benchmark.errors import UsageError
+from ltbench.benchmark.kept_maps import KeptMaps
+from ltbench.benchmark.resolve import Prepared
+from ltbench.benchmark.settings import Settings
+from ltbench.results.status import Status
+from ltbench.results.store import StoredCell
 
 
 @dataclass(frozen=True)
@@ -54,5 +54,5 @@ def names() -> list[str]:
 def load(name: str) -> Engine:
     if name not in names():
         raise UsageError(f"unknown engine '{name}': expected one of {', '.join(names())}")
-    engine: Engine = importlib.import_module(f"benchmark.engines.{name}")  # type: ignore[assignment]
+    engine: Engine = importlib.import_module(f"ltbench.benchmark.engines.{name}")  # type: ignore[assignment]
     return engine

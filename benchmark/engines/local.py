@@ -7,19 +7,19 @@ from dataclasses import dataclass
 from multiprocessing.connection import wait
 from typing import Any
 
-from benchmark.cell_files import store_failure
-from benchmark.engines import Options, Watcher
-from benchmark.journal import JOURNAL_FILE, Journal
-from benchmark.metrics import STANDARD
-from benchmark.processes import Child, Processes
-from benchmark.resolve import Prepared
-from benchmark.settings import Settings
-from benchmark.worker import Known, run_cell
-from results.environment import environment
-from results.files import write_bytes
-from results.places import RemotePath
-from results.status import Status
-from results.store import LOG_FILE, Store, StoredCell
+from ltbench.benchmark.cell_files import store_failure
+from ltbench.benchmark.engines import Options, Watcher
+from ltbench.benchmark.journal import JOURNAL_FILE, Journal
+from ltbench.benchmark.metrics import STANDARD
+from ltbench.benchmark.processes import Child, Processes
+from ltbench.benchmark.resolve import Prepared
+from ltbench.benchmark.settings import Settings
+from ltbench.benchmark.worker import Known, run_cell
+from ltbench.results.environment import environment
+from ltbench.results.files import write_bytes
+from ltbench.results.places import RemotePath
+from ltbench.results.status import Status
+from ltbench.results.store import LOG_FILE, Store, StoredCell
 
 LOOK_EVERY_SECONDS = 0.05
 
@@ -86,9 +86,9 @@ def start(
 
 def _modules(cells: Sequence[Prepared]) -> list[str]:
     """What the cells' processes would otherwise import one by one."""
-    datasets = {f"splits.datasets.{entry.cell.dataset.partition(':')[0]}" for entry in cells}
-    methods = {f"methods.{entry.cell.method}" for entry in cells}
-    return sorted(datasets | methods | {f"benchmark.metrics.{name}" for name in STANDARD})
+    datasets = {f"ltbench.splits.datasets.{entry.cell.dataset.partition(':')[0]}" for entry in cells}
+    methods = {f"ltbench.methods.{entry.cell.method}" for entry in cells}
+    return sorted(datasets | methods | {f"ltbench.benchmark.metrics.{name}" for name in STANDARD})
 
 
 def collect(cell: Prepared, child: Child, settings: Settings) -> StoredCell:

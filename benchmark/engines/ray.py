@@ -9,18 +9,18 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmark.cell_files import store_failure
-from benchmark.engines import Options, Watcher
-from benchmark.engines.local import collect, start
-from benchmark.errors import UsageError
-from benchmark.processes import Processes
-from benchmark.resolve import Prepared, Resolver
-from benchmark.settings import Settings
-from results.status import Status
-from results.store import StoredCell
+from ltbench.benchmark.cell_files import store_failure
+from ltbench.benchmark.engines import Options, Watcher
+from ltbench.benchmark.engines.local import collect, start
+from ltbench.benchmark.errors import UsageError
+from ltbench.benchmark.processes import Processes
+from ltbench.benchmark.resolve import Prepared, Resolver
+from ltbench.benchmark.settings import Settings
+from ltbench.results.status import Status
+from ltbench.results.store import StoredCell
 
 if TYPE_CHECKING:
-    from benchmark.cell import Cell
+    from ltbench.benchmark.cell import Cell
 
 NODE_DEATHS = 3
 """How often a cell is started anew because its node went away; its own failures are never retried here."""

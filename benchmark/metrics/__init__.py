@@ -7,8 +7,8 @@ import pkgutil
 from collections.abc import Iterable
 from functools import lru_cache
 
-from benchmark.metrics.base import Answer, Metric, Scratch, Truth, Undefined, Value
-from splits.errors import UnknownName
+from ltbench.benchmark.metrics.base import Answer, Metric, Scratch, Truth, Undefined, Value
+from ltbench.splits.errors import UnknownName
 
 __all__ = [
     "STANDARD",
@@ -62,7 +62,7 @@ def load(name: str) -> Metric:
     """The metric called `name`. Raises UnknownName."""
     if name not in names():
         raise UnknownName("metric", name, names())
-    metric: Metric = importlib.import_module(f"benchmark.metrics.{name}").METRIC
+    metric: Metric = importlib.import_module(f"ltbench.benchmark.metrics.{name}").METRIC
     return metric
 
 

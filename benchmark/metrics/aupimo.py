@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from benchmark.metrics.base import Answer, Metric, Truth, Undefined, not_finite
+from ltbench.benchmark.metrics.base import Answer, Metric, Truth, Undefined, not_finite
 
 LOWER, UPPER = 1e-5, 1e-4
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeGuard, TypeVar, ru
 import numpy as np
 import numpy.typing as npt
 
-from benchmark.metrics.regions import Regions, label_regions
+from ltbench.benchmark.metrics.regions import Regions, label_regions
 
 if TYPE_CHECKING:
     import torch

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from benchmark.metrics.base import Undefined
+from ltbench.benchmark.metrics.base import Undefined
 
 Counts = npt.NDArray[np.int64]
 

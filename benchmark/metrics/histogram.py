@@ -13,10 +13,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import digamma
 
-from benchmark.metrics.base import Undefined, not_finite
-from benchmark.metrics.positives import rising_keys
-from benchmark.metrics.regions import label_regions
-from benchmark.metrics.streaming import Source, regroup
+from ltbench.benchmark.metrics.base import Undefined, not_finite
+from ltbench.benchmark.metrics.positives import rising_keys
+from ltbench.benchmark.metrics.regions import label_regions
+from ltbench.benchmark.metrics.streaming import Source, regroup
 
 Key = Literal["float16", "bfloat16"]
 BINS = 1 << 16

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from benchmark.metrics.base import Answer, Metric, Truth
-from benchmark.metrics.curve import f1_max
-from benchmark.metrics.image_curve import image_curve
+from ltbench.benchmark.metrics.base import Answer, Metric, Truth
+from ltbench.benchmark.metrics.curve import f1_max
+from ltbench.benchmark.metrics.image_curve import image_curve
 
 
 def compute(truth: Truth, answer: Answer) -> float:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from benchmark.metrics.base import Answer, Metric, Truth
-from benchmark.metrics.curve import average_precision
-from benchmark.metrics.pixel_curve import pixel_curve
+from ltbench.benchmark.metrics.base import Answer, Metric, Truth
+from ltbench.benchmark.metrics.curve import average_precision
+from ltbench.benchmark.metrics.pixel_curve import pixel_curve
 
 
 def compute(truth: Truth, answer: Answer) -> float:

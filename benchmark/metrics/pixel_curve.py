@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from benchmark.metrics.base import (
+from ltbench.benchmark.metrics.base import (
     Answer,
     Floats,
     MapSource,
@@ -21,11 +21,11 @@ from benchmark.metrics.base import (
     is_tensor,
     not_finite,
 )
-from benchmark.metrics.curve import Curve, CurveInMemory, require_both
-from benchmark.metrics.positives import order_positives
-from benchmark.metrics.regions import Regions
-from benchmark.metrics.streaming import curve_of_stream
-from benchmark.metrics.tensor_curve import curve_of_tensor
+from ltbench.benchmark.metrics.curve import Curve, CurveInMemory, require_both
+from ltbench.benchmark.metrics.positives import order_positives
+from ltbench.benchmark.metrics.regions import Regions
+from ltbench.benchmark.metrics.streaming import curve_of_stream
+from ltbench.benchmark.metrics.tensor_curve import curve_of_tensor
 
 
 def pixel_curve(truth: Truth, answer: Answer) -> Curve:

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from benchmark.metrics.base import Answer, Bools, Floats, Truth, Undefined, Value
-from benchmark.metrics.curve import auroc
-from benchmark.metrics.image_curve import curve_of_scores
+from ltbench.benchmark.metrics.base import Answer, Bools, Floats, Truth, Undefined, Value
+from ltbench.benchmark.metrics.curve import auroc
+from ltbench.benchmark.metrics.image_curve import curve_of_scores
 
 Measure = Callable[[Sequence["Category"]], float]
 

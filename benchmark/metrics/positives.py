@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from benchmark.metrics.base import Floats
-from benchmark.metrics.curve import Counts, Piece
+from ltbench.benchmark.metrics.base import Floats
+from ltbench.benchmark.metrics.curve import Counts, Piece
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from benchmark.metrics.base import Answer, Truth, Undefined
-from benchmark.metrics.pixel_curve import pixel_curve
+from ltbench.benchmark.metrics.base import Answer, Truth, Undefined
+from ltbench.benchmark.metrics.pixel_curve import pixel_curve
 
 
 @dataclass(frozen=True, eq=False)

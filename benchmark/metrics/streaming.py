@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from benchmark.metrics.base import Floats, MapStream, Scratch, Undefined, not_finite
-from benchmark.metrics.curve import Counts, Curve, CurveInMemory, require_both
-from benchmark.metrics.positives import Positives
-from benchmark.metrics.regions import label_regions
-from benchmark.metrics.spill import PositivesOnDisk, SpilledCurve
+from ltbench.benchmark.metrics.base import Floats, MapStream, Scratch, Undefined, not_finite
+from ltbench.benchmark.metrics.curve import Counts, Curve, CurveInMemory, require_both
+from ltbench.benchmark.metrics.positives import Positives
+from ltbench.benchmark.metrics.regions import label_regions
+from ltbench.benchmark.metrics.spill import PositivesOnDisk, SpilledCurve
 
 Source = npt.NDArray[Any] | MapStream
 

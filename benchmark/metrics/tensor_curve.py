@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from benchmark.metrics.base import Undefined, as_array, not_finite
-from benchmark.metrics.curve import CurveInMemory, require_both
-from benchmark.metrics.positives import Positives
-from benchmark.metrics.regions import Regions
+from ltbench.benchmark.metrics.base import Undefined, as_array, not_finite
+from ltbench.benchmark.metrics.curve import CurveInMemory, require_both
+from ltbench.benchmark.metrics.positives import Positives
+from ltbench.benchmark.metrics.regions import Regions
 
 if TYPE_CHECKING:
     import torch

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmark.metrics.base import Bools, Floats
-from benchmark.metrics.pooled import Category, heap
+from ltbench.benchmark.metrics.base import Bools, Floats
+from ltbench.benchmark.metrics.pooled import Category, heap
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,11 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from benchmark.cell import Cell
-from benchmark.errors import UsageError
-from benchmark.selection import parse_seeds
-from methods import catalog
-from methods.base import View
+from ltbench.benchmark.cell import Cell
+from ltbench.benchmark.errors import UsageError
+from ltbench.benchmark.selection import parse_seeds
+from ltbench.methods import catalog
+from ltbench.methods.base import View
 
 FOLDER = Path(__file__).parent
 

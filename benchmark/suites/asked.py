@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from benchmark.suites import Suite, sources
-from results.asked import ask
-from results.places import Place, below
+from ltbench.benchmark.suites import Suite, sources
+from ltbench.results.asked import ask
+from ltbench.results.places import Place, below
 
 
 def store_facts(suite: Suite, results: Place, folders: Mapping[Place, str], dataset: str = "") -> None:

@@ -1,15 +1,15 @@
-"""`python -m benchmark.suites.document`: write docs/suites.md, where every setting comes from."""
+"""`python -m ltbench.benchmark.suites.document`: write docs/suites.md, where every setting comes from."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from benchmark import suites
-from benchmark.suites import sources
-from results.asked import ALL_ROWS, ROW, Setting
+from ltbench.benchmark import suites
+from ltbench.benchmark.suites import sources
+from ltbench.results.asked import ALL_ROWS, ROW, Setting
 
-PAGE = Path(__file__).parents[2] / "docs" / "suites.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "suites.md"
 MARKED = {
     "differs": "What differs from its source",
     "not stated": "What neither paper nor code states",
@@ -19,7 +19,7 @@ MARKED = {
 _INTRODUCTION = """\
 # The papers' suites, setting by setting
 
-Written by `python -m benchmark.suites.document` from `benchmark/suites/*.toml` and
+Written by `python -m ltbench.benchmark.suites.document` from `benchmark/suites/*.toml` and
 `benchmark/suites/sources.toml`; a test compares. Change these files, not this page.
 
 Every value that a suite of a paper sets has the place it comes from: the paper, or a file and a key of its

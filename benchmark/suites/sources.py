@@ -15,9 +15,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from benchmark import suites
-from methods import catalog
-from results.asked import ALL_ROWS, ROW, Setting
+from ltbench.benchmark import suites
+from ltbench.methods import catalog
+from ltbench.results.asked import ALL_ROWS, ROW, Setting
 
 FILE = Path(__file__).with_name("sources.toml")
 DEFAULT = "default"

@@ -10,7 +10,7 @@ import torch
 from scipy import fft
 from torch.nn import functional
 
-from splits.images import Pixels
+from ltbench.splits.images import Pixels
 
 GAMMA_SHAPE, GAMMA_SCALE, GAMMA_LEFT = 2.0, 0.05, 0.03
 """Half a patch's side as a share of the image's: 0.03 + Gamma(2, 0.05), within these bounds."""

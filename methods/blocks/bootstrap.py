@@ -15,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from methods.base import Progress, no_progress
-from methods.blocks.patch_to_image import SLAB_BYTES, Metric, distances_to, slabs
-from methods.errors import BadParameter
+from ltbench.methods.base import Progress, no_progress
+from ltbench.methods.blocks.patch_to_image import SLAB_BYTES, Metric, distances_to, slabs
+from ltbench.methods.errors import BadParameter
 
 Rows = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int64]

@@ -7,11 +7,11 @@ from typing import Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
-from methods.blocks.lazy_greedy import LazyGreedy
-from methods.blocks.on_device import is_gpu
-from methods.blocks.on_device.coreset import DeviceGreedy, uploaded
-from methods.blocks.projection import projected, random_projection
-from methods.errors import BadParameter, MethodsError
+from ltbench.methods.blocks.lazy_greedy import LazyGreedy
+from ltbench.methods.blocks.on_device import is_gpu
+from ltbench.methods.blocks.on_device.coreset import DeviceGreedy, uploaded
+from ltbench.methods.blocks.projection import projected, random_projection
+from ltbench.methods.errors import BadParameter, MethodsError
 
 Start = Literal["mean10", "mean128", "random1"]
 Rows = npt.NDArray[np.float32]

@@ -8,9 +8,9 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from methods.blocks.outliers import lof_per_position, quantile
-from methods.blocks.projection import project
-from methods.errors import BadParameter
+from ltbench.methods.blocks.outliers import lof_per_position, quantile
+from ltbench.methods.blocks.projection import project
+from ltbench.methods.errors import BadParameter
 
 Rows = npt.NDArray[np.float32]
 Pooling = Literal["all", "position"]

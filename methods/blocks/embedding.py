@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch.nn import functional
 
-from methods.errors import BadParameter
+from ltbench.methods.errors import BadParameter
 
 Kind = Literal["patchcore", "padim", "concat"]
 

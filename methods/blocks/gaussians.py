@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from methods.blocks.on_device import is_gpu
-from methods.errors import BadParameter, MethodsError
+from ltbench.methods.blocks.on_device import is_gpu
+from ltbench.methods.errors import BadParameter, MethodsError
 
 Rows = npt.NDArray[np.float32]
 

@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from methods.base import MapPost
-from methods.blocks.score_maps import maps_after
+from ltbench.methods.base import MapPost
+from ltbench.methods.blocks.score_maps import maps_after
 
 Floats = npt.NDArray[np.float32]
 _MAPS_AT_ONCE = 64

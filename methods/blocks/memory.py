@@ -7,9 +7,9 @@ from collections.abc import Iterable
 import numpy as np
 import numpy.typing as npt
 
-from methods.base import Prediction
-from methods.blocks.neighbors import ExactIndex
-from methods.features.embed import Patches
+from ltbench.methods.base import Prediction
+from ltbench.methods.blocks.neighbors import ExactIndex
+from ltbench.methods.features.embed import Patches
 
 Rows = npt.NDArray[np.float32]
 

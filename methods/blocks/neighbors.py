@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from methods.blocks.on_device import is_gpu
-from methods.blocks.on_device.neighbors import DeviceIndex
-from methods.blocks.screening import EPS32, QUERIES, ROWS, Screen, squared_distances
-from methods.errors import BadParameter, MethodsError
+from ltbench.methods.blocks.on_device import is_gpu
+from ltbench.methods.blocks.on_device.neighbors import DeviceIndex
+from ltbench.methods.blocks.screening import EPS32, QUERIES, ROWS, Screen, squared_distances
+from ltbench.methods.errors import BadParameter, MethodsError
 
 Rows = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int64]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from methods.blocks.on_device import is_gpu
-from methods.blocks.on_device import outliers as on_device
+from ltbench.methods.blocks.on_device import is_gpu
+from ltbench.methods.blocks.on_device import outliers as on_device
 
 Floats = npt.NDArray[np.floating]
 Rows = npt.NDArray[np.float32]

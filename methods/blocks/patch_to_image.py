@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from methods.base import Progress, no_progress
-from methods.errors import BadParameter, MethodsError
+from ltbench.methods.base import Progress, no_progress
+from ltbench.methods.errors import BadParameter, MethodsError
 
 Rows = npt.NDArray[np.float32]
 Metric = Literal["cosine", "euclidean"]

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from methods.errors import BadParameter
+from ltbench.methods.errors import BadParameter
 
 Floats = npt.NDArray[np.floating]
 Rounding = Literal["ceil", "floor"]

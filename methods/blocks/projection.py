@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from methods.blocks.on_device import on_device
+from ltbench.methods.blocks.on_device import on_device
 
 PART = 65_536
 """Rows multiplied at a time: those that may not be written to are copied for torch."""

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 from torch.nn import functional
 
-from methods.training.precision import in_full_precision
+from ltbench.methods.training.precision import in_full_precision
 
 SAME_BELOW = 1e-2
 """A squared distance below this is that of a patch to itself."""

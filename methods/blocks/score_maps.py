@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from methods.base import MapPost
-from methods.blocks.threads import one_blas_thread
+from ltbench.methods.base import MapPost
+from ltbench.methods.blocks.threads import one_blas_thread
 
 if TYPE_CHECKING:
     import torch

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from methods.errors import MethodsError
+from ltbench.methods.errors import MethodsError
 
 Doubles = npt.NDArray[np.float64]
 

@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from methods.blocks.threads import one_blas_thread
+from ltbench.methods.blocks.threads import one_blas_thread
 
 Floats = npt.NDArray[np.floating]
 Ints = npt.NDArray[np.int64]

@@ -7,8 +7,8 @@ import pkgutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from methods.errors import BadParameter
-from methods.features import backbones
+from ltbench.methods.errors import BadParameter
+from ltbench.methods.features import backbones
 
 if TYPE_CHECKING:
     import torch
@@ -42,7 +42,7 @@ class Differentiable(Protocol):
 
 
 def families() -> tuple[str, ...]:
-    """Names of the backbones that exist: one module of `methods.features.backbones` each."""
+    """Names of the backbones that exist: one module of `ltbench.methods.features.backbones` each."""
     modules = pkgutil.iter_modules(backbones.__path__)
     return tuple(sorted(m.name.replace("_", "-") for m in modules if not m.ispkg))
 

@@ -14,8 +14,8 @@ from typing import Any
 
 import torch
 
-from methods.errors import BadParameter
-from methods.features.positions import Positions
+from ltbench.methods.errors import BadParameter
+from ltbench.methods.features.positions import Positions
 
 FINAL = "norm"
 _GROUP = re.compile(r"tokens\.(\d+)(?:-(\d+))?")

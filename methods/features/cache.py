@@ -21,9 +21,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from methods.features import records
-from methods.features.eviction import Bound
-from methods.features.records import FORMAT, Features, Record
+from ltbench.methods.features import records
+from ltbench.methods.features.eviction import Bound
+from ltbench.methods.features.records import FORMAT, Features, Record
 
 _NAME_DIGITS = 16
 _TOUCH_AFTER_SECONDS = 60

@@ -12,10 +12,10 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from methods.features import records
-from methods.features.cache import CacheEntry, FeatureCache, FeatureSpec
-from methods.features.eviction import Bound
-from methods.features.records import Features, Record
+from ltbench.methods.features import records
+from ltbench.methods.features.cache import CacheEntry, FeatureCache, FeatureSpec
+from ltbench.methods.features.eviction import Bound
+from ltbench.methods.features.records import Features, Record
 
 _SIDECAR = "spec.json"
 

@@ -9,12 +9,12 @@ from typing import Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
-from methods.base import Context
-from methods.blocks.embedding import Kind, embed
-from methods.errors import BadParameter, MethodsError
-from methods.features.extract import Extractor, FeatureBatch
-from methods.features.transform import Augmentation
-from splits.images import ImageSet
+from ltbench.methods.base import Context
+from ltbench.methods.blocks.embedding import Kind, embed
+from ltbench.methods.errors import BadParameter, MethodsError
+from ltbench.methods.features.extract import Extractor, FeatureBatch
+from ltbench.methods.features.transform import Augmentation
+from ltbench.splits.images import ImageSet
 
 Rows = npt.NDArray[np.float32]
 EmbeddingName = Literal["auto", "patchcore", "padim", "concat"]

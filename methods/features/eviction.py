@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from methods.features.records import Record
+from ltbench.methods.features.records import Record
 
 _KEEP_AFTER_EVICTION = 0.9
 _RESCAN_AFTER_WRITING = 0.02

@@ -9,13 +9,13 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from methods.base import Context
-from methods.features import backbone as backbone_names
-from methods.features import transform
-from methods.features.cache import FeatureSpec
-from methods.features.pixels import PixelReader, Row
-from methods.features.transform import Augmentation, Pose
-from splits.images import ImageSet
+from ltbench.methods.base import Context
+from ltbench.methods.features import backbone as backbone_names
+from ltbench.methods.features import transform
+from ltbench.methods.features.cache import FeatureSpec
+from ltbench.methods.features.pixels import PixelReader, Row
+from ltbench.methods.features.transform import Augmentation, Pose
+from ltbench.splits.images import ImageSet
 
 POOLED = "pooled"
 """Name of the embedding of the whole view among a backbone's answers and in a cached record."""

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from methods.errors import BadParameter
+from ltbench.methods.errors import BadParameter
 
 
 class FixedPadding(nn.Module):

@@ -10,11 +10,11 @@ from typing import TypeVar
 
 import numpy as np
 
-from methods.base import View
-from methods.features import transform
-from methods.features.transform import Augmentation, Pose
-from splits.images import ImageSet, Pixels
-from splits.view import centre_crop, resize_image
+from ltbench.methods.base import View
+from ltbench.methods.features import transform
+from ltbench.methods.features.transform import Augmentation, Pose
+from ltbench.splits.images import ImageSet, Pixels
+from ltbench.splits.view import centre_crop, resize_image
 
 _MOST_THREADS = 16
 

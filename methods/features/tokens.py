@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional
 
-from methods.base import Context
-from methods.errors import BadParameter, MethodsError
-from methods.features.extract import Extractor
-from splits.images import ImageSet
+from ltbench.methods.base import Context
+from ltbench.methods.errors import BadParameter, MethodsError
+from ltbench.methods.features.extract import Extractor
+from ltbench.splits.images import ImageSet
 
 _ROWS_AT_ONCE = 256
 

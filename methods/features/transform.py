@@ -9,10 +9,10 @@ from functools import cached_property
 import numpy as np
 from PIL import Image
 
-from methods.base import View
-from methods.errors import BadParameter
-from splits.images import Pixels
-from splits.view import centre_crop, resize_and_crop, resize_image
+from ltbench.methods.base import View
+from ltbench.methods.errors import BadParameter
+from ltbench.splits.images import Pixels
+from ltbench.splits.view import centre_crop, resize_and_crop, resize_image
 
 VIEWED = (
     "The image is seen through the benchmark's view, which by default cuts borders off; the authors resize "

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from methods.errors import BadParameter, WeightsMissing
-from methods.features import hub
+from ltbench.methods.errors import BadParameter, WeightsMissing
+from ltbench.methods.features import hub
 
 ENVIRONMENT = "LTBENCH_WEIGHTS"
 """Names a folder with weights, looked in before any hub."""

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import torch
 
-from methods.base import Context
-from methods.errors import BadParameter, MethodsError
-from methods.features.extract import Extractor, FeatureBatch
-from methods.language import encoder as encoders
-from methods.language.encoder import Encoder
-from splits.images import ImageSet, Pixels
+from ltbench.methods.base import Context
+from ltbench.methods.errors import BadParameter, MethodsError
+from ltbench.methods.features.extract import Extractor, FeatureBatch
+from ltbench.methods.language import encoder as encoders
+from ltbench.methods.language.encoder import Encoder
+from ltbench.splits.images import ImageSet, Pixels
 
 
 class EncodedImages:
@@ -53,7 +53,7 @@ class EncodedImages:
 
 
 class EncoderBackbone:
-    """Feature maps of an encoder by the names of `methods.language.paths` or of its network."""
+    """Feature maps of an encoder by the names of `ltbench.methods.language.paths` or of its network."""
 
     def __init__(self, encoder: Encoder, layers: Sequence[str] | None) -> None:
         self.name = encoder.name
@@ -70,7 +70,7 @@ class EncoderBackbone:
 def load(
     name: str, *, device: str, weights_root: Path | None, layers: tuple[str, ...] | None
 ) -> EncoderBackbone:
-    """Raises what `methods.language.encoder.load` raises."""
+    """Raises what `ltbench.methods.language.encoder.load` raises."""
     return EncoderBackbone(encoders.load(name, device, weights_root), layers)
 
 

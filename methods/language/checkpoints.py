@@ -6,8 +6,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from methods.errors import WeightsMissing
-from methods.features import weights
+from ltbench.methods.errors import WeightsMissing
+from ltbench.methods.features import weights
 
 
 def in_mirror(candidates: Sequence[str], weights_root: Path | None) -> Path | None:

@@ -9,7 +9,7 @@ An `Encoder` is a frozen pair of towers with one shared space of `dim` numbers:
     encoder.transformer                                         # the image tower's parts; None for a CNN
 
 Image features are also a backbone of the same name (`Extractor(name, context, layers)`), so that they go
-through the shared cache; `methods.language.paths` explains the layers' names.
+through the shared cache; `ltbench.methods.language.paths` explains the layers' names.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from typing import Protocol
 
 import torch
 
-from methods.errors import BadParameter
-from methods.language import encoders
+from ltbench.methods.errors import BadParameter
+from ltbench.methods.language import encoders
 
 NOTHING: Mapping[int, torch.Tensor] = MappingProxyType({})
 
@@ -135,7 +135,7 @@ class Encoder:
 
 
 def families() -> tuple[str, ...]:
-    """Names of the families: one module of `methods.language.encoders` each."""
+    """Names of the families: one module of `ltbench.methods.language.encoders` each."""
     return tuple(sorted(m.name.replace("_", "-") for m in pkgutil.iter_modules(encoders.__path__)))
 
 

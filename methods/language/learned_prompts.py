@@ -6,8 +6,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from methods.language.encoder import TextTower
-from methods.language.prompts import slotted
+from ltbench.methods.language.encoder import TextTower
+from ltbench.methods.language.prompts import slotted
 
 _SLOT = "x"
 _ENDINGS = ("object.", "damaged object.")

@@ -9,10 +9,10 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from methods.errors import BadParameter, MethodsError
-from methods.language.encoder import NOTHING, ImageTower, TextTower, Tokens
-from methods.language.paths import TransformerImages, attention_among_values
-from methods.language.pixels import normalised
+from ltbench.methods.errors import BadParameter, MethodsError
+from ltbench.methods.language.encoder import NOTHING, ImageTower, TextTower, Tokens
+from ltbench.methods.language.paths import TransformerImages, attention_among_values
+from ltbench.methods.language.pixels import normalised
 
 TOLERANCE = 1e-3
 """Largest difference from the model's own embedding, relative to its length."""

@@ -23,8 +23,8 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional
 
-from methods.errors import BadParameter
-from methods.language.encoder import VisionTransformer
+from ltbench.methods.errors import BadParameter
+from ltbench.methods.language.encoder import VisionTransformer
 
 _NAME = re.compile(r"(?:(block|class)(\d+)|vv(\d+)-(\d+)|windows(\d+))(\.projected)?")
 _RELATIVE = re.compile(r"(block|class|vv)(?:last(\d*)|(\d+)/(\d+))(\.projected)?")

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional
 
-from methods.errors import BadParameter
-from methods.language.encoder import TextTower, Tokens
+from ltbench.methods.errors import BadParameter
+from ltbench.methods.language.encoder import TextTower, Tokens
 
 
 @dataclass(frozen=True)

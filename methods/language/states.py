@@ -7,8 +7,8 @@ from typing import Literal
 
 import torch
 
-from methods.language import prompts
-from methods.language.encoder import TextTower
+from ltbench.methods.language import prompts
+from ltbench.methods.language.encoder import TextTower
 
 WINCLIP_NORMAL = (
     "{}", "flawless {}", "perfect {}", "unblemished {}", "{} without flaw", "{} without defect",

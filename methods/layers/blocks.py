@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from methods.layers.attention import CosineCrossAttention, LinearAttention, SoftmaxCrossAttention
+from ltbench.methods.layers.attention import CosineCrossAttention, LinearAttention, SoftmaxCrossAttention
 
 LAYER_NORM_EPS = 1e-8
 

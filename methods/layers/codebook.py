@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from methods.training.precision import in_full_precision
+from ltbench.methods.training.precision import in_full_precision
 
 
 class ClassCodebooks(nn.Module):

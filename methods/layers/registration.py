@@ -8,8 +8,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from methods.layers.trunk import Trunk
-from methods.training.precision import in_full_precision
+from ltbench.methods.layers.trunk import Trunk
+from ltbench.methods.training.precision import in_full_precision
 
 STAGES = 3
 

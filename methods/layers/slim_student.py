@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from methods.errors import BadParameter
+from ltbench.methods.errors import BadParameter
 
 WIDTH = 16
 """Of all convolutions that no teacher's layer stands beside (Salehi et al., CVPR 2021)."""

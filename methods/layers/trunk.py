@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from methods.errors import BadParameter
+from ltbench.methods.errors import BadParameter
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -58,7 +58,7 @@ def load(name: str, weights_root: Path | None, *, normalise: bool, with_norms: b
         return _tiny(with_norms)
     if name != "resnet18" and not name.startswith("timm:resnet"):
         raise BadParameter(f"unknown encoder '{name}': expected 'tiny', 'resnet18' or 'timm:resnet...'")
-    from methods.features.backbones import timm as backbones
+    from ltbench.methods.features.backbones import timm as backbones
 
     timm = backbones.imported_timm()
     if name == "resnet18":
@@ -98,7 +98,7 @@ class _Normed(nn.Conv2d):
 def _tiny(with_norms: bool) -> Trunk:
     from safetensors.torch import load_file
 
-    from methods.features.backbones import tiny
+    from ltbench.methods.features.backbones import tiny
 
     tiny.load("", device="cpu", weights_root=None, layers=None)  # raises where the file is not this version's
     network = tiny.Network(_Normed if with_norms else tiny.convolution)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from methods.errors import BadParameter
-from methods.layers.transformer import (
+from ltbench.methods.errors import BadParameter
+from ltbench.methods.layers.transformer import (
     DecoderLayer,
     EncoderLayer,
     LearnedPosition,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from methods.base import Card
-from methods.features.transform import VIEWED
+from ltbench.methods.base import Card
+from ltbench.methods.features.transform import VIEWED
 
 CARD = Card(
     title="LTAD",

@@ -9,8 +9,8 @@ from typing import Literal
 import torch
 from torch import nn
 
-from methods.layers.uniad import ReconstructionTransformer
-from methods.ltad_parts.equations import Pooling, pooled_projection
+from ltbench.methods.layers.uniad import ReconstructionTransformer
+from ltbench.methods.ltad_parts.equations import Pooling, pooled_projection
 
 Projection = Literal["layerwise", "joint"]
 

@@ -10,9 +10,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from methods.errors import BadParameter
-from methods.language.encoder import TextTower, Tokens
-from methods.language.prompts import word_id
+from ltbench.methods.errors import BadParameter
+from ltbench.methods.language.encoder import TextTower, Tokens
+from ltbench.methods.language.prompts import word_id
 
 Init = Literal["word", "class_name", "random"]
 

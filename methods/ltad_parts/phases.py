@@ -7,17 +7,17 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from methods.base import Context
-from methods.features.tokens import TokenBank
-from methods.layers.uniad import feature_jitter
-from methods.ltad_parts import equations
-from methods.ltad_parts.detection import Detection, mixed_features
-from methods.ltad_parts.names import FreeVectors, PseudoNames
-from methods.ltad_parts.synthesis import Synthesis
-from methods.training import engine
-from methods.training.engine import Batch, Plan
-from methods.training.sampling import Sampler, iterations_of
-from methods.training.schedules import Schedule, constant, drop
+from ltbench.methods.base import Context
+from ltbench.methods.features.tokens import TokenBank
+from ltbench.methods.layers.uniad import feature_jitter
+from ltbench.methods.ltad_parts import equations
+from ltbench.methods.ltad_parts.detection import Detection, mixed_features
+from ltbench.methods.ltad_parts.names import FreeVectors, PseudoNames
+from ltbench.methods.ltad_parts.synthesis import Synthesis
+from ltbench.methods.training import engine
+from ltbench.methods.training.engine import Batch, Plan
+from ltbench.methods.training.sampling import Sampler, iterations_of
+from ltbench.methods.training.schedules import Schedule, constant, drop
 
 Names = PseudoNames | FreeVectors
 

@@ -10,15 +10,15 @@ import numpy.typing as npt
 import torch
 from torch.nn import functional
 
-from methods.base import Context, MapPost, Prediction
-from methods.blocks.image_scores import largest_of_pooled
-from methods.errors import BadParameter, MethodsError
-from methods.features.tokens import TokenReader
-from methods.layers.uniad import feature_jitter
-from methods.ltad_parts import equations
-from methods.ltad_parts.detection import Detection, shifted_classes
-from methods.ltad_parts.phases import Names, TrainingSet
-from splits.images import ImageSet
+from ltbench.methods.base import Context, MapPost, Prediction
+from ltbench.methods.blocks.image_scores import largest_of_pooled
+from ltbench.methods.errors import BadParameter, MethodsError
+from ltbench.methods.features.tokens import TokenReader
+from ltbench.methods.layers.uniad import feature_jitter
+from ltbench.methods.ltad_parts import equations
+from ltbench.methods.ltad_parts.detection import Detection, shifted_classes
+from ltbench.methods.ltad_parts.phases import Names, TrainingSet
+from ltbench.splits.images import ImageSet
 
 POST = MapPost(sigma=0.0, upsample="bilinear_corners")
 RANGE_QUANTILE = 0.99

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch.nn import functional
 
-from methods.blocks.embedding import coarsen, concat_embedding
+from ltbench.methods.blocks.embedding import coarsen, concat_embedding
 
 Maps = tuple[torch.Tensor, ...]
 """Channels first: (B, C, h, w), or (B, C, T) where tokens come before the patches."""

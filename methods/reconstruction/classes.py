@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from methods.reconstruction.arrangements import Maps
-from methods.reconstruction.teacher import Targets
+from ltbench.methods.reconstruction.arrangements import Maps
+from ltbench.methods.reconstruction.teacher import Targets
 
 
 class NearestCentroid:

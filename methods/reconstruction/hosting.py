@@ -12,15 +12,15 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from methods.base import Context, Prediction
-from methods.errors import MethodsError
-from methods.reconstruction.arrangements import Maps
-from methods.reconstruction.teacher import Targets, Teacher
-from methods.training.engine import Batch, Plan, train
-from methods.training.randomness import seeded
-from methods.training.sampling import Sampler
-from methods.training.schedules import Schedule
-from splits.images import ImageSet
+from ltbench.methods.base import Context, Prediction
+from ltbench.methods.errors import MethodsError
+from ltbench.methods.reconstruction.arrangements import Maps
+from ltbench.methods.reconstruction.teacher import Targets, Teacher
+from ltbench.methods.training.engine import Batch, Plan, train
+from ltbench.methods.training.randomness import seeded
+from ltbench.methods.training.sampling import Sampler
+from ltbench.methods.training.schedules import Schedule
+from ltbench.splits.images import ImageSet
 
 Floats = npt.NDArray[np.float32]
 

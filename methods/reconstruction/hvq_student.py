@@ -7,11 +7,11 @@ from typing import ClassVar
 import torch
 from torch import nn
 
-from methods.errors import BadParameter
-from methods.layers.codebook import ClassCodebooks
-from methods.layers.transformer import DecoderLayer, EncoderLayer, LearnedPosition, copies
-from methods.reconstruction.arrangements import Maps
-from methods.reconstruction.hosting import Rebuilt, Student
+from ltbench.methods.errors import BadParameter
+from ltbench.methods.layers.codebook import ClassCodebooks
+from ltbench.methods.layers.transformer import DecoderLayer, EncoderLayer, LearnedPosition, copies
+from ltbench.methods.reconstruction.arrangements import Maps
+from ltbench.methods.reconstruction.hosting import Rebuilt, Student
 
 COMMITMENT = 0.25
 """Weight of the commitments in the loss."""

@@ -7,10 +7,10 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from methods.base import MapPost, Prediction
-from methods.blocks.image_scores import largest_of_pooled
-from methods.blocks.progressive import robust_maximum
-from methods.blocks.score_maps import anomaly_maps, maps_after
+from ltbench.methods.base import MapPost, Prediction
+from ltbench.methods.blocks.image_scores import largest_of_pooled
+from ltbench.methods.blocks.progressive import robust_maximum
+from ltbench.methods.blocks.score_maps import anomaly_maps, maps_after
 
 Floats = npt.NDArray[np.float32]
 

@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from methods.base import Context
-from methods.blocks.bootstrap import Bootstrap, MemoryEnsemble, memory_scores
-from methods.blocks.patch_to_image import Metric
-from methods.features.cache import FeatureSpec
-from methods.reconstruction.hosting import Host
+from ltbench.methods.base import Context
+from ltbench.methods.blocks.bootstrap import Bootstrap, MemoryEnsemble, memory_scores
+from ltbench.methods.blocks.patch_to_image import Metric
+from ltbench.methods.features.cache import FeatureSpec
+from ltbench.methods.reconstruction.hosting import Host
 
 Floats = npt.NDArray[np.float32]
 Ids = npt.NDArray[np.int64]

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import torch
 from torch.nn import functional
 
-from methods.errors import BadParameter
-from methods.layers.cosine import global_cosine, point_distance
-from methods.layers.residual import MirroredDecoder, OneClassBottleneck, kaiming_init
-from methods.reconstruction.arrangements import Maps
-from methods.reconstruction.hosting import Rebuilt, Student
+from ltbench.methods.errors import BadParameter
+from ltbench.methods.layers.cosine import global_cosine, point_distance
+from ltbench.methods.layers.residual import MirroredDecoder, OneClassBottleneck, kaiming_init
+from ltbench.methods.reconstruction.arrangements import Maps
+from ltbench.methods.reconstruction.hosting import Rebuilt, Student
 
 
 class RdNetwork(Student):

@@ -12,16 +12,16 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from methods.base import Context
-from methods.blocks.progressive import robust_maximum
-from methods.features import block_groups
-from methods.reconstruction.arrangements import as_they_are, side_by_side
-from methods.reconstruction.hosting import Host, Student, TrainedHost
-from methods.reconstruction.judging import top_of_map
-from methods.reconstruction.teacher import Teacher, TeacherSettings
-from methods.training.schedules import Schedule
-from methods.training.stable_adamw import StableAdamW
-from splits.images import ImageSet
+from ltbench.methods.base import Context
+from ltbench.methods.blocks.progressive import robust_maximum
+from ltbench.methods.features import block_groups
+from ltbench.methods.reconstruction.arrangements import as_they_are, side_by_side
+from ltbench.methods.reconstruction.hosting import Host, Student, TrainedHost
+from ltbench.methods.reconstruction.judging import top_of_map
+from ltbench.methods.reconstruction.teacher import Teacher, TeacherSettings
+from ltbench.methods.training.schedules import Schedule
+from ltbench.methods.training.stable_adamw import StableAdamW
+from ltbench.splits.images import ImageSet
 
 Floats = npt.NDArray[np.float32]
 

@@ -9,12 +9,19 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from methods.base import Context
-from methods.blocks.progressive import Rounding, Selection, robust_maximum
-from methods.errors import BadParameter
-from methods.reconstruction.hosting import Host, Objective, Rebuilt, Student, TrainedHost, train_student
-from methods.training.engine import Batch
-from methods.training.sampling import Sampler
+from ltbench.methods.base import Context
+from ltbench.methods.blocks.progressive import Rounding, Selection, robust_maximum
+from ltbench.methods.errors import BadParameter
+from ltbench.methods.reconstruction.hosting import (
+    Host,
+    Objective,
+    Rebuilt,
+    Student,
+    TrainedHost,
+    train_student,
+)
+from ltbench.methods.training.engine import Batch
+from ltbench.methods.training.sampling import Sampler
 
 Floats = npt.NDArray[np.float32]
 DistillationLoss = Literal["mse", "l1", "norm"]

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from methods.base import Context, Title, View
-from methods.errors import BadParameter, MethodsError
-from methods.features.backbone import Differentiable
-from methods.features.extract import Extractor, FeatureBatch
-from methods.reconstruction.arrangements import Arrange, Maps
-from splits.images import ImageSet
+from ltbench.methods.base import Context, Title, View
+from ltbench.methods.errors import BadParameter, MethodsError
+from ltbench.methods.features.backbone import Differentiable
+from ltbench.methods.features.extract import Extractor, FeatureBatch
+from ltbench.methods.reconstruction.arrangements import Arrange, Maps
+from ltbench.splits.images import ImageSet
 
 KEPT_BYTES = 9 << 30
 """Largest set of targets that stays in memory. Dinomaly's of all of MVTec AD take 8.2 GiB."""
@@ -45,7 +45,7 @@ class TeacherSettings:
     """Give every channel mean 0 and a common spread; None = where the backbone is no timm network."""
     alike_layers: bool = False
     """Where channels are standardised, give every layer the same share of a squared distance and all channels
-    a mean variance of 1, as `methods.features.tokens.TokenReader` does."""
+    a mean variance of 1, as `ltbench.methods.features.tokens.TokenReader` does."""
     for_cosines: bool = True
     """Where channels are standardised, also give every layer the same weight, and shift all channels by the
     root mean square: cosines then compare weak features by their difference instead of by noise."""

@@ -6,20 +6,20 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from methods.errors import BadParameter
-from methods.features.block_groups import patches_only
-from methods.layers.attention import fitting_heads
-from methods.layers.blocks import (
+from ltbench.methods.errors import BadParameter
+from ltbench.methods.features.block_groups import patches_only
+from ltbench.methods.layers.attention import fitting_heads
+from ltbench.methods.layers.blocks import (
     LinearAttentionBlock,
     Mlp,
     PrototypeDecoderBlock,
     PrototypeExtractor,
     narrow_init,
 )
-from methods.layers.cosine import grouped_cosine, grouped_distance, hard_mining, ramp, soft_mining
-from methods.reconstruction.arrangements import Maps
-from methods.reconstruction.hosting import Rebuilt, Student
-from methods.training.precision import in_full_precision
+from ltbench.methods.layers.cosine import grouped_cosine, grouped_distance, hard_mining, ramp, soft_mining
+from ltbench.methods.reconstruction.arrangements import Maps
+from ltbench.methods.reconstruction.hosting import Rebuilt, Student
+from ltbench.methods.training.precision import in_full_precision
 
 
 class DinomalyNetwork(Student):

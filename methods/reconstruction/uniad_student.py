@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import torch
 
-from methods.layers.uniad import ReconstructionTransformer, feature_jitter
-from methods.reconstruction.arrangements import Maps
-from methods.reconstruction.hosting import Rebuilt, Student
+from ltbench.methods.layers.uniad import ReconstructionTransformer, feature_jitter
+from ltbench.methods.reconstruction.arrangements import Maps
+from ltbench.methods.reconstruction.hosting import Rebuilt, Student
 
 
 class UniadStudent(Student):

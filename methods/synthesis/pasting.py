@@ -10,7 +10,7 @@ import math
 import numpy as np
 import torch
 
-from methods.training.precision import in_full_precision
+from ltbench.methods.training.precision import in_full_precision
 
 AREA = (0.02, 0.15)
 """Of a pasted patch, as a share of the image."""

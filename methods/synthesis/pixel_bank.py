@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from methods.base import Context, View
-from methods.errors import BadParameter, MethodsError
-from methods.features.transform import view_pixels
-from splits.images import ImageSet
+from ltbench.methods.base import Context, View
+from ltbench.methods.errors import BadParameter, MethodsError
+from ltbench.methods.features.transform import view_pixels
+from ltbench.splits.images import ImageSet
 
 KEPT_BYTES = 8 << 30
 """Largest set of pixels that stays in memory; a larger one is read again when it is asked for."""

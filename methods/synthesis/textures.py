@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageEnhance, ImageOps
 
-from methods.errors import MethodsError
-from methods.synthesis.perlin import noise
-from splits.images import Pixels
+from ltbench.methods.errors import MethodsError
+from ltbench.methods.synthesis.perlin import noise
+from ltbench.splits.images import Pixels
 
 CHANGES_AT_ONCE = 3
 _ENDINGS = (".jpg", ".jpeg", ".png")

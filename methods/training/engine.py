@@ -12,13 +12,13 @@ import numpy as np
 import torch
 from torch import nn
 
-from methods.base import Context
-from methods.errors import BadParameter, MethodsError
-from methods.training.averaging import Average
-from methods.training.checkpoints import Checkpoint, Stateful
-from methods.training.precision import mixed
-from methods.training.sampling import Sampler
-from methods.training.schedules import Schedule, constant
+from ltbench.methods.base import Context
+from ltbench.methods.errors import BadParameter, MethodsError
+from ltbench.methods.training.averaging import Average
+from ltbench.methods.training.checkpoints import Checkpoint, Stateful
+from ltbench.methods.training.precision import mixed
+from ltbench.methods.training.sampling import Sampler
+from ltbench.methods.training.schedules import Schedule, constant
 
 _LOSS_EVERY_ON_ACCELERATOR = 20
 """Reading a loss waits for the device."""

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from methods.training.sampling import Sampler
+from ltbench.methods.training.sampling import Sampler
 
 
 class GroupedSampler(Sampler):

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from splits.images import ImageSet
+from ltbench.splits.images import ImageSet
 
 
 def identity_of(fields: Mapping[str, Any], images: ImageSet) -> str:

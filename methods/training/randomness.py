@@ -7,8 +7,8 @@ from contextlib import contextmanager
 
 import torch
 
-from methods.base import Context
-from methods.blocks.threads import one_blas_thread
+from ltbench.methods.base import Context
+from ltbench.methods.blocks.threads import one_blas_thread
 
 
 @contextmanager

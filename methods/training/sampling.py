@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from methods.errors import BadParameter, MethodsError
+from ltbench.methods.errors import BadParameter, MethodsError
 
 
 class Sampler:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch.nn import functional
 
-from methods.training.precision import in_full_precision
+from ltbench.methods.training.precision import in_full_precision
 
 WINDOW = 11
 SIGMA = 1.5

@@ -16,14 +16,14 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from methods.anomalyclip import AnomalyCLIP
-from methods.base import AuxiliarySet
-from methods.blocks.score_maps import maps_after
-from methods.language.learned_prompts import LearnedPrompts
+from ltbench.methods.anomalyclip import AnomalyCLIP
+from ltbench.methods.base import AuxiliarySet
+from ltbench.methods.blocks.score_maps import maps_after
+from ltbench.methods.language.learned_prompts import LearnedPrompts
+from ltbench.splits.images import ImageSet
 from parity import inputs, towers
 from parity.case import Arrays, Case
 from parity.official import Clone, Repository
-from splits.images import ImageSet
 
 REPOSITORY = Repository("AnomalyCLIP", "https://github.com/zqhang/AnomalyCLIP", "45ed4dd", "MIT")
 STUBS = ("pkg_resources", "thop", "cv2", "skimage", "tabulate")
@@ -76,7 +76,7 @@ def _fitted(positions: str = "bilinear", **fields: Any) -> tuple[AnomalyCLIP, Le
     method = AnomalyCLIP(**fields)
     with (
         towers.read_by("anomalyclip", partial(_features, positions)),
-        mock.patch("methods.anomalyclip.LearnedPrompts", prompts),
+        mock.patch("ltbench.methods.anomalyclip.LearnedPrompts", prompts),
     ):
         method.fit(images, context)
     return method, made[0]

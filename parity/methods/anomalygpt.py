@@ -15,10 +15,10 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from methods.anomalygpt import AnomalyGPT, decoder_loss
-from methods.blocks.blending import with_foreign_patches
-from methods.blocks.score_maps import maps_after
-from methods.language import states
+from ltbench.methods.anomalygpt import AnomalyGPT, decoder_loss
+from ltbench.methods.blocks.blending import with_foreign_patches
+from ltbench.methods.blocks.score_maps import maps_after
+from ltbench.methods.language import states
 from parity import decoder, inputs, towers
 from parity.case import Arrays, Case
 from parity.official import Clone, Repository
@@ -201,7 +201,7 @@ def _their_config(clone: Clone) -> dict[str, Any]:
 
 def _our_constants() -> Arrays:
     """As training is called with them."""
-    with mock.patch("methods.anomalygpt.train") as train:
+    with mock.patch("ltbench.methods.anomalygpt.train") as train:
         method = decoder.fitted()
     (_, _, sampler, optimizer), plan = train.call_args.args, train.call_args.kwargs["plan"]
     asked = optimizer.defaults

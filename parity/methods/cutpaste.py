@@ -15,11 +15,11 @@ from PIL import Image
 from torch import nn
 from torch.nn import functional
 
-from methods import cutpaste
-from methods.blocks.shrinkage import ShrunkGaussian
-from methods.cutpaste import CutPaste, Teller
-from methods.layers import trunk
-from methods.synthesis.pasting import cut_paste, jittered, scarred
+from ltbench.methods import cutpaste
+from ltbench.methods.blocks.shrinkage import ShrunkGaussian
+from ltbench.methods.cutpaste import CutPaste, Teller
+from ltbench.methods.layers import trunk
+from ltbench.methods.synthesis.pasting import cut_paste, jittered, scarred
 from parity import inputs
 from parity.case import Arrays, Case
 from parity.official import Clone, Repository

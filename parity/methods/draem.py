@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from methods import draem
-from methods.draem import Draem
-from methods.layers.unets import Restorer, Segmenter
-from methods.training.structural_similarity import dissimilarity
+from ltbench.methods import draem
+from ltbench.methods.draem import Draem
+from ltbench.methods.layers.unets import Restorer, Segmenter
+from ltbench.methods.training.structural_similarity import dissimilarity
 from parity import draem_synthesis as synthesis
 from parity import inputs
 from parity.case import Arrays, Case

@@ -12,18 +12,18 @@ from unittest import mock
 import numpy as np
 import torch
 
-from benchmark import suites
-from methods import catalog, funad
-from methods.base import Context
-from methods.blocks.score_maps import anomaly_maps
-from methods.features import tokens
-from methods.features.extract import FeatureBatch
+from ltbench.benchmark import suites
+from ltbench.methods import catalog, funad
+from ltbench.methods.base import Context
+from ltbench.methods.blocks.score_maps import anomaly_maps
+from ltbench.methods.features import tokens
+from ltbench.methods.features.extract import FeatureBatch
+from ltbench.splits.images import ImageSet
 from parity import funad_script as script
 from parity import inputs
 from parity.case import Arrays, Case
 from parity.funad_script import BATCH, CHANNELS, EPOCHS, GRID, IMAGES, JUDGED, Training
 from parity.official import Clone, Repository
-from splits.images import ImageSet
 
 REPOSITORY = Repository("FUNAD", "https://github.com/HY-Vision-Lab/FUNAD", "66e0230", "none")
 SUITE = "meds-mvtec"

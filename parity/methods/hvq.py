@@ -11,16 +11,16 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from benchmark import suites
-from methods.blocks.score_maps import maps_after
-from methods.hvq import Hvq
-from methods.reconstruction.arrangements import resized_side_by_side
-from methods.reconstruction.hvq_student import HvqNetwork
-from methods.reconstruction.judging import max_of_pooled
-from methods.training import engine
-from methods.training.engine import Plan
-from methods.training.sampling import Sampler
-from methods.training.schedules import late_drop
+from ltbench.benchmark import suites
+from ltbench.methods.blocks.score_maps import maps_after
+from ltbench.methods.hvq import Hvq
+from ltbench.methods.reconstruction.arrangements import resized_side_by_side
+from ltbench.methods.reconstruction.hvq_student import HvqNetwork
+from ltbench.methods.reconstruction.judging import max_of_pooled
+from ltbench.methods.training import engine
+from ltbench.methods.training.engine import Plan
+from ltbench.methods.training.sampling import Sampler
+from ltbench.methods.training.schedules import late_drop
 from parity import inputs
 from parity import uniad_family as family
 from parity.case import Arrays, Case

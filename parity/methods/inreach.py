@@ -13,12 +13,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from methods.base import Context, View
-from methods.blocks.channels import NO_CHANNEL, associate, recurring
-from methods.blocks.embedding import embed
-from methods.blocks.score_maps import anomaly_maps
-from methods.features.embed import PatchEmbedder
-from methods.inreach import ALIGNED_ABOVE, InReaCh, asymmetry, with_positions
+from ltbench.methods.base import Context, View
+from ltbench.methods.blocks.channels import NO_CHANNEL, associate, recurring
+from ltbench.methods.blocks.embedding import embed
+from ltbench.methods.blocks.score_maps import anomaly_maps
+from ltbench.methods.features.embed import PatchEmbedder
+from ltbench.methods.inreach import ALIGNED_ABOVE, InReaCh, asymmetry, with_positions
 from parity import inputs
 from parity.case import Arrays, Case
 from parity.official import Clone, Repository

@@ -12,16 +12,16 @@ from unittest import mock
 import numpy as np
 import torch
 
-from benchmark import suites
-from benchmark.maps import MapsOfGrids
-from methods import catalog
-from methods.blocks.bootstrap import Bootstrap, drawn_images
-from methods.blocks.progressive import Selection
-from methods.dinomaly import Dinomaly
-from methods.meds import Meds
-from methods.reconstruction.arrangements import Maps
-from methods.reconstruction.selective import SelectiveTraining, distillation_objective
-from methods.training.engine import Batch
+from ltbench.benchmark import suites
+from ltbench.benchmark.maps import MapsOfGrids
+from ltbench.methods import catalog
+from ltbench.methods.blocks.bootstrap import Bootstrap, drawn_images
+from ltbench.methods.blocks.progressive import Selection
+from ltbench.methods.dinomaly import Dinomaly
+from ltbench.methods.meds import Meds
+from ltbench.methods.reconstruction.arrangements import Maps
+from ltbench.methods.reconstruction.selective import SelectiveTraining, distillation_objective
+from ltbench.methods.training.engine import Batch
 from parity import inputs, tokens
 from parity.case import Arrays, Case
 from parity.meds_distillation import WATCHED, official_step, wanted_scores

@@ -13,13 +13,13 @@ import numpy as np
 import torch
 from torch import nn
 
-from methods.base import MapPost
-from methods.blocks.score_maps import maps_after
-from methods.layers.slim_student import SlimStudent
-from methods.mkd import PAPER_SIDE, Mkd
-from methods.training import engine
-from methods.training.engine import Plan
-from methods.training.sampling import Sampler
+from ltbench.methods.base import MapPost
+from ltbench.methods.blocks.score_maps import maps_after
+from ltbench.methods.layers.slim_student import SlimStudent
+from ltbench.methods.mkd import PAPER_SIDE, Mkd
+from ltbench.methods.training import engine
+from ltbench.methods.training.engine import Plan
+from ltbench.methods.training.sampling import Sampler
 from parity import mkd_networks as networks
 from parity.case import Arrays, Case
 from parity.official import Clone, Repository

@@ -17,9 +17,9 @@ import numpy.typing as npt
 import torch
 from PIL import Image
 
-from benchmark import suites
-from methods import catalog
-from methods.padim import PaDiM
+from ltbench.benchmark import suites
+from ltbench.methods import catalog
+from ltbench.methods.padim import PaDiM
 from parity import memory
 from parity.case import Arrays, Case
 from parity.methods.patchcore import long_picture, our_pixels

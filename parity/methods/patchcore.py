@@ -13,10 +13,10 @@ import numpy.typing as npt
 import torch
 from PIL import Image
 
-from methods.base import Context
-from methods.features.backbones import timm
-from methods.features.pixels import PixelReader, Row
-from methods.patchcore import PatchCore
+from ltbench.methods.base import Context
+from ltbench.methods.features.backbones import timm
+from ltbench.methods.features.pixels import PixelReader, Row
+from ltbench.methods.patchcore import PatchCore
 from parity import inputs, memory
 from parity.case import Arrays, Case
 from parity.memory import CPU, LAYERS, SIDE, TAILEDCORE, WIDE

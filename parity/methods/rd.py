@@ -12,15 +12,15 @@ import numpy as np
 import torch
 from torch import nn
 
-from methods.blocks.score_maps import maps_after
-from methods.features.backbones.timm import TimmBackbone, depths
-from methods.rd import RESNET_LAYERS, Rd
-from methods.reconstruction.arrangements import pyramid
-from methods.reconstruction.judging import MAP_SIDE, max_of_map
-from methods.training import engine
-from methods.training.engine import Plan
-from methods.training.sampling import Sampler
-from methods.training.schedules import constant
+from ltbench.methods.blocks.score_maps import maps_after
+from ltbench.methods.features.backbones.timm import TimmBackbone, depths
+from ltbench.methods.rd import RESNET_LAYERS, Rd
+from ltbench.methods.reconstruction.arrangements import pyramid
+from ltbench.methods.reconstruction.judging import MAP_SIDE, max_of_map
+from ltbench.methods.training import engine
+from ltbench.methods.training.engine import Plan
+from ltbench.methods.training.sampling import Sampler
+from ltbench.methods.training.schedules import constant
 from parity import inputs
 from parity import rd_networks as networks
 from parity.case import Arrays, Case

@@ -13,12 +13,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from methods import regad
-from methods.blocks.score_maps import anomaly_maps
-from methods.layers import trunk
-from methods.layers.registration import RegisteredPyramid, Siamese
-from methods.regad import RegAD, cosine_by_pass
-from methods.synthesis.support import copies
+from ltbench.methods import regad
+from ltbench.methods.blocks.score_maps import anomaly_maps
+from ltbench.methods.layers import trunk
+from ltbench.methods.layers.registration import RegisteredPyramid, Siamese
+from ltbench.methods.regad import RegAD, cosine_by_pass
+from ltbench.methods.synthesis.support import copies
 from parity import inputs
 from parity.case import Arrays, Case
 from parity.official import Clone, Repository

@@ -10,8 +10,8 @@ from unittest import mock
 import numpy as np
 import torch
 
-from methods import softpatch
-from methods.blocks.denoise import Denoised, denoise
+from ltbench.methods import softpatch
+from ltbench.methods.blocks.denoise import Denoised, denoise
 from parity import memory
 from parity.case import Arrays, Case
 from parity.memory import CPU, LAYERS, SIDE, TAILEDCORE, WIDE

@@ -12,10 +12,10 @@ import torch
 from PIL import Image
 from torch.utils.data import ConcatDataset, DataLoader, Dataset
 
-from methods.base import View
-from methods.features.pixels import PixelReader, Row
-from methods.features.transform import Augmentation
-from methods.tailedcore import TailedCore
+from ltbench.methods.base import View
+from ltbench.methods.features.pixels import PixelReader, Row
+from ltbench.methods.features.transform import Augmentation
+from ltbench.methods.tailedcore import TailedCore
 from parity import inputs, memory
 from parity.case import Arrays, Case
 from parity.memory import TAILEDCORE

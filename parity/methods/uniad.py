@@ -12,14 +12,14 @@ import numpy as np
 import torch
 from torch import nn
 
-from methods.blocks.image_scores import largest_of_pooled
-from methods.blocks.score_maps import maps_after
-from methods.features.tokens import on_grid
-from methods.layers.uniad import ReconstructionTransformer
-from methods.training import engine
-from methods.training.sampling import Sampler
-from methods.training.schedules import late_drop
-from methods.uniad import POST, UniAD
+from ltbench.methods.blocks.image_scores import largest_of_pooled
+from ltbench.methods.blocks.score_maps import maps_after
+from ltbench.methods.features.tokens import on_grid
+from ltbench.methods.layers.uniad import ReconstructionTransformer
+from ltbench.methods.training import engine
+from ltbench.methods.training.sampling import Sampler
+from ltbench.methods.training.schedules import late_drop
+from ltbench.methods.uniad import POST, UniAD
 from parity import inputs
 from parity import uniad_family as family
 from parity.case import Arrays, Case

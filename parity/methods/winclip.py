@@ -14,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from methods.blocks.score_maps import maps_after
-from methods.language import states
-from methods.language.encoder import Encoder
-from methods.winclip import WinCLIP
+from ltbench.methods.blocks.score_maps import maps_after
+from ltbench.methods.language import states
+from ltbench.methods.language.encoder import Encoder
+from ltbench.methods.winclip import WinCLIP
 from parity import inputs, towers
 from parity.case import Arrays, Case
 from parity.official import Clone, Repository

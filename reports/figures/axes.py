@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from reports.figures import theme
-from reports.figures.labels import spread
-from reports.figures.scale import Scale, plain
-from reports.figures.svg import document, group, line, number, tag, text
+from ltbench.reports.figures import theme
+from ltbench.reports.figures.labels import spread
+from ltbench.reports.figures.scale import Scale, plain
+from ltbench.reports.figures.svg import document, group, line, number, tag, text
 
 LINE_HEIGHT = 17.0
 _CORNERS = {

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from reports.figures import theme
-from reports.figures.axes import Area, heading, legend, nothing, square, x_axis
-from reports.figures.scale import Scale
-from reports.figures.svg import document, group, line, tag, text, tip
+from ltbench.reports.figures import theme
+from ltbench.reports.figures.axes import Area, heading, legend, nothing, square, x_axis
+from ltbench.reports.figures.scale import Scale
+from ltbench.reports.figures.svg import document, group, line, tag, text, tip
 
 ROW = 19.0
 RARE = frozenset({"tail", "low"})

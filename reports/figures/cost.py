@@ -6,11 +6,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from reports.figures import theme
-from reports.figures.axes import Area, heading, mark, nothing, x_axis, y_axis
-from reports.figures.labels import Box, beside
-from reports.figures.scale import Scale, padded, padded_log, plain
-from reports.figures.svg import document, group, line, path, text, tip
+from ltbench.reports.figures import theme
+from ltbench.reports.figures.axes import Area, heading, mark, nothing, x_axis, y_axis
+from ltbench.reports.figures.labels import Box, beside
+from ltbench.reports.figures.scale import Scale, padded, padded_log, plain
+from ltbench.reports.figures.svg import document, group, line, path, text, tip
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from reports.figures import theme
-from reports.figures.axes import heading, nothing
-from reports.figures.scale import Scale
-from reports.figures.svg import Attribute, document, group, line, path, tag, text, tip
-from reports.statistics.ranking import cliques
+from ltbench.reports.figures import theme
+from ltbench.reports.figures.axes import heading, nothing
+from ltbench.reports.figures.scale import Scale
+from ltbench.reports.figures.svg import Attribute, document, group, line, path, tag, text, tip
+from ltbench.reports.statistics.ranking import cliques
 
 ROW = 20.0
 _BAR = 7.0

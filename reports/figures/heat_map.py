@@ -6,9 +6,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from reports.figures import theme
-from reports.figures.axes import heading, nothing
-from reports.figures.svg import Attribute, document, group, tag, text, tip
+from ltbench.reports.figures import theme
+from ltbench.reports.figures.axes import heading, nothing
+from ltbench.reports.figures.svg import Attribute, document, group, tag, text, tip
 
 ROW = 20.0
 _NAME = 130.0

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from reports.figures import theme
-from reports.figures.rates import RateCurve, rate_figure
+from ltbench.reports.figures import theme
+from ltbench.reports.figures.rates import RateCurve, rate_figure
 
 LIMIT = 0.3
 """False positive rate at which AUPRO is cut, by convention."""

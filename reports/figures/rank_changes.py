@@ -6,9 +6,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from reports.figures import theme
-from reports.figures.axes import heading, mark, nothing, stroke
-from reports.figures.svg import document, group, path, text, tip
+from ltbench.reports.figures import theme
+from ltbench.reports.figures.axes import heading, mark, nothing, stroke
+from ltbench.reports.figures.svg import document, group, path, text, tip
 
 ROW = 24.0
 Ends = tuple[tuple[float, float], tuple[float, float]]

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from reports.figures import theme
-from reports.figures.axes import Area, heading, legend, nothing, stroke, swatch, x_axis, y_axis
-from reports.figures.scale import Scale
-from reports.figures.svg import Attribute, document, line, path, tip
+from ltbench.reports.figures import theme
+from ltbench.reports.figures.axes import Area, heading, legend, nothing, stroke, swatch, x_axis, y_axis
+from ltbench.reports.figures.scale import Scale
+from ltbench.reports.figures.svg import Attribute, document, line, path, tip
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from reports.figures import theme
-from reports.figures.rates import RateCurve, rate_figure
+from ltbench.reports.figures import theme
+from ltbench.reports.figures.rates import RateCurve, rate_figure
 
 
 def roc_curves(

@@ -6,10 +6,20 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from reports.figures import theme
-from reports.figures.axes import Area, end_labels, heading, label_room, mark, nothing, stroke, x_axis, y_axis
-from reports.figures.scale import Scale, padded, padded_log, plain
-from reports.figures.svg import document, group, number, path, tag, tip
+from ltbench.reports.figures import theme
+from ltbench.reports.figures.axes import (
+    Area,
+    end_labels,
+    heading,
+    label_room,
+    mark,
+    nothing,
+    stroke,
+    x_axis,
+    y_axis,
+)
+from ltbench.reports.figures.scale import Scale, padded, padded_log, plain
+from ltbench.reports.figures.svg import document, group, number, path, tag, tip
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from reports.figures import theme
-from reports.figures.axes import Area, end_labels, heading, label_room, mark, nothing, stroke, x_axis, y_axis
-from reports.figures.scale import Scale, padded, padded_log
-from reports.figures.svg import document, group, path, tip
+from ltbench.reports.figures import theme
+from ltbench.reports.figures.axes import (
+    Area,
+    end_labels,
+    heading,
+    label_room,
+    mark,
+    nothing,
+    stroke,
+    x_axis,
+    y_axis,
+)
+from ltbench.reports.figures.scale import Scale, padded, padded_log
+from ltbench.reports.figures.svg import document, group, path, tip
 
 _BANDWIDTH = 0.22
 """Of the trend's kernel, in decades of training images."""

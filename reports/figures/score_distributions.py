@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from reports.figures import theme
-from reports.figures.axes import heading, legend, nothing, square
-from reports.figures.svg import document, group, line, number, tag, text, tip
+from ltbench.reports.figures import theme
+from ltbench.reports.figures.axes import heading, legend, nothing, square
+from ltbench.reports.figures.svg import document, group, line, number, tag, text, tip
 
 ROW = 40.0
 _BINS = 36

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable
 from xml.sax.saxutils import escape, quoteattr
 
-from reports.figures.theme import CLASS, FONTS, PAPER, STYLE
+from ltbench.reports.figures.theme import CLASS, FONTS, PAPER, STYLE
 
 Attribute = str | float | int | None
 

@@ -6,10 +6,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from reports.figures import theme
-from reports.figures.axes import Area, heading, legend, mark, nothing, swatch, x_axis
-from reports.figures.scale import Scale, padded
-from reports.figures.svg import document, group, line, text, tip
+from ltbench.reports.figures import theme
+from ltbench.reports.figures.axes import Area, heading, legend, mark, nothing, swatch, x_axis
+from ltbench.reports.figures.scale import Scale, padded
+from ltbench.reports.figures.svg import document, group, line, text, tip
 
 ROW = 24.0
 _GAP = 48.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 
-from reports.page import Page
+from ltbench.reports.page import Page
 
 
 def pages() -> list[Page]:

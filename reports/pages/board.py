@@ -8,18 +8,18 @@ from typing import Any
 
 from markupsafe import Markup
 
-from reports.boards import Board
-from reports.cells import Footnotes, backbone_cell, method_cell, number_cell, seeds_cell
-from reports.details import Facts, table_details
-from reports.drawing import FIGURE_STYLE, class_sizes, inline
-from reports.entries import BASELINE, Entry
-from reports.export import table_files
-from reports.leaderboard import Sheet
-from reports.notices import notices
-from reports.packing import details_unit
-from reports.page import File, Page, Site
-from reports.writing import plural, short_digest
-from results.asked import ALL_ROWS
+from ltbench.reports.boards import Board
+from ltbench.reports.cells import Footnotes, backbone_cell, method_cell, number_cell, seeds_cell
+from ltbench.reports.details import Facts, table_details
+from ltbench.reports.drawing import FIGURE_STYLE, class_sizes, inline
+from ltbench.reports.entries import BASELINE, Entry
+from ltbench.reports.export import table_files
+from ltbench.reports.leaderboard import Sheet
+from ltbench.reports.notices import notices
+from ltbench.reports.packing import details_unit
+from ltbench.reports.page import File, Page, Site
+from ltbench.reports.writing import plural, short_digest
+from ltbench.results.asked import ALL_ROWS
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from reports.boards import Board
-from reports.cells import Footnotes, method_cell, number_cell
-from reports.details import table_details
-from reports.leaderboard import TINTS, Sheet
-from reports.packing import details_unit
-from reports.page import File, Page, Site
-from reports.tables import Table
+from ltbench.reports.boards import Board
+from ltbench.reports.cells import Footnotes, method_cell, number_cell
+from ltbench.reports.details import table_details
+from ltbench.reports.leaderboard import TINTS, Sheet
+from ltbench.reports.packing import details_unit
+from ltbench.reports.page import File, Page, Site
+from ltbench.reports.tables import Table
 
 
 @dataclass(frozen=True)

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from reports import overlays
-from reports.boards import Board
-from reports.entries import Entry
-from reports.leaderboard import Sheet
-from reports.page import File, Page, Site
-from results.places import Place
-from results.ranking import MEASURES, has_ranking, label_correction, ranking, summary
-from results.store import StoredCell, picture_stem, slug
+from ltbench.reports import overlays
+from ltbench.reports.boards import Board
+from ltbench.reports.entries import Entry
+from ltbench.reports.leaderboard import Sheet
+from ltbench.reports.page import File, Page, Site
+from ltbench.results.places import Place
+from ltbench.results.ranking import MEASURES, has_ranking, label_correction, ranking, summary
+from ltbench.results.store import StoredCell, picture_stem, slug
 
 TITLES = {"auprc": "AUPRC", "depth": "Inspection depth"}
 PICTURES = 6

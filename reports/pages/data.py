@@ -13,11 +13,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from reports.export import bibtex
-from reports.leaderboard import Sheet
-from reports.numbers import Number
-from reports.page import File, Page, Site
-from results.store import StoredCell
+from ltbench.reports.export import bibtex
+from ltbench.reports.leaderboard import Sheet
+from ltbench.reports.numbers import Number
+from ltbench.reports.page import File, Page, Site
+from ltbench.results.store import StoredCell
 
 
 def build(site: Site) -> Iterable[File]:

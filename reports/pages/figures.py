@@ -6,9 +6,9 @@ from collections.abc import Iterable
 
 from markupsafe import Markup
 
-from reports.drawing import FIGURE_STYLE, board_figures, inline
-from reports.leaderboard import Sheet
-from reports.page import File, Page, Site
+from ltbench.reports.drawing import FIGURE_STYLE, board_figures, inline
+from ltbench.reports.leaderboard import Sheet
+from ltbench.reports.page import File, Page, Site
 
 
 def build_board(site: Site, sheet: Sheet) -> Iterable[File]:

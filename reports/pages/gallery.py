@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from reports import overlays
-from reports.boards import Board
-from reports.entries import Entry
-from reports.leaderboard import Sheet
-from reports.page import File, Page, Site
-from results.places import Place
-from results.status import Status
-from results.store import picture_stem, slug
+from ltbench.reports import overlays
+from ltbench.reports.boards import Board
+from ltbench.reports.entries import Entry
+from ltbench.reports.leaderboard import Sheet
+from ltbench.reports.page import File, Page, Site
+from ltbench.results.places import Place
+from ltbench.results.status import Status
+from ltbench.results.store import picture_stem, slug
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from reports.page import File, Page, Site
+from ltbench.reports.page import File, Page, Site
 
 
 def build(site: Site) -> Iterable[File]:

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from reports.boards import Board
-from reports.cube import ALL
-from reports.entries import Entry
-from reports.leaderboard import Sheet
-from reports.material import Material
-from reports.numbers import Number
-from reports.page import File, Page, Site
-from reports.tables import Column, Table
-from results.asked import Suite
-from results.places import below
-from results.status import Status
+from ltbench.reports.boards import Board
+from ltbench.reports.cube import ALL
+from ltbench.reports.entries import Entry
+from ltbench.reports.leaderboard import Sheet
+from ltbench.reports.material import Material
+from ltbench.reports.numbers import Number
+from ltbench.reports.page import File, Page, Site
+from ltbench.reports.tables import Column, Table
+from ltbench.results.asked import Suite
+from ltbench.results.places import below
+from ltbench.results.status import Status
 
 
 @dataclass(frozen=True)

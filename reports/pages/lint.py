@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import get_args
 
-from reports.page import File, Page, Site
-from results.published.finding import Verdict
-from results.published.lint import checks, lint
-from results.published.papers import PAPERS
-from results.published.printed import cells
+from ltbench.reports.page import File, Page, Site
+from ltbench.results.published.finding import Verdict
+from ltbench.results.published.lint import checks, lint
+from ltbench.results.published.papers import PAPERS
+from ltbench.results.published.printed import cells
 
 VERDICTS = {
     "misprint": "the paper itself tells what is right",

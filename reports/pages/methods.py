@@ -6,12 +6,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from reports.cells import NEEDS
-from reports.entries import Entry
-from reports.page import File, Page, Site
-from reports.writing import settings
-from results.asked import ROW, Setting, Suite
-from results.parity import read_stages
+from ltbench.reports.cells import NEEDS
+from ltbench.reports.entries import Entry
+from ltbench.reports.page import File, Page, Site
+from ltbench.reports.writing import settings
+from ltbench.results.asked import ROW, Setting, Suite
+from ltbench.results.parity import read_stages
 
 
 @dataclass

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from reports.comparison import CLOSE, NEAR
-from reports.page import File, Page, Site
-from reports.papers import measurements, paper_tables
-from results.published.papers import PAPERS
+from ltbench.reports.comparison import CLOSE, NEAR
+from ltbench.reports.page import File, Page, Site
+from ltbench.reports.papers import measurements, paper_tables
+from ltbench.results.published.papers import PAPERS
 
 
 def build(site: Site) -> Iterable[File]:

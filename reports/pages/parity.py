@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import groupby
 
-from reports.page import File, Page, Site
-from results.parity import FILE, read_stages
+from ltbench.reports.page import File, Page, Site
+from ltbench.results.parity import FILE, read_stages
 
 
 def build(site: Site) -> Iterable[File]:

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from reports.page import File, Page, Site
-from reports.writing import amount
-from results.performance import PERFORMANCE_FILE, Performance, read_performance
+from ltbench.reports.page import File, Page, Site
+from ltbench.reports.writing import amount
+from ltbench.results.performance import PERFORMANCE_FILE, Performance, read_performance
 
 HIDDEN_FACTS = ("load", "numpy switches")
 

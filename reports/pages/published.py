@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from reports.comparison import CLOSE, NEAR, compare, has_published
-from reports.leaderboard import Sheet
-from reports.page import File, Page, Site
+from ltbench.reports.comparison import CLOSE, NEAR, compare, has_published
+from ltbench.reports.leaderboard import Sheet
+from ltbench.reports.page import File, Page, Site
 
 
 def is_wanted(_site: Site, sheet: Sheet) -> bool:

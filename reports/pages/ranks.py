@@ -6,14 +6,14 @@ import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from reports.boards import Metric
-from reports.cube import ALL
-from reports.entries import Entry
-from reports.leaderboard import GROUP_TITLES, Sheet
-from reports.numbers import Number
-from reports.page import File, Page, Site
-from reports.standing import Standing, Test
-from reports.tables import Column
+from ltbench.reports.boards import Metric
+from ltbench.reports.cube import ALL
+from ltbench.reports.entries import Entry
+from ltbench.reports.leaderboard import GROUP_TITLES, Sheet
+from ltbench.reports.numbers import Number
+from ltbench.reports.page import File, Page, Site
+from ltbench.reports.standing import Standing, Test
+from ltbench.reports.tables import Column
 
 
 @dataclass(frozen=True)

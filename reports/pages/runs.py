@@ -7,13 +7,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from reports.entries import Entry
-from reports.feature_cache import cache_facts
-from reports.leaderboard import Sheet
-from reports.page import File, Page, Site
-from reports.writing import amount, settings, short_digest
-from results.status import Status
-from results.store import StoredCell
+from ltbench.reports.entries import Entry
+from ltbench.reports.feature_cache import cache_facts
+from ltbench.reports.leaderboard import Sheet
+from ltbench.reports.page import File, Page, Site
+from ltbench.reports.writing import amount, settings, short_digest
+from ltbench.results.status import Status
+from ltbench.results.store import StoredCell
 
 LOG_LINES = 40
 """Of a failed run; one that ended well is not explained by its log."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from reports.drawing import FIGURE_STYLE, inline
-from reports.families import families, family_figures
-from reports.page import File, Page, Site
+from ltbench.reports.drawing import FIGURE_STYLE, inline
+from ltbench.reports.families import families, family_figures
+from ltbench.reports.page import File, Page, Site
 
 
 def exists(site: Site) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from reports.statistics.resampling import Bools, Floats
+from ltbench.reports.statistics.resampling import Bools, Floats
 
 IMAGE_METRICS = ("image_auroc", "image_ap", "image_f1max")
 _BLOCK = 256

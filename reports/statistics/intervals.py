@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from scipy import special, stats
 
-from reports.statistics.image_metrics import IMAGE_METRICS, image_metrics
-from reports.statistics.resampling import Bools, Draws, Floats, LeftOut, left_out
+from ltbench.reports.statistics.image_metrics import IMAGE_METRICS, image_metrics
+from ltbench.reports.statistics.resampling import Bools, Draws, Floats, LeftOut, left_out
 
 LEVEL = 0.95
 INTERVALS = ("category", "metric", "value", "ci_low", "ci_high", "why")
@@ -31,7 +31,7 @@ class Interval:
 def image_intervals(scores: pd.DataFrame, draws: Draws, level: float = LEVEL) -> pd.DataFrame:
     """Intervals of the image metrics of each category from one cell's scores; columns INTERVALS.
 
-    `scores` has columns of `results.schema.SCORES`. Images are drawn within their category, good and
+    `scores` has columns of `ltbench.results.schema.SCORES`. Images are drawn within their category, good and
     defective ones apart. Keep one `draws` for all cells: it remembers what it has drawn. Values are those of
     the data.
     """

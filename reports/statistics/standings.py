@@ -9,12 +9,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from reports.aggregate import BASELINE, KEY
-from reports.cube import Asked, Cube, cubes
-from reports.statistics.intervals import LEVEL, seed_interval
-from reports.statistics.paired import Unit
-from reports.statistics.ranking import Friedman, critical_difference, friedman, rank_intervals, ranks
-from reports.statistics.ties import Comparison, Test, compare
+from ltbench.reports.aggregate import BASELINE, KEY
+from ltbench.reports.cube import Asked, Cube, cubes
+from ltbench.reports.statistics.intervals import LEVEL, seed_interval
+from ltbench.reports.statistics.paired import Unit
+from ltbench.reports.statistics.ranking import Friedman, critical_difference, friedman, rank_intervals, ranks
+from ltbench.reports.statistics.ties import Comparison, Test, compare
 
 STANDINGS = (
     *KEY,
@@ -45,7 +45,7 @@ def standings(
     level: float = LEVEL,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """One row per number of a table, in the order of `reports.aggregate.board`; columns STANDINGS.
+    """One row per number of a table, in the order of `ltbench.reports.aggregate.board`; columns STANDINGS.
 
     ci_low, ci_high         Student's interval of the mean over seeds (`seed_interval`)
     rank, rank_low/_high    place in the table, and the interval when categories and seeds are drawn again

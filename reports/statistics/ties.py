@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from reports.statistics.paired import (
+from ltbench.reports.statistics.paired import (
     Bools,
     Floats,
     Unit,

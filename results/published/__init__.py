@@ -1,9 +1,9 @@
 """The papers' published tables as data, a look-up beside measured numbers, and a lint of the tables."""
 
-from results.published.lookup import column, published
-from results.published.papers import PAPERS, Paper
-from results.published.printed import PublishedCell, Table, cells, load, table, tables
-from results.published.variants import printed_as
+from ltbench.results.published.lookup import column, published
+from ltbench.results.published.papers import PAPERS, Paper
+from ltbench.results.published.printed import PublishedCell, Table, cells, load, table, tables
+from ltbench.results.published.variants import printed_as
 
 __all__ = [
     "PAPERS",

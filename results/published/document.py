@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import get_args
 
-from results.published.finding import Check, Finding, Verdict
-from results.published.lint import checks, lint
-from results.published.papers import PAPERS
+from ltbench.results.published.finding import Check, Finding, Verdict
+from ltbench.results.published.lint import checks, lint
+from ltbench.results.published.papers import PAPERS
 
 _INTRODUCTION = """\
 # The published tables, checked
 
-Written by `results.published.document.document()`; a test compares this page with the lint's output.
+Written by `ltbench.results.published.document.document()`; a test compares this page with the lint's output.
 
 Every number that LTAD, TailedCore and MeDS print stands in `results/published/data/`. The lint
 recomputes every mean from the classes beside it, holds every number against the bounds that the test

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Literal, NamedTuple
 
-from results.published.printed import CellName, PublishedCell, cells
+from ltbench.results.published.printed import CellName, PublishedCell, cells
 
 Verdict = Literal["misprint", "contradiction", "doubtful", "rounding", "garbled"]
 """misprint: the paper itself tells what is right. contradiction: printed numbers exclude each other, and

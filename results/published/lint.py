@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache
 
-from results.published.checks.ltad import check_ltad
-from results.published.checks.ltad_headers import check_headers
-from results.published.checks.meds import check_meds
-from results.published.checks.meds_bounds import check_meds_bounds
-from results.published.checks.tailedcore import check_tailedcore
-from results.published.checks.text import check_text
-from results.published.checks.twice import check_twice
-from results.published.finding import Check, Finding
-from results.published.papers import PAPERS
+from ltbench.results.published.checks.ltad import check_ltad
+from ltbench.results.published.checks.ltad_headers import check_headers
+from ltbench.results.published.checks.meds import check_meds
+from ltbench.results.published.checks.meds_bounds import check_meds_bounds
+from ltbench.results.published.checks.tailedcore import check_tailedcore
+from ltbench.results.published.checks.text import check_text
+from ltbench.results.published.checks.twice import check_twice
+from ltbench.results.published.finding import Check, Finding
+from ltbench.results.published.papers import PAPERS
 
 _CHECKS: tuple[Callable[[], list[Check]], ...] = (
     check_text,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from results.published.printed import PublishedCell, cells, table
+from ltbench.results.published.printed import PublishedCell, cells, table
 
 _Key = tuple[str, str, str, str, str]
 

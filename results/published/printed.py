@@ -18,8 +18,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from results.errors import ResultsError
-from results.published.papers import PAPERS
+from ltbench.results.errors import ResultsError
+from ltbench.results.published.papers import PAPERS
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,8 +7,8 @@ import pkgutil
 from pathlib import Path
 from typing import Protocol
 
-from splits.errors import UnknownName
-from splits.images import LabelledImage, Pixels, PixelSource
+from ltbench.splits.errors import UnknownName
+from ltbench.splits.images import LabelledImage, Pixels, PixelSource
 
 # Modules of this folder that serve the data sets and are none themselves.
 _SHARED = {"layout", "facts", "files", "fetch", "download", "licences", "doctor"}
@@ -60,6 +60,6 @@ def open_dataset(name: str, data_root: Path) -> Dataset:
     kind, _, argument = name.partition(":")
     if kind not in names():
         raise UnknownName("data set", name, [*names()])
-    module = importlib.import_module(f"splits.datasets.{kind}")
+    module = importlib.import_module(f"ltbench.splits.datasets.{kind}")
     dataset: Dataset = module.open_dataset(data_root, argument)
     return dataset

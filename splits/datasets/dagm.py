@@ -6,11 +6,11 @@ import re
 from functools import cache
 from pathlib import Path, PurePosixPath
 
-from splits import inventories
-from splits.datasets.facts import Facts
-from splits.datasets.files import FileDataset, find_root, only_classes
-from splits.datasets.layout import image_names
-from splits.images import LabelledImage
+from ltbench.splits import inventories
+from ltbench.splits.datasets.facts import Facts
+from ltbench.splits.datasets.files import FileDataset, find_root, only_classes
+from ltbench.splits.datasets.layout import image_names
+from ltbench.splits.images import LabelledImage
 
 FACTS = Facts(
     name="dagm",

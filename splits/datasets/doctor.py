@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from splits import inventories
-from splits.datasets.files import FileDataset, image_size, largest_of_16_bits, read_mask, read_pixels
-from splits.datasets.layout import IMAGE_SUFFIXES, PARTS
-from splits.errors import SplitsError
-from splits.images import UNKNOWN, LabelledImage
+from ltbench.splits import inventories
+from ltbench.splits.datasets.files import FileDataset, image_size, largest_of_16_bits, read_mask, read_pixels
+from ltbench.splits.datasets.layout import IMAGE_SUFFIXES, PARTS
+from ltbench.splits.errors import SplitsError
+from ltbench.splits.images import UNKNOWN, LabelledImage
 
 Kind = Literal[
     "missing image", "missing mask", "extra file", "mask without image", "unreadable", "wrong size",

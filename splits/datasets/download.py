@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from splits.errors import SplitsError, VerificationFailed
+from ltbench.splits.errors import SplitsError, VerificationFailed
 
 _CHUNK = 1 << 20
 _TOO_FAR = 416

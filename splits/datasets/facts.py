@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Facts:
-    """Name, rights and origin of a data set; see `splits.datasets.Dataset` for the fields' meaning."""
+    """Name, rights and origin of a data set; `ltbench.splits.datasets.Dataset` explains the fields."""
 
     name: str
     title: str

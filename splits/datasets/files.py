@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from splits.datasets.facts import Facts
-from splits.errors import DataMissing, SplitsError, UnknownName
-from splits.images import LabelledImage, Pixels
+from ltbench.splits.datasets.facts import Facts
+from ltbench.splits.errors import DataMissing, SplitsError, UnknownName
+from ltbench.splits.images import LabelledImage, Pixels
 
 _BAD_IMAGE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError, Image.DecompressionBombWarning)
 

@@ -6,11 +6,11 @@ import hashlib
 from functools import cached_property
 from pathlib import Path
 
-from splits.datasets.facts import Facts
-from splits.datasets.files import FileDataset
-from splits.datasets.layout import is_class_folder, scan, scan_class
-from splits.errors import DataMissing, SplitsError
-from splits.images import LabelledImage
+from ltbench.splits.datasets.facts import Facts
+from ltbench.splits.datasets.files import FileDataset
+from ltbench.splits.datasets.layout import is_class_folder, scan, scan_class
+from ltbench.splits.errors import DataMissing, SplitsError
+from ltbench.splits.images import LabelledImage
 
 
 class FolderDataset(FileDataset):

@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from splits.errors import SplitsError
-from splits.images import LabelledImage, Part
+from ltbench.splits.errors import SplitsError
+from ltbench.splits.images import LabelledImage, Part
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 PARTS: tuple[Part, ...] = ("train", "test")

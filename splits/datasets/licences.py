@@ -6,8 +6,8 @@ import json
 from datetime import UTC, datetime
 from pathlib import Path
 
-from splits.datasets.facts import Facts
-from splits.errors import DataMissing, SplitsError
+from ltbench.splits.datasets.facts import Facts
+from ltbench.splits.errors import DataMissing, SplitsError
 
 FILE = "licences.json"
 

@@ -12,10 +12,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from splits.datasets.facts import Facts
-from splits.datasets.files import FileDataset, find_root, only_classes
-from splits.errors import DataMissing, SplitsError
-from splits.images import LabelledImage, Part
+from ltbench.splits.datasets.facts import Facts
+from ltbench.splits.datasets.files import FileDataset, find_root, only_classes
+from ltbench.splits.errors import DataMissing, SplitsError
+from ltbench.splits.images import LabelledImage, Part
 
 FACTS = Facts(
     name="realiad",

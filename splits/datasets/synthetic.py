@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from splits.datasets.facts import Facts
-from splits.errors import SplitsError, UnknownName
-from splits.images import LabelledImage, Part, Pixels
-from splits.rendering.catalogue import KINDS
-from splits.rendering.keeping import Shelf
-from splits.rendering.picture import SEED, STRENGTHS, VERSION, Name, render
+from ltbench.splits.datasets.facts import Facts
+from ltbench.splits.errors import SplitsError, UnknownName
+from ltbench.splits.images import LabelledImage, Part, Pixels
+from ltbench.splits.rendering.catalogue import KINDS
+from ltbench.splits.rendering.keeping import Shelf
+from ltbench.splits.rendering.picture import SEED, STRENGTHS, VERSION, Name, render
 
 FACTS = Facts(
     name="synthetic",

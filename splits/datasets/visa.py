@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path, PurePosixPath
 
-from splits import inventories
-from splits.datasets.facts import Facts
-from splits.datasets.files import FileDataset, find_root, only_classes
+from ltbench.splits import inventories
+from ltbench.splits.datasets.facts import Facts
+from ltbench.splits.datasets.files import FileDataset, find_root, only_classes
 
 FACTS = Facts(
     name="visa",

@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from splits import recipes
-from splits.datasets import Dataset
-from splits.named import named
-from splits.split import Split
-from splits.verify import locked
+from ltbench.splits import recipes
+from ltbench.splits.datasets import Dataset
+from ltbench.splits.named import named
+from ltbench.splits.split import Split
+from ltbench.splits.verify import locked
 
 _SHOWN = 5
 

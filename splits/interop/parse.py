@@ -10,10 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from splits.datasets.layout import IMAGE_SUFFIXES, class_names
-from splits.errors import SplitsError
-from splits.interop.listing import Listing
-from splits.interop.text import decode, lines, read_text
+from ltbench.splits.datasets.layout import IMAGE_SUFFIXES, class_names
+from ltbench.splits.errors import SplitsError
+from ltbench.splits.interop.listing import Listing
+from ltbench.splits.interop.text import decode, lines, read_text
 
 PATH_FIELDS = ("filename", "path", "image", "image_path", "img_path", "file", "filepath", "file_path")
 PART_FIELDS = ("split", "part", "phase", "mode", "set")

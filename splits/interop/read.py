@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from splits.datasets import Dataset
-from splits.errors import SplitsError
-from splits.images import LabelledImage
-from splits.interop.compare import Comparison, compare
-from splits.interop.listing import Listing
-from splits.interop.parse import read_listing
-from splits.interop.resolve import Index, index, resolve
-from splits.recipes import Overlap
-from splits.split import Split
+from ltbench.splits.datasets import Dataset
+from ltbench.splits.errors import SplitsError
+from ltbench.splits.images import LabelledImage
+from ltbench.splits.interop.compare import Comparison, compare
+from ltbench.splits.interop.listing import Listing
+from ltbench.splits.interop.parse import read_listing
+from ltbench.splits.interop.resolve import Index, index, resolve
+from ltbench.splits.recipes import Overlap
+from ltbench.splits.split import Split
 
 
 def import_split(

@@ -7,14 +7,14 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-from splits import recipes
-from splits.datasets import Dataset
-from splits.errors import SplitsError, VerificationFailed
-from splits.interop.parse import read_listing
-from splits.interop.read import to_split
-from splits.interop.text import write_whole
-from splits.recipes import Overlap
-from splits.split import Split
+from ltbench.splits import recipes
+from ltbench.splits.datasets import Dataset
+from ltbench.splits.errors import SplitsError, VerificationFailed
+from ltbench.splits.interop.parse import read_listing
+from ltbench.splits.interop.read import to_split
+from ltbench.splits.interop.text import write_whole
+from ltbench.splits.recipes import Overlap
+from ltbench.splits.split import Split
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.+-]*")
 
@@ -24,7 +24,7 @@ def _folder(home: Path, dataset: str, name: str) -> Path:
 
 
 def register(split: Split, name: str, dataset: Dataset, home: Path) -> Split:
-    """Keep the split under `name` and its seed; it is found again by `splits.recipes.build`.
+    """Keep the split under `name` and its seed; it is found again by `ltbench.splits.recipes.build`.
 
     Raises SplitsError for a name that is taken by a recipe or another list, or that cannot be a file name.
     """

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from splits.datasets import Dataset
-from splits.datasets.visa import original_path
-from splits.errors import SplitsError
-from splits.images import LabelledImage
+from ltbench.splits.datasets import Dataset
+from ltbench.splits.datasets.visa import original_path
+from ltbench.splits.errors import SplitsError
+from ltbench.splits.images import LabelledImage
 
 _SHOWN = 3
 

@@ -7,7 +7,7 @@ import contextlib
 import os
 from pathlib import Path
 
-from splits.errors import SplitsError
+from ltbench.splits.errors import SplitsError
 
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),

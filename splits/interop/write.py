@@ -8,11 +8,11 @@ import json
 from collections.abc import Callable, Iterable
 from pathlib import Path, PurePosixPath
 
-from splits.datasets import Dataset
-from splits.errors import SplitsError, UnknownName
-from splits.images import UNKNOWN, LabelledImage
-from splits.interop.text import write_whole
-from splits.split import Split
+from ltbench.splits.datasets import Dataset
+from ltbench.splits.errors import SplitsError, UnknownName
+from ltbench.splits.images import UNKNOWN, LabelledImage
+from ltbench.splits.interop.text import write_whole
+from ltbench.splits.split import Split
 
 Files = dict[str, bytes]
 """File name -> content."""
@@ -115,7 +115,7 @@ FORMATS: dict[str, Callable[[Split, Dataset], Files]] = {
     "paths": paths,
     "json": json_lines,
 }
-"""`zenodo` beside these makes an archive of several, see `splits.interop.zenodo`."""
+"""`zenodo` beside these makes an archive of several, see `ltbench.splits.interop.zenodo`."""
 
 
 def export_split(split: Split, dataset: Dataset, kind: str, folder: Path) -> list[Path]:

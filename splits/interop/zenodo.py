@@ -12,12 +12,12 @@ import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from splits.datasets import Dataset
-from splits.describe import Description, describe
-from splits.errors import SplitsError
-from splits.interop.text import write_whole
-from splits.interop.write import Files, json_lines
-from splits.split import Split
+from ltbench.splits.datasets import Dataset
+from ltbench.splits.describe import Description, describe
+from ltbench.splits.errors import SplitsError
+from ltbench.splits.interop.text import write_whole
+from ltbench.splits.interop.write import Files, json_lines
+from ltbench.splits.split import Split
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 LICENCE = "CC0-1.0"

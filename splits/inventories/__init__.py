@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from importlib import resources
 
-from splits.images import UNKNOWN, LabelledImage, Part
+from ltbench.splits.images import UNKNOWN, LabelledImage, Part
 
 Row = dict[str, str]
 

@@ -1,6 +1,6 @@
 """Make the committed tables of this folder from one-row-per-image lists.
 
-`python -m splits.inventories.build FOLDER CONFIGURATIONS` reads in FOLDER
+`python -m ltbench.splits.inventories.build FOLDER CONFIGURATIONS` reads in FOLDER
 `inventory_{mvtec,visa_mvtecstyle,dagm}.csv` (class, split, defect, relative_path),
 `tailedcore_listing_order.csv` (dataset, class, pool, file_index, relative_path), MeDS'
 `meds_csv/{MVTech,VISA}/train_*_nr*_seed_*.csv` (filename), TailedCore's
@@ -17,7 +17,7 @@ import sys
 from collections import defaultdict
 from pathlib import Path, PurePosixPath
 
-from splits.inventories import Row, bit_mask, build_ablation, mvtec, ranges, visa
+from ltbench.splits.inventories import Row, bit_mask, build_ablation, mvtec, ranges, visa
 
 _HERE = Path(__file__).parent
 

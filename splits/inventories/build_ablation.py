@@ -13,9 +13,9 @@ import hashlib
 import pickle
 from pathlib import Path
 
-from splits.errors import SplitsError
-from splits.inventories import mvtec, ranges
-from splits.recipes._ablation import PERCENTS
+from ltbench.splits.errors import SplitsError
+from ltbench.splits.inventories import mvtec, ranges
+from ltbench.splits.recipes._ablation import PERCENTS
 
 _NAMES = {
     "pareto": "mvtec_pareto_random_nr{percent:02d}_seed10{seed}.pkl",

@@ -7,9 +7,9 @@ import pkgutil
 from collections.abc import Iterator, Sequence
 from typing import Literal, Protocol
 
-from splits.datasets import Dataset
-from splits.errors import UnknownName
-from splits.split import Split
+from ltbench.splits.datasets import Dataset
+from ltbench.splits.errors import UnknownName
+from ltbench.splits.split import Split
 
 Overlap = Literal["paper", "none"]
 
@@ -30,7 +30,7 @@ class RecipeFamily(Protocol):
 def families() -> Iterator[RecipeFamily]:
     for module in pkgutil.iter_modules(__path__):
         if not module.name.startswith("_"):
-            yield importlib.import_module(f"splits.recipes.{module.name}")  # type: ignore[misc]
+            yield importlib.import_module(f"ltbench.splits.recipes.{module.name}")  # type: ignore[misc]
 
 
 def names(dataset: str = "") -> list[str]:

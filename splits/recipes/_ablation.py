@@ -11,11 +11,11 @@ from dataclasses import replace
 from functools import cache
 from pathlib import PurePosixPath
 
-from splits import inventories
-from splits.datasets import Dataset
-from splits.images import LabelledImage
-from splits.recipes._assemble import Pools, test_defects, train_goods
-from splits.recipes._tailedcore import Noise, Provenance, provenance
+from ltbench.splits import inventories
+from ltbench.splits.datasets import Dataset
+from ltbench.splits.images import LabelledImage
+from ltbench.splits.recipes._assemble import Pools, test_defects, train_goods
+from ltbench.splits.recipes._tailedcore import Noise, Provenance, provenance
 
 SOURCE = "TailedCore (CVPR 2025), github.com/roomo7time/tailedcore data_configs/"
 PERCENTS = (0, 5, 40)

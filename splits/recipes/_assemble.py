@@ -6,11 +6,11 @@ import random
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from splits.datasets import Dataset
-from splits.errors import SplitsError
-from splits.images import LabelledImage
-from splits.recipes import Overlap
-from splits.split import Split
+from ltbench.splits.datasets import Dataset
+from ltbench.splits.errors import SplitsError
+from ltbench.splits.images import LabelledImage
+from ltbench.splits.recipes import Overlap
+from ltbench.splits.split import Split
 
 HEAD_MINIMUM = 20
 """A category that keeps fewer good training images than this is tail (TailedCore, section 5.1)."""

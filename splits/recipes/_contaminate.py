@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from splits.errors import SplitsError
-from splits.images import LabelledImage
-from splits.recipes._assemble import draw
+from ltbench.splits.errors import SplitsError
+from ltbench.splits.images import LabelledImage
+from ltbench.splits.recipes._assemble import draw
 
 RatioBase = Literal["normal", "total"]
 Shortage = Literal["cap", "error", "resample"]

@@ -1,7 +1,7 @@
 """TailedCore's split generator (Jung et al., CVPR 2025; roomo7time/tailedcore) and facts of its release.
 
 The generator depends on the order in which the authors' disk listed classes and files; a data set's own
-listing order stands for it (for MVTec AD and VisA the recovered order, see `splits.inventories`).
+listing order stands for it (for MVTec AD and VisA the recovered order, see `ltbench.splits.inventories`).
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from splits.datasets import Dataset
-from splits.errors import SplitsError
-from splits.images import LabelledImage
-from splits.recipes._assemble import Pools
+from ltbench.splits.datasets import Dataset
+from ltbench.splits.errors import SplitsError
+from ltbench.splits.images import LabelledImage
+from ltbench.splits.recipes._assemble import Pools
 
 SOURCE = "TailedCore (CVPR 2025), github.com/jungyg/TailedCore manifest/"
 

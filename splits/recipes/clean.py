@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from splits.datasets import Dataset
-from splits.recipes import Overlap
-from splits.recipes._assemble import Chosen, assemble, train_goods
-from splits.split import Split
+from ltbench.splits.datasets import Dataset
+from ltbench.splits.recipes import Overlap
+from ltbench.splits.recipes._assemble import Chosen, assemble, train_goods
+from ltbench.splits.split import Split
 
 EXAMPLES = ("clean",)
 

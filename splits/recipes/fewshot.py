@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 
-from splits.datasets import Dataset
-from splits.recipes import Overlap
-from splits.recipes._assemble import Chosen, assemble, draw, train_goods
-from splits.split import Split
+from ltbench.splits.datasets import Dataset
+from ltbench.splits.recipes import Overlap
+from ltbench.splits.recipes._assemble import Chosen, assemble, draw, train_goods
+from ltbench.splits.split import Split
 
 EXAMPLES = ("fewshot_k1", "fewshot_k2", "fewshot_k4", "fewshot_k8")
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 
-from splits.datasets import Dataset
-from splits.datasets.files import FileDataset
-from splits.datasets.realiad import read_lists
-from splits.errors import DataMissing, SplitsError
-from splits.recipes import Overlap
-from splits.split import Split
+from ltbench.splits.datasets import Dataset
+from ltbench.splits.datasets.files import FileDataset
+from ltbench.splits.datasets.realiad import read_lists
+from ltbench.splits.errors import DataMissing, SplitsError
+from ltbench.splits.recipes import Overlap
+from ltbench.splits.split import Split
 
 ONLY_FOR = ("realiad",)
 EXAMPLES = ("fuiad_nr00", "fuiad_nr10", "fuiad_nr20", "fuiad_nr40")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 import re
 
-from splits.datasets import Dataset
-from splits.errors import SplitsError
-from splits.recipes import Overlap
-from splits.recipes._assemble import Chosen, Pools, assemble, draw, rule_of, train_goods
-from splits.split import Split
+from ltbench.splits.datasets import Dataset
+from ltbench.splits.errors import SplitsError
+from ltbench.splits.recipes import Overlap
+from ltbench.splits.recipes._assemble import Chosen, Pools, assemble, draw, rule_of, train_goods
+from ltbench.splits.split import Split
 
 EXAMPLES = (
     "ltad_exp50", "ltad_exp100", "ltad_exp200", "ltad_exp500",

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from typing import cast
 
-from splits import inventories
-from splits.datasets import Dataset
-from splits.images import LabelledImage
-from splits.recipes import Overlap
-from splits.recipes._assemble import Chosen, Pools, assemble, rule_of, test_defects, train_goods
-from splits.recipes._contaminate import Contamination, Shortage, draw_defects, realised
-from splits.split import Split
+from ltbench.splits import inventories
+from ltbench.splits.datasets import Dataset
+from ltbench.splits.images import LabelledImage
+from ltbench.splits.recipes import Overlap
+from ltbench.splits.recipes._assemble import Chosen, Pools, assemble, rule_of, test_defects, train_goods
+from ltbench.splits.recipes._contaminate import Contamination, Shortage, draw_defects, realised
+from ltbench.splits.split import Split
 
 EXAMPLES = ("meds_nr00", "meds_nr10", "meds_nr20", "meds_nr40", "meds_nr10_total_stratified")
 

@@ -6,13 +6,13 @@ import re
 from collections import defaultdict
 from dataclasses import replace
 
-from splits import recipes
-from splits.datasets import Dataset
-from splits.errors import SplitsError
-from splits.recipes import Overlap
-from splits.recipes._assemble import Chosen, assemble, test_defects
-from splits.recipes._contaminate import Contamination, draw_defects, realised
-from splits.split import Split
+from ltbench.splits import recipes
+from ltbench.splits.datasets import Dataset
+from ltbench.splits.errors import SplitsError
+from ltbench.splits.recipes import Overlap
+from ltbench.splits.recipes._assemble import Chosen, assemble, test_defects
+from ltbench.splits.recipes._contaminate import Contamination, draw_defects, realised
+from ltbench.splits.split import Split
 
 EXAMPLES = ("ltad_exp100+noise10", "ltad_exp100+noise10heads", "fewshot_k4+noise25")
 

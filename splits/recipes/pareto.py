@@ -7,11 +7,11 @@ import random
 import numpy as np
 import numpy.typing as npt
 
-from splits.datasets import Dataset
-from splits.recipes import Overlap
-from splits.recipes import _ablation as ablation
-from splits.recipes import _tailedcore as tailedcore
-from splits.recipes._assemble import (
+from ltbench.splits.datasets import Dataset
+from ltbench.splits.recipes import Overlap
+from ltbench.splits.recipes import _ablation as ablation
+from ltbench.splits.recipes import _tailedcore as tailedcore
+from ltbench.splits.recipes._assemble import (
     HEAD_MINIMUM,
     Chosen,
     Pools,
@@ -19,7 +19,7 @@ from splits.recipes._assemble import (
     head_and_tail,
     rule_of,
 )
-from splits.split import Split
+from ltbench.splits.split import Split
 
 EXAMPLES = ("pareto", "pareto_nr05", "pareto_ablation_nr05", "pareto_ablation_nr40")
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from splits.datasets import Dataset
-from splits.home import home_folder
-from splits.interop.registry import load
-from splits.recipes import Overlap
-from splits.split import Split
+from ltbench.splits.datasets import Dataset
+from ltbench.splits.home import home_folder
+from ltbench.splits.interop.registry import load
+from ltbench.splits.recipes import Overlap
+from ltbench.splits.split import Split
 
 EXAMPLES = ()
 

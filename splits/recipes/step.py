@@ -5,18 +5,18 @@ from __future__ import annotations
 import random
 import re
 
-from splits.datasets import Dataset
-from splits.recipes import Overlap
-from splits.recipes import _ablation as ablation
-from splits.recipes import _tailedcore as tailedcore
-from splits.recipes._assemble import (
+from ltbench.splits.datasets import Dataset
+from ltbench.splits.recipes import Overlap
+from ltbench.splits.recipes import _ablation as ablation
+from ltbench.splits.recipes import _tailedcore as tailedcore
+from ltbench.splits.recipes._assemble import (
     HEAD_MINIMUM,
     Chosen,
     assemble,
     head_and_tail,
     rule_of,
 )
-from splits.split import Split
+from ltbench.splits.split import Split
 
 EXAMPLES = ("step_k1", "step_k4", "step_k4_nr20", "step_k4_ablation_nr05", "step_k4_ablation_nr40")
 

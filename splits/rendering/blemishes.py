@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from splits.rendering.canvas import Fault, Plane, Scene, rgb
-from splits.rendering.light import LIGHT_X, LIGHT_Y, smooth
-from splits.rendering.marks import Overlaid, Patch, laid, patch, place_on
-from splits.rendering.streams import between
+from ltbench.splits.rendering.canvas import Fault, Plane, Scene, rgb
+from ltbench.splits.rendering.light import LIGHT_X, LIGHT_Y, smooth
+from ltbench.splits.rendering.marks import Overlaid, Patch, laid, patch, place_on
+from ltbench.splits.rendering.streams import between
 
 INKS = ((0.34, 0.38, 0.72), (0.58, 0.36, 0.22), (0.36, 0.33, 0.30), (0.36, 0.52, 0.34), (0.70, 0.38, 0.46))
 

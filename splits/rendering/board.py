@@ -7,11 +7,11 @@ from itertools import pairwise
 
 import numpy as np
 
-from splits.rendering.canvas import Fault, Frame, Plane, Scene, coverage, jittered, over, rgb
-from splits.rendering.light import shade
-from splits.rendering.noise import clouds
-from splits.rendering.shapes import bar, box
-from splits.rendering.streams import between
+from ltbench.splits.rendering.canvas import Fault, Frame, Plane, Scene, coverage, jittered, over, rgb
+from ltbench.splits.rendering.light import shade
+from ltbench.splits.rendering.noise import clouds
+from ltbench.splits.rendering.shapes import bar, box
+from ltbench.splits.rendering.streams import between
 
 Point = tuple[float, float]
 TRACES: tuple[tuple[Point, ...], ...] = (

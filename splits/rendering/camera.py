@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from splits.rendering.canvas import SIZE, Plane, grid
-from splits.rendering.streams import between
+from ltbench.splits.rendering.canvas import SIZE, Plane, grid
+from ltbench.splits.rendering.streams import between
 
 
 def photograph(colour: Plane, rng: np.random.Generator) -> npt.NDArray[np.uint8]:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from splits.rendering.streams import between
+from ltbench.splits.rendering.streams import between
 
 SIZE = 256
 """Height and width of every picture, in pixels."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from splits.rendering.canvas import Fault, Frame, Plane, Scene, coverage, jittered, over
-from splits.rendering.light import cast, shade, smooth
-from splits.rendering.noise import clouds
-from splits.rendering.shapes import bar
-from splits.rendering.streams import between
+from ltbench.splits.rendering.canvas import Fault, Frame, Plane, Scene, coverage, jittered, over
+from ltbench.splits.rendering.light import cast, shade, smooth
+from ltbench.splits.rendering.noise import clouds
+from ltbench.splits.rendering.shapes import bar
+from ltbench.splits.rendering.streams import between
 
 HALF_LENGTH, RADIUS = 0.42, 0.30
 Stroke = tuple[tuple[float, float], tuple[float, float]]

@@ -7,17 +7,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from splits.rendering import blemishes, marks
-from splits.rendering.board import pcb
-from splits.rendering.bolt import bolt
-from splits.rendering.canvas import Fault, Frame, PoseRange, Scene
-from splits.rendering.capsule import capsule
-from splits.rendering.marks import Overlaid
-from splits.rendering.moulded import button, cap
-from splits.rendering.surfaces import brushed, granite, leather, wood
-from splits.rendering.turned import gear, lock_washer, washer
-from splits.rendering.wiring import cable, connector
-from splits.rendering.woven import fabric, linen, mesh
+from ltbench.splits.rendering import blemishes, marks
+from ltbench.splits.rendering.board import pcb
+from ltbench.splits.rendering.bolt import bolt
+from ltbench.splits.rendering.canvas import Fault, Frame, PoseRange, Scene
+from ltbench.splits.rendering.capsule import capsule
+from ltbench.splits.rendering.marks import Overlaid
+from ltbench.splits.rendering.moulded import button, cap
+from ltbench.splits.rendering.surfaces import brushed, granite, leather, wood
+from ltbench.splits.rendering.turned import gear, lock_washer, washer
+from ltbench.splits.rendering.wiring import cable, connector
+from ltbench.splits.rendering.woven import fabric, linen, mesh
 
 Draw = Callable[[Frame, np.random.Generator, Fault], Scene]
 Overlay = Callable[[Scene, Fault], Overlaid]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from splits.rendering.canvas import Plane
+from ltbench.splits.rendering.canvas import Plane
 
 _DIRECTION = np.array([-0.45, -0.55, 0.70])
 _SOURCE = _DIRECTION / np.linalg.norm(_DIRECTION)

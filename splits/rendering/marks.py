@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from splits.rendering.canvas import SIZE, Fault, Plane, Scene, rgb
-from splits.rendering.streams import between
+from ltbench.splits.rendering.canvas import SIZE, Fault, Plane, Scene, rgb
+from ltbench.splits.rendering.streams import between
 
 Mask = npt.NDArray[np.bool_]
 Points = npt.NDArray[np.floating[Any]]

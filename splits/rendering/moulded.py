@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from splits.rendering.canvas import Fault, Frame, Plane, Scene, coverage, jittered, over
-from splits.rendering.light import cast, rounded, shade, smooth
-from splits.rendering.noise import clouds
-from splits.rendering.shapes import bar, bite
-from splits.rendering.streams import between
+from ltbench.splits.rendering.canvas import Fault, Frame, Plane, Scene, coverage, jittered, over
+from ltbench.splits.rendering.light import cast, rounded, shade, smooth
+from ltbench.splits.rendering.noise import clouds
+from ltbench.splits.rendering.shapes import bar, bite
+from ltbench.splits.rendering.streams import between
 
 RIBS = 54
 CAP_RADIUS = 0.78

@@ -6,7 +6,7 @@ from functools import cache
 
 import numpy as np
 
-from splits.rendering.canvas import SIZE, Plane
+from ltbench.splits.rendering.canvas import SIZE, Plane
 
 
 @cache

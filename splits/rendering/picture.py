@@ -8,11 +8,11 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from splits.rendering.camera import photograph
-from splits.rendering.canvas import SIZE, Fault, Plane, Scene, draw_frame
-from splits.rendering.catalogue import KINDS, OVERLAYS, Kind
-from splits.rendering.marks import Mask
-from splits.rendering.streams import between, stream
+from ltbench.splits.rendering.camera import photograph
+from ltbench.splits.rendering.canvas import SIZE, Fault, Plane, Scene, draw_frame
+from ltbench.splits.rendering.catalogue import KINDS, OVERLAYS, Kind
+from ltbench.splits.rendering.marks import Mask
+from ltbench.splits.rendering.streams import between, stream
 
 VERSION = 2
 """Of the pictures: raised whenever a pixel of one changes."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from splits.rendering.canvas import Frame, Plane
-from splits.rendering.streams import between
+from ltbench.splits.rendering.canvas import Frame, Plane
+from ltbench.splits.rendering.streams import between
 
 
 def box(x: Plane, y: Plane, centre: tuple[float, float], half: tuple[float, float], corner: float) -> Plane:

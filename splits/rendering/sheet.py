@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from splits.rendering.canvas import SIZE
-from splits.rendering.catalogue import KINDS
-from splits.rendering.picture import Name, render
+from ltbench.splits.rendering.canvas import SIZE
+from ltbench.splits.rendering.catalogue import KINDS
+from ltbench.splits.rendering.picture import Name, render
 
 Pixels = npt.NDArray[np.uint8]
 OUTLINE = (255, 40, 30)

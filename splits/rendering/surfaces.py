@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from splits.rendering.canvas import SIZE, Fault, Frame, Plane, Scene, jittered, over
-from splits.rendering.light import shade, smooth
-from splits.rendering.noise import LATTICE, cells, clouds, streaks
-from splits.rendering.streams import between
+from ltbench.splits.rendering.canvas import SIZE, Fault, Frame, Plane, Scene, jittered, over
+from ltbench.splits.rendering.light import shade, smooth
+from ltbench.splits.rendering.noise import LATTICE, cells, clouds, streaks
+from ltbench.splits.rendering.streams import between
 
 _WHOLE = np.ones((SIZE, SIZE), dtype=np.float32)
 _WHOLE.setflags(write=False)

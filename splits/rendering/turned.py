@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from splits.rendering.canvas import Fault, Frame, Plane, Scene, coverage, jittered, over
-from splits.rendering.light import cast, rounded, shade, smooth, turned_shine
-from splits.rendering.noise import clouds
-from splits.rendering.shapes import bite, box
-from splits.rendering.streams import between
+from ltbench.splits.rendering.canvas import Fault, Frame, Plane, Scene, coverage, jittered, over
+from ltbench.splits.rendering.light import cast, rounded, shade, smooth, turned_shine
+from ltbench.splits.rendering.noise import clouds
+from ltbench.splits.rendering.shapes import bite, box
+from ltbench.splits.rendering.streams import between
 
 
 def washer(frame: Frame, rng: np.random.Generator, fault: Fault) -> Scene:

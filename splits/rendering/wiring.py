@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from splits.rendering.canvas import Fault, Frame, Plane, Scene, coverage, jittered, over
-from splits.rendering.light import cast, rounded, shade, smooth
-from splits.rendering.noise import clouds
-from splits.rendering.shapes import box
-from splits.rendering.streams import between
+from ltbench.splits.rendering.canvas import Fault, Frame, Plane, Scene, coverage, jittered, over
+from ltbench.splits.rendering.light import cast, rounded, shade, smooth
+from ltbench.splits.rendering.noise import clouds
+from ltbench.splits.rendering.shapes import box
+from ltbench.splits.rendering.streams import between
 
 SHEATH_OUTER, SHEATH_INNER = 0.80, 0.66
 WIRE_PLACE, WIRE_RADIUS, CORE_RADIUS = 0.345, 0.285, 0.155

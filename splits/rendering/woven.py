@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from splits.rendering.canvas import Fault, Frame, Plane, Rgb, Scene, jittered, over
-from splits.rendering.light import shade, smooth
-from splits.rendering.noise import clouds
-from splits.rendering.streams import between
+from ltbench.splits.rendering.canvas import Fault, Frame, Plane, Rgb, Scene, jittered, over
+from ltbench.splits.rendering.light import shade, smooth
+from ltbench.splits.rendering.noise import clouds
+from ltbench.splits.rendering.streams import between
 
 _WHOLE = np.ones((256, 256), dtype=np.float32)
 _WHOLE.setflags(write=False)

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from benchmark.metrics import curve
-from benchmark.metrics.base import Answer, Truth, Undefined, Value
-from benchmark.metrics.image_curve import image_curve
-from benchmark.metrics.legacy import anomalib, binned, subset, thresholds
-from benchmark.metrics.pixel_curve import pixel_curve
-from splits.errors import UnknownName
+from ltbench.benchmark.metrics import curve
+from ltbench.benchmark.metrics.base import Answer, Truth, Undefined, Value
+from ltbench.benchmark.metrics.image_curve import image_curve
+from ltbench.benchmark.metrics.legacy import anomalib, binned, subset, thresholds
+from ltbench.benchmark.metrics.pixel_curve import pixel_curve
+from ltbench.splits.errors import UnknownName
 
 Compute = Callable[[Truth, Answer], float]
 

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from benchmark.metrics.base import Answer, Floats, Truth
-from benchmark.metrics.curve import Counts, require_both
-from benchmark.metrics.pixel_curve import pixel_curve
+from ltbench.benchmark.metrics.base import Answer, Floats, Truth
+from ltbench.benchmark.metrics.curve import Counts, require_both
+from ltbench.benchmark.metrics.pixel_curve import pixel_curve
 
 
 @dataclass(frozen=True, eq=False)

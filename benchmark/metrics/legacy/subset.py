@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from benchmark.metrics.base import Answer, Truth
-from benchmark.metrics.curve import Curve
-from benchmark.metrics.pixel_curve import curve_of_maps
-from benchmark.metrics.regions import label_regions
+from ltbench.benchmark.metrics.base import Answer, Truth
+from ltbench.benchmark.metrics.curve import Curve
+from ltbench.benchmark.metrics.pixel_curve import curve_of_maps
+from ltbench.benchmark.metrics.regions import label_regions
 
 
 def on_anomalous_images(measure: Callable[[Curve], float]) -> Callable[[Truth, Answer], float]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from benchmark.metrics.base import Answer, Truth, Undefined
-from benchmark.metrics.legacy.pixels import sorted_pixels
+from ltbench.benchmark.metrics.base import Answer, Truth, Undefined
+from ltbench.benchmark.metrics.legacy.pixels import sorted_pixels
 
 
 def aupro_at_quantiles(truth: Truth, answer: Answer, number: int, limit: float = 0.3) -> float:

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from methods.blocks.on_device import on_device
+from ltbench.methods.blocks.on_device import on_device
 
 POOL = 8192
 """Rows kept up to date at a time: in float64 they stay in the second-level cache."""

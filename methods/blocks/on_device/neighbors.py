@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from methods.blocks.on_device import on_device
-from methods.errors import MethodsError
+from ltbench.methods.blocks.on_device import on_device
+from ltbench.methods.errors import MethodsError
 
 Rows = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int64]

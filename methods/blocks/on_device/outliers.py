@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from methods.blocks.on_device import on_device
+from ltbench.methods.blocks.on_device import on_device
 
 CELLS = 1 << 27
 """Products held at a time, 1 GB of float64."""

@@ -9,8 +9,8 @@ from pathlib import Path
 import torch
 from torch.nn import functional
 
-from methods.errors import BadParameter
-from methods.features.backbone import chosen_layers
+from ltbench.methods.errors import BadParameter
+from ltbench.methods.features.backbone import chosen_layers
 
 RECIPE = "desc/1"
 BINS = 9

@@ -20,9 +20,9 @@ from typing import Any
 
 import torch
 
-from methods.errors import BadParameter, MethodsError
-from methods.features import block_groups, weights
-from methods.features.padding import fix_padding
+from ltbench.methods.errors import BadParameter, MethodsError
+from ltbench.methods.features import block_groups, weights
+from ltbench.methods.features.padding import fix_padding
 
 RECIPE = "timm/1"
 TRANSFORMER_RECIPE = "timm/2"

@@ -1,6 +1,6 @@
 """`tiny`: the backbone that ships with the package: a weight-free descriptor beside a small network.
 
-Trained on formula-driven pictures alone, by `python -m methods.features.backbones.tiny_training`.
+Trained on formula-driven pictures alone, by `python -m ltbench.methods.features.backbones.tiny_training`.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from methods.errors import BadParameter, WeightsMissing
-from methods.features.backbone import chosen_layers
-from methods.features.backbones import desc
+from ltbench.methods.errors import BadParameter, WeightsMissing
+from ltbench.methods.features.backbone import chosen_layers
+from ltbench.methods.features.backbones import desc
 
 RECIPE = "tiny/3"
 WEIGHTS = Path(__file__).with_name("tiny.safetensors")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from methods.language import backbone
+from ltbench.methods.language import backbone
 
 
 def load(

@@ -17,11 +17,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from methods.errors import BadParameter, MethodsError
-from methods.features import hub, weights
-from methods.language import checkpoints
-from methods.language.encoder import NOTHING, Encoder, Tokens
-from methods.language.pixels import normalised
+from ltbench.methods.errors import BadParameter, MethodsError
+from ltbench.methods.features import hub, weights
+from ltbench.methods.language import checkpoints
+from ltbench.methods.language.encoder import NOTHING, Encoder, Tokens
+from ltbench.methods.language.pixels import normalised
 
 RECIPE = "align/1"
 PAPER_LAYERS = ("3", "10", "17", "37")

@@ -13,12 +13,12 @@ import json
 from pathlib import Path
 from types import ModuleType
 
-from methods.errors import BadParameter, MethodsError
-from methods.features import hub, weights
-from methods.features.backbones.timm import parse
-from methods.language import checkpoints
-from methods.language.encoder import Encoder
-from methods.language.openclip_towers import Text, compare, image_tower, stretch_positions
+from ltbench.methods.errors import BadParameter, MethodsError
+from ltbench.methods.features import hub, weights
+from ltbench.methods.features.backbones.timm import parse
+from ltbench.methods.language import checkpoints
+from ltbench.methods.language.encoder import Encoder
+from ltbench.methods.language.openclip_towers import Text, compare, image_tower, stretch_positions
 
 RECIPE = "openclip/1"
 _SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")

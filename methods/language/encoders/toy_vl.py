@@ -16,10 +16,10 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from methods.errors import BadParameter
-from methods.language.encoder import NOTHING, Encoder, Tokens
-from methods.language.paths import TransformerImages, attention_among_values
-from methods.language.pixels import normalised
+from ltbench.methods.errors import BadParameter
+from ltbench.methods.language.encoder import NOTHING, Encoder, Tokens
+from ltbench.methods.language.paths import TransformerImages, attention_among_values
+from ltbench.methods.language.pixels import normalised
 
 RECIPE = "toy-vl/1"
 SEED = 20240607

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from itertools import combinations
 
-from results.published.facts import TEST_IMAGES, ltad_group
-from results.published.finding import (
+from ltbench.results.published.facts import TEST_IMAGES, ltad_group
+from ltbench.results.published.finding import (
     METRIC_TITLES,
     Check,
     Finding,
@@ -18,7 +18,7 @@ from results.published.finding import (
     names,
     rows,
 )
-from results.published.printed import PublishedCell, table
+from ltbench.results.published.printed import PublishedCell, table
 
 PAPER = "ltad"
 GROUPS = ("all", "high", "low")

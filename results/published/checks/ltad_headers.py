@@ -5,9 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from statistics import median
 
-from results.published.checks.ltad import per_class_rows
-from results.published.finding import METRIC_TITLES, Check, Finding, Row, RowKey, classes, listed, names
-from results.published.printed import PublishedCell, cells
+from ltbench.results.published.checks.ltad import per_class_rows
+from ltbench.results.published.finding import (
+    METRIC_TITLES,
+    Check,
+    Finding,
+    Row,
+    RowKey,
+    classes,
+    listed,
+    names,
+)
+from ltbench.results.published.printed import PublishedCell, cells
 
 PAPER = "ltad"
 _WITNESS = "RegAD"

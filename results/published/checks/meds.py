@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from itertools import combinations
 from statistics import stdev
 
-from results.published.finding import (
+from ltbench.results.published.finding import (
     METRIC_TITLES,
     Check,
     Finding,
@@ -20,7 +20,7 @@ from results.published.finding import (
     ratio,
     rows,
 )
-from results.published.printed import PublishedCell, Table, cells, table, tables
+from ltbench.results.published.printed import PublishedCell, Table, cells, table, tables
 
 PAPER = "meds"
 _LEAST_METRICS = 5

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
-from results.published.checks.meds import PAPER, per_class_rows
-from results.published.facts import MEDS_RATIOS, MEDS_TRAINING, TEST_IMAGES
-from results.published.finding import Check, Finding, RowKey, classes, differs, listed, names, ratio, rows
-from results.published.printed import PublishedCell, table
+from ltbench.results.published.checks.meds import PAPER, per_class_rows
+from ltbench.results.published.facts import MEDS_RATIOS, MEDS_TRAINING, TEST_IMAGES
+from ltbench.results.published.finding import (
+    Check,
+    Finding,
+    RowKey,
+    classes,
+    differs,
+    listed,
+    names,
+    ratio,
+    rows,
+)
+from ltbench.results.published.printed import PublishedCell, table
 
 _DROP = 5.0
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from results.published.facts import CLASSES, PARETO_TAILS, STEP_TAILS
-from results.published.finding import (
+from ltbench.results.published.facts import CLASSES, PARETO_TAILS, STEP_TAILS
+from ltbench.results.published.finding import (
     METRIC_TITLES,
     Check,
     Finding,
@@ -14,7 +14,7 @@ from results.published.finding import (
     names,
     rows,
 )
-from results.published.printed import PublishedCell, table
+from ltbench.results.published.printed import PublishedCell, table
 
 PAPER = "tailedcore"
 ZERO_SHOT = ("WinCLIP", "AnomalyCLIP")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 
-from results.published.facts import ltad_group
-from results.published.finding import Check, Finding, RowKey, differs, listed, mean, rows
-from results.published.papers import PAPERS
-from results.published.printed import PublishedCell, cells, table
+from ltbench.results.published.facts import ltad_group
+from ltbench.results.published.finding import Check, Finding, RowKey, differs, listed, mean, rows
+from ltbench.results.published.papers import PAPERS
+from ltbench.results.published.printed import PublishedCell, cells, table
 
 _NUMBER = re.compile(r"\d+(\.\d*)?")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import groupby
 
-from results.published.finding import (
+from ltbench.results.published.finding import (
     METRIC_TITLES,
     Check,
     Finding,
@@ -18,8 +18,8 @@ from results.published.finding import (
     names,
     rows,
 )
-from results.published.papers import PAPERS
-from results.published.printed import PublishedCell, cells, table
+from ltbench.results.published.papers import PAPERS
+from ltbench.results.published.printed import PublishedCell, cells, table
 
 _METRICS = list(METRIC_TITLES)
 

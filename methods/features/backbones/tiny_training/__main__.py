@@ -1,7 +1,7 @@
 """Trains `tiny` and writes the file that ships, with its sha256 into the backbone's source.
 
-`OMP_NUM_THREADS=1 python -m methods.features.backbones.tiny_training [FILE]`: about ten minutes on one
-core. Another CPU or torch rounds differently: the file then has another sha256, and features as good.
+`OMP_NUM_THREADS=1 python -m ltbench.methods.features.backbones.tiny_training [FILE]`: about ten minutes on
+one core. Another CPU or torch rounds differently: the file then has another sha256, and features as good.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from pathlib import Path
 
 import torch
 
-from methods.features.backbones import tiny
-from methods.features.backbones.tiny_training.training import Recipe, trained
+from ltbench.methods.features.backbones import tiny
+from ltbench.methods.features.backbones.tiny_training.training import Recipe, trained
 
 
 def main(file: Path) -> None:

@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from methods.features.backbones import desc, tiny
+from ltbench.methods.features.backbones import desc, tiny
 
 
 def normalised_unit(inputs: int, outputs: int, stride: int) -> nn.Module:

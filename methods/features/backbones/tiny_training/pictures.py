@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from methods.features.backbones.tiny_training import fields
+from ltbench.methods.features.backbones.tiny_training import fields
 
 Picture = npt.NDArray[np.float32]
 """float32 (size, size, 3) in [0, 1], RGB."""

@@ -12,8 +12,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from methods.features.backbones import desc, tiny
-from methods.features.backbones.tiny_training import corruptions, crops, export, pictures
+from ltbench.methods.features.backbones import desc, tiny
+from ltbench.methods.features.backbones.tiny_training import corruptions, crops, export, pictures
 
 _log = logging.getLogger(__name__)
 

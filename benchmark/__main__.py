@@ -1,5 +1,0 @@
-"""`python -m benchmark` is `ltbench`."""
-
-from benchmark.cli import main
-
-main()

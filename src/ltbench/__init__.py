@@ -1,0 +1,1 @@
+"""A benchmark of visual anomaly detection on long-tailed, contaminated training data."""

@@ -1,0 +1,5 @@
+"""`python -m ltbench` is `ltbench`."""
+
+from ltbench.benchmark.cli import main
+
+main()
