@@ -13,6 +13,8 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 OURS = {"splits", "methods", "benchmark", "results", "reports"}
+# Modules beside the packages, of the standard library alone, that everyone may import.
+LEAVES = {"registry"}
 AROUND = {"perf", "parity", "tests"}
 HEAVY = {"torch", "torchvision", "timm", "open_clip", "faiss", "sklearn", "transformers"}
 
@@ -25,12 +27,15 @@ MAY_IMPORT = {
     "reports": {"results"},
     "perf": OURS,
     "parity": OURS,
+    **dict.fromkeys(LEAVES, set()),
 }
 # Packages that run where torch is not installed.
 WITHOUT_TORCH = {"results", "splits", "reports"}
 
 
 def python_files(package: str) -> list[Path]:
+    if package in LEAVES:
+        return [ROOT / "src" / "ltbench" / f"{package}.py"]
     return sorted((ROOT / package).rglob("*.py"))
 
 
@@ -50,7 +55,9 @@ def _imported(path: Path) -> Iterator[str]:
 def modules() -> dict[str, Path]:
     """All modules by name, a package by that of its folder."""
     files = [path for package in MAY_IMPORT for path in python_files(package)]
-    names = [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in files]
+    names = [
+        ".".join(path.relative_to(ROOT).with_suffix("").parts).removeprefix("src.ltbench.") for path in files
+    ]
     return dict(zip((name.removesuffix(".__init__") for name in names), files, strict=True))
 
 
@@ -102,6 +109,12 @@ def test_imports_follow_the_arrows(package: str) -> None:
         if name.split(".")[0] in (OURS | AROUND) - (OURS if path.is_relative_to(commands) else allowed)
     ]
     assert not wrong
+
+
+@pytest.mark.parametrize("leaf", sorted(LEAVES))
+def test_leaves_import_the_standard_library_alone(leaf: str) -> None:
+    (path,) = python_files(leaf)
+    assert {name.split(".")[0] for name in _imported(path)} <= sys.stdlib_module_names
 
 
 @pytest.mark.parametrize("package", sorted(WITHOUT_TORCH))
@@ -174,6 +187,6 @@ def test_files_are_short_enough_to_be_read() -> None:
     ],
 )
 def test_light_start_ups_import_no_torch(module: str) -> None:
-    code = f"import sys, ltbench{module}; print([name for name in {sorted(HEAVY)} if name in sys.modules])"
+    code = f"import sys, {module}; print([name for name in {sorted(HEAVY)} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.strip() == "[]"

@@ -18,4 +18,7 @@ def one_blas_thread() -> AbstractContextManager[object]:
 
 @cache
 def _libraries() -> ThreadpoolController:
+    # SciPy has a BLAS library of its own, which a controller finds only once it is loaded.
+    import scipy.linalg  # noqa: F401
+
     return ThreadpoolController()
