@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "reports": {"results"},
     "perf": OURS,
     "parity": OURS,
-    **dict.fromkeys(LEAVES, set()),
+    **{leaf: set() for leaf in LEAVES},
 }
 # Packages that run where torch is not installed.
 WITHOUT_TORCH = {"results", "splits", "reports"}
