@@ -29,10 +29,11 @@ from ltbench.benchmark.commands import (
 from ltbench.benchmark.console import console
 from ltbench.benchmark.errors import BenchmarkError
 from ltbench.methods.errors import MethodsError
+from ltbench.registry import PluginError
 from ltbench.results.errors import ResultsError
 from ltbench.splits.errors import SplitsError
 
-EXPECTED = (BenchmarkError, MethodsError, ResultsError, SplitsError)
+EXPECTED = (BenchmarkError, MethodsError, PluginError, ResultsError, SplitsError)
 INTERRUPTED = 130
 # Some versions of typer carry a copy of click: its exceptions are found from one that typer names.
 UsageMistake: type[typer.BadParameter] = next(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import fnmatch
 import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from ltbench.benchmark.errors import UsageError
+from ltbench.registry import did_you_mean
 
 if TYPE_CHECKING:
     from ltbench.methods.base import View
@@ -29,8 +29,7 @@ def select_names(text: str, known: Sequence[str], kind: str, *, open_ended: bool
         else:
             found = [part] if open_ended or part in known else []
         if not found:
-            close = difflib.get_close_matches(part, known, n=1)
-            hint = f"did you mean '{close[0]}'? " if close else ""
+            hint = did_you_mean(part, known)
             raise UsageError(f"no {kind} matches '{part}': {hint}known are {', '.join(known)}")
         chosen += [name for name in found if name not in chosen]
     if not chosen:

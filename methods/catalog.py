@@ -1,55 +1,106 @@
-"""Methods by name: the folder is the registry, one module a method."""
+"""Methods by name: modules of this folder, of installed packages, of a person's folder, or one file."""
 
 from __future__ import annotations
 
 import dataclasses
-import difflib
-import importlib
 import json
 import math
-import pkgutil
 import types
 import typing
+from pathlib import Path
 from typing import Any
 
-from ltbench import methods
 from ltbench.methods.base import Method
-from ltbench.methods.errors import BadParameter, UnknownMethod
+from ltbench.methods.errors import BadParameter
+from ltbench.methods.features.backbone import BACKBONES
 from ltbench.methods.features.published_weights import SHIPPED
+from ltbench.registry import Registry, did_you_mean, load_file
 
-# Modules of this folder that serve the methods and are none themselves.
-_SHARED = {"base", "catalog", "errors"}
+METHODS = Registry(
+    "method", "ltbench.methods", group="methods", shared=frozenset({"base", "catalog", "errors"})
+)
+"""Each is a module with one class that has a `card`; an entry point may name the class."""
 WEIGHT_FIELDS = ("backbone", "text_encoder", "encoder")
 """Fields of a method that name networks."""
 
 
 def names() -> list[str]:
     """Names of all methods, without importing any of them."""
-    found = {module.name for module in pkgutil.iter_modules(methods.__path__) if not module.ispkg}
-    return sorted(found - _SHARED)
+    return METHODS.names()
+
+
+def is_file(name: str) -> bool:
+    """Whether a method is named by its file, as "path/to/file.py:Class"."""
+    return Path(name.rpartition(":")[0] or name).suffix == ".py"
+
+
+def recorded_name(name: str) -> str:
+    """Name under which results of a method are stored: of one in a file that of its class."""
+    return name.rpartition(":")[2] if is_file(name) else name
 
 
 def load_class(name: str) -> type[Method]:
-    """The class of the method called `name`: the only one with a card in its module. Raises UnknownMethod."""
-    if name not in names():
-        close = difflib.get_close_matches(name, names(), n=1, cutoff=0.5)
-        hint = f"did you mean '{close[0]}'? " if close else ""
-        raise UnknownMethod(f"unknown method '{name}': {hint}known are {', '.join(names())}")
-    module = importlib.import_module(f"ltbench.methods.{name}")
-    found = [
-        value
-        for value in vars(module).values()
-        if isinstance(value, type) and value.__module__ == module.__name__ and hasattr(value, "card")
-    ]
-    if len(found) != 1:
-        raise BadParameter(f"methods/{name}.py has {len(found)} classes with a 'card': expected exactly one")
-    return found[0]
+    """The class of the method called `name`, or "path/to/file.py:Class".
+
+    Raises:
+        UnknownName: no method has this name.
+        PluginError: its module or file cannot be imported.
+        BadParameter: it is no method.
+    """
+    if is_file(name):
+        return _class_of_file(name)
+    loaded = METHODS.load(name)
+    if not isinstance(loaded, types.ModuleType):
+        return _require_method(loaded, f"method '{name}'")
+    classes = _own_classes(loaded)
+    with_card = [kind for kind in classes.values() if hasattr(kind, "card")]
+    if len(with_card) != 1:
+        raise BadParameter(
+            f"'{loaded.__file__}' has {len(with_card)} classes with a 'card': expected exactly one"
+        )
+    return _require_method(with_card[0], f"method '{name}'")
+
+
+def _class_of_file(name: str) -> type[Method]:
+    file, _, class_name = name.rpartition(":")
+    if not file:
+        raise BadParameter(f"method '{name}' names no class: write 'FILE.py:CLASS', e.g. '{name}:MyMethod'")
+    classes = _own_classes(load_file(Path(file).expanduser()))
+    if class_name not in classes:
+        there = f"its classes are {', '.join(sorted(classes))}" if classes else "it has none"
+        raise BadParameter(
+            f"'{file}' has no class '{class_name}': {did_you_mean(class_name, classes)}{there}"
+        )
+    return _require_method(classes[class_name], f"class '{class_name}' in '{file}'")
+
+
+def _own_classes(module: types.ModuleType) -> dict[str, type]:
+    """Classes that a module defines, by name."""
+    return {
+        name: value
+        for name, value in vars(module).items()
+        if isinstance(value, type) and value.__module__ == module.__name__
+    }
+
+
+def _require_method(candidate: Any, title: str) -> type[Method]:
+    missing = [part for part in ("card", "needs", "version", "fit", "score") if not hasattr(candidate, part)]
+    if missing:
+        raise BadParameter(
+            f"{title} is no method, it lacks {', '.join(missing)}: 'ltbench methods new NAME' writes one "
+            "that has all"
+        )
+    if not dataclasses.is_dataclass(candidate):
+        raise BadParameter(
+            f"{title} is no dataclass: write @dataclass above the class, so that its fields are recorded"
+        )
+    return typing.cast(type[Method], candidate)
 
 
 def create(name: str, **fields: Any) -> Method:
     """A method with these hyper-parameters; texts, as typed on a command line, become the fields' types.
 
-    Raises UnknownMethod and BadParameter.
+    Raises UnknownName, PluginError and BadParameter.
     """
     method_class = load_class(name)
     known = {field.name: field for field in dataclasses.fields(typing.cast(Any, method_class)) if field.init}
@@ -57,8 +108,7 @@ def create(name: str, **fields: Any) -> Method:
     converted = {}
     for field, value in fields.items():
         if field not in known:
-            close = difflib.get_close_matches(field, known, n=1, cutoff=0.5)
-            hint = f"did you mean '{close[0]}'? " if close else ""
+            hint = did_you_mean(field, known)
             raise BadParameter(f"{name} has no field '{field}': {hint}known are {', '.join(sorted(known))}")
         converted[field] = _convert(name, field, value, hints[field])
     return method_class(**converted)
@@ -73,9 +123,16 @@ def config(method: Method) -> dict[str, Any]:
 
 
 def pretrained(method: Method) -> list[str]:
-    """Networks with pretrained weights that the method's fields name; one with random weights has no ":"."""
+    """Networks with pretrained weights that the method's fields name; one with random weights has no ":".
+
+    A backbone from outside of this package counts as pretrained: its digest alone says what it computes.
+    """
     named = [str(getattr(method, field)) for field in WEIGHT_FIELDS if getattr(method, field, "")]
-    return [name for name in named if ":" in name or name in SHIPPED]
+    return [name for name in named if ":" in name or name in SHIPPED or _is_from_outside(name)]
+
+
+def _is_from_outside(backbone: str) -> bool:
+    return backbone in BACKBONES.names() and not BACKBONES.is_built_in(backbone)
 
 
 def _convert(method: str, field: str, value: Any, kind: Any) -> Any:

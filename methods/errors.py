@@ -19,7 +19,3 @@ class WeightsMissing(MethodsError):
     """Pretrained weights are not on this machine; says how to get them and where to put them."""
 
     exit_code = 4
-
-
-class UnknownMethod(BadParameter):
-    """No method has this name."""

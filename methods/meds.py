@@ -220,7 +220,7 @@ class Meds:
         return robust_maximum(grids, self.top_percent, self.rounding).astype(np.float32)
 
     def _inner(self) -> Method:
-        """The host with its fields. Raises UnknownMethod, BadParameter."""
+        """The host with its fields. Raises UnknownName, BadParameter."""
         given = dict(HOST_FIELDS.get(self.host, {}))
         for text in self.host_fields:
             name, equals, value = text.partition("=")

@@ -11,9 +11,10 @@ from functools import cache
 from importlib import resources
 from pathlib import Path
 
+from ltbench.registry import UnknownName
 from ltbench.splits import inventories, recipes
 from ltbench.splits.datasets import Dataset, open_dataset
-from ltbench.splits.errors import SplitsError, UnknownName, VerificationFailed
+from ltbench.splits.errors import SplitsError, VerificationFailed
 from ltbench.splits.interop.write import tailedcore
 from ltbench.splits.named import NamedSplit, named
 from ltbench.splits.split import Split
@@ -102,7 +103,7 @@ def verify(dataset: str | None = None, progress: Callable[[str], None] | None = 
 def _of_split(name: NamedSplit, dataset: Dataset, row: dict[str, str] | None) -> Iterator[Check]:
     try:
         split = recipes.build(name.recipe, dataset, name.seed)
-    except SplitsError as error:
+    except (SplitsError, UnknownName) as error:
         yield Check(name.id, "lock", "" if row is None else row["digest"], f"not built: {error}")
         return
     yield Check(name.id, "lock", "no row" if row is None else row["digest"], split.digest)

@@ -12,6 +12,7 @@ from ltbench.methods.language import encoder as encoders
 from ltbench.methods.language import paths, prompts
 from ltbench.methods.language.encoder import Encoder
 from ltbench.methods.language.encoders import toy_vl
+from ltbench.registry import UnknownName
 
 
 @pytest.fixture(scope="module")
@@ -150,7 +151,7 @@ def test_the_image_half_is_a_backbone_of_the_same_name(toy: Encoder, pixels: tor
 
 
 def test_an_unknown_encoder_is_named() -> None:
-    with pytest.raises(BadParameter, match="unknown vision-language encoder 'clip'"):
+    with pytest.raises(UnknownName, match="unknown vision-language encoder 'clip'"):
         encoders.load("clip")
     with pytest.raises(BadParameter, match="takes no options"):
         encoders.load("toy-vl:large")

@@ -13,13 +13,14 @@ import torch
 from ltbench.methods import catalog
 from ltbench.methods.base import Context
 from ltbench.methods.blocks.bootstrap import Bootstrap, memory_scores
-from ltbench.methods.errors import BadParameter, UnknownMethod
+from ltbench.methods.errors import BadParameter
 from ltbench.methods.features.cache import FeatureCache
 from ltbench.methods.meds import Meds
 from ltbench.methods.reconstruction import memories as memories_module
 from ltbench.methods.reconstruction.hosting import Rebuilt, fit_host
 from ltbench.methods.reconstruction.selective import distillation_objective, score_difference
 from ltbench.methods.training.engine import Batch
+from ltbench.registry import UnknownName
 from ltbench.splits.datasets.realiad import RealIadDataset
 from ltbench.splits.errors import SplitsError
 from ltbench.splits.images import LabelledImage
@@ -257,7 +258,7 @@ def test_cameras_of_real_iad_are_read_from_the_name_of_the_file_alone() -> None:
     [
         ({"host": "patchcore"}, BadParameter, "'patchcore' cannot be trained"),
         ({"host": "meds"}, BadParameter, "'meds' cannot be trained"),
-        ({"host": "dinomali"}, UnknownMethod, "did you mean 'dinomaly'"),
+        ({"host": "dinomali"}, UnknownName, "did you mean 'dinomaly'"),
         ({"host_fields": ("mining",)}, BadParameter, "expected 'name=value'"),
         ({"host_fields": ("minning=1",)}, BadParameter, "no field 'minning'"),
         ({"preset": "theirs"}, BadParameter, "preset is 'theirs'"),

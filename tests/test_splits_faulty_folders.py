@@ -10,10 +10,11 @@ import pytest
 from PIL import Image
 from split_trees import draw, mvtec_style_class
 
+from ltbench.registry import UnknownName
 from ltbench.splits.datasets import open_dataset
 from ltbench.splits.datasets.doctor import examine
 from ltbench.splits.datasets.files import read_pixels
-from ltbench.splits.errors import SplitsError, UnknownName
+from ltbench.splits.errors import SplitsError
 from ltbench.splits.interop.read import import_split
 from ltbench.splits.interop.text import write_whole
 from ltbench.splits.interop.write import export_split

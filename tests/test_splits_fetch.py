@@ -16,10 +16,11 @@ from pathlib import Path
 import pytest
 from split_trees import draw
 
+from ltbench.registry import UnknownName
 from ltbench.splits.datasets import fetch, open_dataset
 from ltbench.splits.datasets.download import Archive, download
 from ltbench.splits.datasets.licences import accept_licence, accepted
-from ltbench.splits.errors import DataMissing, SplitsError, UnknownName, VerificationFailed
+from ltbench.splits.errors import DataMissing, SplitsError, VerificationFailed
 
 CONTENT = bytes(range(256)) * 40_000
 

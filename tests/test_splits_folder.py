@@ -10,8 +10,9 @@ import pytest
 from PIL import Image
 from split_trees import draw, draw_mask, mvtec_style_class
 
+from ltbench.registry import UnknownName
 from ltbench.splits.datasets import open_dataset
-from ltbench.splits.errors import DataMissing, SplitsError, UnknownName
+from ltbench.splits.errors import DataMissing, SplitsError
 from ltbench.splits.recipes import build
 
 

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 from split_trees import listed, mvtec_style_class
 
+from ltbench.registry import UnknownName
 from ltbench.splits.datasets import Dataset, open_dataset
-from ltbench.splits.errors import SplitsError, UnknownName, VerificationFailed
+from ltbench.splits.errors import SplitsError, VerificationFailed
 from ltbench.splits.interop.read import import_split
 from ltbench.splits.interop.registry import load, register, registered_names
 from ltbench.splits.interop.write import FORMATS, export_split

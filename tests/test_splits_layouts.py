@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 from split_trees import draw, draw_mask, mvtec_style_class
 
+from ltbench.registry import UnknownName
 from ltbench.splits.datasets import Dataset, open_dataset
 from ltbench.splits.datasets.doctor import examine
 from ltbench.splits.datasets.files import FileDataset
-from ltbench.splits.errors import DataMissing, SplitsError, UnknownName
+from ltbench.splits.errors import DataMissing, SplitsError
 from ltbench.splits.images import LabelledImage
 from ltbench.splits.recipes import build
 

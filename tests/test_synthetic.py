@@ -15,11 +15,12 @@ import pytest
 from PIL import Image
 from scipy.stats import mannwhitneyu
 
+from ltbench.registry import UnknownName
 from ltbench.splits import recipes
 from ltbench.splits.datasets import open_dataset
 from ltbench.splits.datasets.layout import scan
 from ltbench.splits.datasets.synthetic import SyntheticDataset
-from ltbench.splits.errors import SplitsError, UnknownName
+from ltbench.splits.errors import SplitsError
 from ltbench.splits.images import ImageSet, LabelledImage
 from ltbench.splits.rendering import picture
 from ltbench.splits.rendering.catalogue import KINDS, LOOK_ALIKES

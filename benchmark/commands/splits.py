@@ -33,8 +33,8 @@ def show_names(
     as_json: options.JsonOption = False,
 ) -> None:
     """List the papers' named splits with their digests, and the recipes that make others."""
+    from ltbench.registry import UnknownName
     from ltbench.splits import datasets, recipes
-    from ltbench.splits.errors import UnknownName
     from ltbench.splits.interop.registry import registered_names
     from ltbench.splits.verify import locked
 

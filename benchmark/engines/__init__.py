@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from ltbench.benchmark.errors import UsageError
 from ltbench.benchmark.kept_maps import KeptMaps
 from ltbench.benchmark.resolve import Prepared
 from ltbench.benchmark.settings import Settings
+from ltbench.registry import Registry
 from ltbench.results.status import Status
 from ltbench.results.store import StoredCell
 
@@ -47,12 +45,10 @@ class Engine(Protocol):
         ...
 
 
-def names() -> list[str]:
-    return sorted(module.name for module in pkgutil.iter_modules(__path__))
+ENGINES = Registry("engine", __name__)
 
 
 def load(name: str) -> Engine:
-    if name not in names():
-        raise UsageError(f"unknown engine '{name}': expected one of {', '.join(names())}")
-    engine: Engine = importlib.import_module(f"ltbench.benchmark.engines.{name}")  # type: ignore[assignment]
+    """The engine called `name`. Raises UnknownName."""
+    engine: Engine = ENGINES.load(name)
     return engine

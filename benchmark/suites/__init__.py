@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import fnmatch
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -15,6 +14,7 @@ from ltbench.benchmark.errors import UsageError
 from ltbench.benchmark.selection import parse_seeds
 from ltbench.methods import catalog
 from ltbench.methods.base import View
+from ltbench.registry import UnknownName
 
 FOLDER = Path(__file__).parent
 
@@ -72,11 +72,9 @@ def names() -> list[str]:
 
 
 def load(name: str) -> Suite:
-    """The suite of this name; raises UsageError with a suggestion."""
+    """The suite of this name; raises UnknownName."""
     if name not in names():
-        close = difflib.get_close_matches(name, names(), n=1)
-        hint = f"did you mean '{close[0]}'? " if close else ""
-        raise UsageError(f"unknown suite '{name}': {hint}known are {', '.join(names())}")
+        raise UnknownName("suite", name, names())
     return read(FOLDER / f"{name}.toml")
 
 

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from ltbench.methods.errors import BadParameter
-from ltbench.methods.features import backbones
+from ltbench.registry import Registry
 
 if TYPE_CHECKING:
     import torch
+
+
+BACKBONES = Registry(
+    "backbone",
+    f"{__package__}.backbones",
+    group="backbones",
+    separator="-",
+    advice="a network of a library is 'timm:NAME', 'openclip:NAME@TAG' or 'align:NAME'",
+)
+"""Families by the name before the colon: "timm" of "timm:resnet18"."""
 
 
 class Backbone(Protocol):
@@ -41,12 +49,6 @@ class Differentiable(Protocol):
         ...
 
 
-def families() -> tuple[str, ...]:
-    """Names of the backbones that exist: one module of `ltbench.methods.features.backbones` each."""
-    modules = pkgutil.iter_modules(backbones.__path__)
-    return tuple(sorted(m.name.replace("_", "-") for m in modules if not m.ispkg))
-
-
 def load(
     name: str, device: str = "cpu", weights_root: Path | None = None, layers: tuple[str, ...] | None = None
 ) -> Backbone:
@@ -54,17 +56,13 @@ def load(
 
     `layers=None` means the backbone's default.
 
-    Raises BadParameter for an unknown name or layer, and WeightsMissing when its weights are not on this
+    Raises UnknownName, BadParameter for an unknown layer, and WeightsMissing when its weights are not on this
     machine; never falls back to random weights.
     """
     family, _, model = name.partition(":")
-    if family not in families():
-        raise BadParameter(
-            f"unknown backbone '{name}': expected 'desc', 'tiny', 'timm:NAME' with a model name of timm, or "
-            "the image half of a vision-language encoder: 'toy-vl', 'openclip:NAME@TAG', 'align:NAME'"
-        )
-    module = importlib.import_module(f"{backbones.__name__}.{family.replace('-', '_')}")
-    backbone: Backbone = module.load(model, device=device, weights_root=weights_root, layers=layers)
+    backbone: Backbone = BACKBONES.load(family).load(
+        model, device=device, weights_root=weights_root, layers=layers
+    )
     return backbone
 
 

@@ -14,8 +14,6 @@ through the shared cache; `ltbench.methods.language.paths` explains the layers' 
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,9 +22,15 @@ from typing import Protocol
 
 import torch
 
-from ltbench.methods.errors import BadParameter
-from ltbench.methods.language import encoders
+from ltbench.registry import Registry
 
+ENCODERS = Registry(
+    "vision-language encoder",
+    f"{__package__}.encoders",
+    separator="-",
+    advice="a network of a library is 'openclip:NAME@TAG' or 'align:kakaobrain/align-base'",
+)
+"""Families by the name before the colon: "openclip" of "openclip:ViT-B-16@openai"."""
 NOTHING: Mapping[int, torch.Tensor] = MappingProxyType({})
 
 
@@ -134,23 +138,12 @@ class Encoder:
     """Parts of the image tower; None if it is not a transformer."""
 
 
-def families() -> tuple[str, ...]:
-    """Names of the families: one module of `ltbench.methods.language.encoders` each."""
-    return tuple(sorted(m.name.replace("_", "-") for m in pkgutil.iter_modules(encoders.__path__)))
-
-
 def load(name: str, device: str = "cpu", weights_root: Path | None = None) -> Encoder:
     """The encoder called `name`: "toy-vl", "openclip:NAME[@TAG or FILE][?image_size=N]" or "align:NAME".
 
-    Raises BadParameter for an unknown name, WeightsMissing when its weights are not on this machine or are
+    Raises UnknownName for an unknown family, WeightsMissing when its weights are not on this machine or are
     damaged; never falls back to random weights.
     """
     family, _, model = name.partition(":")
-    if family not in families():
-        raise BadParameter(
-            f"unknown vision-language encoder '{name}': expected 'toy-vl', 'openclip:NAME@TAG' or "
-            "'align:kakaobrain/align-base'"
-        )
-    module = importlib.import_module(f"{encoders.__name__}.{family.replace('-', '_')}")
-    encoder: Encoder = module.load(model, device=device, weights_root=weights_root)
+    encoder: Encoder = ENCODERS.load(family).load(model, device=device, weights_root=weights_root)
     return encoder

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
-
+from ltbench.registry import Registry
 from ltbench.reports.page import Page
+
+PAGES = Registry("page", __name__, group="pages", attribute="PAGE")
 
 
 def pages() -> list[Page]:
     """All pages of the folder by order."""
-    names = [module.name for module in pkgutil.iter_modules(__path__)]
-    found: list[Page] = [importlib.import_module(f"{__name__}.{name}").PAGE for name in names]
-    return sorted(found, key=lambda page: (page.order, page.name))
+    pages: list[Page] = [PAGES.load(name) for name in PAGES.names()]
+    return sorted(pages, key=lambda page: (page.order, page.name))

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from pathlib import Path
 from typing import Protocol
 
-from ltbench.splits.errors import UnknownName
+from ltbench.registry import Registry
 from ltbench.splits.images import LabelledImage, Pixels, PixelSource
 
-# Modules of this folder that serve the data sets and are none themselves.
-_SHARED = {"layout", "facts", "files", "fetch", "download", "licences", "doctor"}
+DATASETS = Registry(
+    "data set",
+    __name__,
+    group="datasets",
+    shared=frozenset({"layout", "facts", "files", "fetch", "download", "licences", "doctor"}),
+)
+"""Each is a module with `open_dataset(data_root, argument)`; one that can be fetched has `FACTS` too."""
 
 
 class Dataset(PixelSource, Protocol):
@@ -51,15 +54,11 @@ class Dataset(PixelSource, Protocol):
 
 def names() -> list[str]:
     """Names of all data sets; `folder` stands for `folder:PATH`."""
-    found = {module.name for module in pkgutil.iter_modules(__path__)}
-    return sorted(found - _SHARED)
+    return DATASETS.names()
 
 
 def open_dataset(name: str, data_root: Path) -> Dataset:
     """The data set `name` ("synthetic", "mvtec", "folder:PATH"), its files looked for in `data_root`."""
     kind, _, argument = name.partition(":")
-    if kind not in names():
-        raise UnknownName("data set", name, [*names()])
-    module = importlib.import_module(f"ltbench.splits.datasets.{kind}")
-    dataset: Dataset = module.open_dataset(data_root, argument)
+    dataset: Dataset = DATASETS.load(kind).open_dataset(data_root, argument)
     return dataset

@@ -9,12 +9,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from ltbench.registry import UnknownName
 from ltbench.splits.datasets import dagm, mvtec, realiad, visa
 from ltbench.splits.datasets.download import Archive, Progress, download
 from ltbench.splits.datasets.facts import Facts
 from ltbench.splits.datasets.files import FileDataset
 from ltbench.splits.datasets.licences import require_licence
-from ltbench.splits.errors import DataMissing, SplitsError, UnknownName
+from ltbench.splits.errors import DataMissing, SplitsError
 
 _MODULES = {module.FACTS.name: module for module in (dagm, mvtec, realiad, visa)}
 

@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from ltbench.registry import UnknownName
 from ltbench.splits.datasets.facts import Facts
-from ltbench.splits.errors import DataMissing, SplitsError, UnknownName
+from ltbench.splits.errors import DataMissing, SplitsError
 from ltbench.splits.images import LabelledImage, Pixels
 
 _BAD_IMAGE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError, Image.DecompressionBombWarning)

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from ltbench.registry import UnknownName
 from ltbench.splits.datasets.facts import Facts
-from ltbench.splits.errors import SplitsError, UnknownName
+from ltbench.splits.errors import SplitsError
 from ltbench.splits.images import LabelledImage, Part, Pixels
 from ltbench.splits.rendering.catalogue import KINDS
 from ltbench.splits.rendering.keeping import Shelf

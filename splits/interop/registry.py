@@ -7,6 +7,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+from ltbench.registry import UnknownName
 from ltbench.splits import recipes
 from ltbench.splits.datasets import Dataset
 from ltbench.splits.errors import SplitsError, VerificationFailed
@@ -60,7 +61,7 @@ def _is_taken(name: str, dataset: Dataset, seed: int) -> bool:
             try:
                 if family.build(name, dataset, seed, "paper") is not None:
                     return True
-            except SplitsError:
+            except (SplitsError, UnknownName):
                 return True
     return False
 

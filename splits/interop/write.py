@@ -8,8 +8,9 @@ import json
 from collections.abc import Callable, Iterable
 from pathlib import Path, PurePosixPath
 
+from ltbench.registry import UnknownName
 from ltbench.splits.datasets import Dataset
-from ltbench.splits.errors import SplitsError, UnknownName
+from ltbench.splits.errors import SplitsError
 from ltbench.splits.images import UNKNOWN, LabelledImage
 from ltbench.splits.interop.text import write_whole
 from ltbench.splits.split import Split

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from collections.abc import Iterator, Sequence
 from typing import Literal, Protocol
 
+from ltbench.registry import Registry, UnknownName
 from ltbench.splits.datasets import Dataset
-from ltbench.splits.errors import UnknownName
 from ltbench.splits.split import Split
 
+RECIPES = Registry("split recipe", __name__, group="recipes")
 Overlap = Literal["paper", "none"]
 
 
@@ -28,9 +27,8 @@ class RecipeFamily(Protocol):
 
 
 def families() -> Iterator[RecipeFamily]:
-    for module in pkgutil.iter_modules(__path__):
-        if not module.name.startswith("_"):
-            yield importlib.import_module(f"ltbench.splits.recipes.{module.name}")  # type: ignore[misc]
+    """All families of recipes, by the names of their modules."""
+    return (RECIPES.load(name) for name in RECIPES.names())
 
 
 def names(dataset: str = "") -> list[str]:

@@ -33,9 +33,10 @@ class PluginError(Exception):
 class UnknownName(PluginError):
     """Nothing of this kind has this name."""
 
-    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+    def __init__(self, kind: str, name: str, known: Iterable[str], advice: str = "") -> None:
         known = sorted(known)
-        super().__init__(f"unknown {kind} '{name}': {did_you_mean(name, known)}known are {', '.join(known)}")
+        listed = f"known are {', '.join(known)}" + (f"; {advice}" if advice else "")
+        super().__init__(f"unknown {kind} '{name}': {did_you_mean(name, known)}{listed}")
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
@@ -67,6 +68,8 @@ class Registry:
     """Modules of the package that serve the plug-ins and are none themselves."""
     separator: str = "_"
     """Sign of the plug-ins' names that stands for "_" in the names of files."""
+    advice: str = ""
+    """End of the message about an unknown name."""
 
     def names(self) -> list[str]:
         """Names of all plug-ins, sorted."""
@@ -104,7 +107,7 @@ class Registry:
     def _source(self, name: str) -> str | Path | metadata.EntryPoint:
         sources = self._sources()
         if name not in sources:
-            raise UnknownName(self.kind, name, sources)
+            raise UnknownName(self.kind, name, sources, self.advice)
         first, *others = sources[name]
         if others:
             places = " and ".join(f"'{_place(source)}'" for source in (first, *others))
