@@ -52,6 +52,11 @@ class {title}:
 '''
 
 
+def class_name(name: str) -> str:
+    """Class of a method's module: "my_method" -> "MyMethod"."""
+    return "".join(part.capitalize() for part in name.split("_"))
+
+
 def method_source(name: str) -> str:
-    """Source of a method called `name`, e.g. "my_method" -> class MyMethod."""
-    return _METHOD.format(title="".join(part.capitalize() for part in name.split("_")))
+    """Source of the module `name` with one method."""
+    return _METHOD.format(title=class_name(name))

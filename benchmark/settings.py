@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import math
 import os
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from ltbench.benchmark.errors import UsageError
+from ltbench.registry import FOLDER_VARIABLE, SETTINGS_FILE, read_settings
 from ltbench.results.places import Place, RemotePath, local_side, place
-
-FILE = "ltbench.toml"
 
 
 @dataclass(frozen=True)
@@ -31,6 +29,8 @@ class Settings:
     results: Place = Path("runs")
     """Folder or URL of results: "runs", "s3://bucket/runs"."""
     site: Path = Path("site")
+    plugins: Path | None = None
+    """Folder of a person's plug-ins: files in its subfolders methods/, recipes/, metrics/ and so on."""
     cache_gb: float = 50.0
     """The feature cache evicts its oldest entries beyond this size."""
     jobs: int = 0
@@ -80,12 +80,16 @@ def load_settings(
 ) -> Settings:
     """Merge the sources; a flag that is None was not given."""
     known = {field.name: field for field in fields(Settings)}
-    file = (folder or Path.cwd()) / FILE
+    file = (folder or Path.cwd()) / SETTINGS_FILE
     merged: dict[str, tuple[Any, str]] = {}
     if environment.get("OMP_NUM_THREADS", "").isdecimal():
         # Read here and not where cells start: by then we have set it ourselves.
         merged["threads"] = (environment["OMP_NUM_THREADS"], "in the environment variable OMP_NUM_THREADS")
-    for name, value in _from_file(file).items():
+    try:
+        stored = read_settings(file)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"cannot read '{file}': {error}") from error
+    for name, value in stored.items():
         if name not in known:
             raise UsageError(
                 f"unknown setting '{name}' in '{file}': expected some of {', '.join(sorted(known))}"
@@ -101,13 +105,11 @@ def load_settings(
     return Settings(**{name: _convert(name, value, origin) for name, (value, origin) in merged.items()})
 
 
-def _from_file(file: Path) -> dict[str, Any]:
-    if not file.exists():
-        return {}
-    try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UsageError(f"cannot read '{file}': {error}") from error
+def leave_in_environment(settings: Settings) -> None:
+    """Leave the places that are looked up deep inside (imported splits, plug-ins) for this process."""
+    os.environ["LTBENCH_HOME"] = str(settings.home)
+    if settings.plugins:
+        os.environ[FOLDER_VARIABLE] = str(settings.plugins.absolute())
 
 
 def _convert(name: str, value: Any, origin: str) -> Any:

@@ -1,9 +1,10 @@
-"""`ltbench methods`: list, show, check, scaffold."""
+"""`ltbench methods`: list, show, check, start a new one."""
 
 from __future__ import annotations
 
 import dataclasses
 import inspect
+import keyword
 import re
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,9 +16,9 @@ from ltbench.benchmark.commands.output import print_json, print_table, print_tex
 from ltbench.benchmark.console import console, would
 from ltbench.benchmark.errors import UsageError
 
-app = typer.Typer(help="Methods: list, show, check, scaffold.", no_args_is_help=True)
+app = typer.Typer(help="Methods: list, show, check, start a new one.", no_args_is_help=True)
 
-NameArgument = Annotated[str, typer.Argument(help="Name of a method.")]
+NameArgument = Annotated[str, typer.Argument(help="Name of a method, or FILE.py:CLASS.")]
 
 
 @app.command("ls")
@@ -80,7 +81,10 @@ def show(name: NameArgument, as_json: options.JsonOption = False) -> None:
 def check(name: NameArgument, as_json: options.JsonOption = False) -> None:
     """Run the contract's checks on a method: what every plug-in must hold."""
     from ltbench.benchmark.conformance import check_method
+    from ltbench.methods import catalog
 
+    # A method that cannot be loaded is one mistake, not five failed checks.
+    catalog.load_class(name)
     checks = check_method(name)
     if as_json:
         print_json("methods check", {"name": name, "checks": [dataclasses.asdict(entry) for entry in checks]})
@@ -95,24 +99,24 @@ def check(name: NameArgument, as_json: options.JsonOption = False) -> None:
 
 @app.command()
 def new(
-    name: Annotated[str, typer.Argument(help="Name of the new method: a Python module name.")],
+    name: Annotated[str, typer.Argument(help="Name of the new method, e.g. my_method.")],
     dry_run: options.DryRunOption = False,
 ) -> None:
-    """Write methods/NAME.py, a working method to start from."""
-    from ltbench import methods
-    from ltbench.benchmark.scaffold import method_source
-    from ltbench.methods import catalog
+    """Write NAME.py into the working folder, a working method to start from."""
+    from ltbench.benchmark.scaffold import class_name, method_source
 
-    if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or name in (*catalog.names(), "base", "catalog", "errors"):
-        raise UsageError(f"'{name}' cannot be a new method: expected a free module name in lower case")
-    path = Path(methods.__path__[0]) / f"{name}.py"
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or keyword.iskeyword(name):
+        raise UsageError(f"'{name}' cannot be a file of Python: expected lower case letters, digits and '_'")
+    path = Path(f"{name}.py")
     if path.exists():
-        raise UsageError(f"'{path}' exists: choose another name")
+        raise UsageError(f"'{path}' exists and is left as it is: choose another name")
     if dry_run:
         would(f"write '{path}'")
         return
     path.write_text(method_source(name), encoding="utf-8")
-    console.print(f"wrote {path}; next: ltbench methods check {name}", soft_wrap=True)
+    method = f"{path}:{class_name(name)}"
+    console.print(f"wrote {path}; check it, then run it on the embedded data:", soft_wrap=True)
+    print_text(f"ltbench methods check {method}\nltbench run --method {method} --split pareto")
 
 
 def _field_docs(method_class: type[Any]) -> dict[str, str]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from ltbench.benchmark.kept_maps import KeptMaps
-from ltbench.benchmark.settings import Settings, load_settings
+from ltbench.benchmark.settings import Settings, leave_in_environment, load_settings
 
 PLACES = "Places"
 RUNNING = "Running"
@@ -94,6 +93,14 @@ DryRunOption = Annotated[
     bool, typer.Option("--dry-run", help="Say what would be done; write nothing.", rich_help_panel=RUNNING)
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
+MetricsOption = Annotated[
+    str,
+    typer.Option(
+        "--metrics",
+        help="Metrics: comma list, globs, 'standard', 'all'. A finished cell gets those that it lacks from its "
+        "stored maps [default: standard].",
+    ),
+]
 DatasetOption = Annotated[
     str,
     typer.Option("--dataset", "-d", help="Data set: synthetic, mvtec, visa, dagm, folder:PATH ..."),
@@ -105,11 +112,7 @@ OverlapOption = Annotated[
 
 
 def settings(**flags: object) -> Settings:
-    """Settings from the flags of a command, the environment, ltbench.toml and the defaults.
-
-    Imported splits are looked for by name deep inside, here and in every cell: where they lie is left in the
-    environment for them.
-    """
+    """Settings from the flags of a command, the environment, ltbench.toml and the defaults."""
     found = load_settings(flags)
-    os.environ["LTBENCH_HOME"] = str(found.home)
+    leave_in_environment(found)
     return found
