@@ -5,25 +5,23 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
-import tempfile
 from collections.abc import Callable
-from pathlib import Path
 from typing import IO, Any
 
+from ltbench.atomic_files import write_atomically
 from ltbench.results.errors import ResultsError
 from ltbench.results.places import Place, RemotePath
 
 
-def write_atomically(path: Place, write: Callable[[IO[bytes]], object]) -> None:
-    """Call `write` with a temporary file, whose content is then put into `path` as a whole."""
+def write_place(path: Place, write: Callable[[IO[bytes]], object]) -> None:
+    """Call `write` with an open file, whose content becomes `path` as a whole. Raises ResultsError."""
     try:
         if isinstance(path, RemotePath):
             buffer = io.BytesIO()
             write(buffer)
             path.write_bytes(buffer.getbuffer())
         else:
-            _rename_into(path, write)
+            write_atomically(path, write, to_disk=True)
     except OSError as error:
         raise ResultsError(
             f"cannot write '{path}' ({error.strerror or error}): choose a folder with free space and write "
@@ -31,29 +29,14 @@ def write_atomically(path: Place, write: Callable[[IO[bytes]], object]) -> None:
         ) from error
 
 
-def _rename_into(path: Path, write: Callable[[IO[bytes]], object]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-        try:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-            # NamedTemporaryFile is private to its owner; results are meant to be shared.
-            os.fchmod(file.fileno(), 0o644)
-            Path(file.name).replace(path)
-        except BaseException:
-            Path(file.name).unlink(missing_ok=True)
-            raise
-
-
 def write_bytes(path: Place, content: bytes | memoryview) -> None:
-    write_atomically(path, lambda file: file.write(content))
+    write_place(path, lambda file: file.write(content))
 
 
 def write_json(path: Place, value: Any) -> None:
     """JSON, UTF-8, indented; NaN is refused, since readers of other languages cannot parse it."""
     text = json.dumps(value, indent=1, sort_keys=True, allow_nan=False, ensure_ascii=False) + "\n"
-    write_atomically(path, lambda file: file.write(text.encode()))
+    write_place(path, lambda file: file.write(text.encode()))
 
 
 def read_json(path: Place) -> Any:

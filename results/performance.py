@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ltbench.results.errors import ResultsError
-from ltbench.results.files import write_atomically
+from ltbench.results.files import write_place
 from ltbench.results.places import Place, readable
 
 PERFORMANCE_FILE = "performance.parquet"
@@ -72,7 +72,7 @@ def write_performance(
     }
     table = pa.Table.from_pylist([dict(row) for row in rows], PERFORMANCE)
     table = table.replace_schema_metadata({_FACTS: json.dumps(facts).encode()})
-    write_atomically(path, lambda file: pq.write_table(table, file))
+    write_place(path, lambda file: pq.write_table(table, file))
 
 
 def read_performance(path: Place) -> Performance | None:

@@ -173,11 +173,11 @@ def test_a_full_disk_is_said_once_and_the_run_goes_on(
     cache.put(SPEC, key(1), features(1))
     written = tmp_path / "written"
 
-    def full(self: Path, content: bytes) -> int:
+    def full(self: Path, target: Path) -> Path:
         written.touch()
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr(Path, "replace", full)
     with caplog.at_level(logging.WARNING):
         for number in range(2, 5):
             cache.put(SPEC, key(number), features(number))

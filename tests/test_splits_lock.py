@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from ltbench.number_ranges import number_ranges
 from ltbench.splits import inventories, verify
 from ltbench.splits.describe import EVIDENCE, describe
 from ltbench.splits.errors import DataMissing, VerificationFailed
@@ -101,7 +102,7 @@ def test_inventories_agree_file_by_file_with_independent_listings(name: str) -> 
 
 def test_range_texts_and_bit_masks_are_read_back() -> None:
     for values in ([], [3], [0, 1, 2, 9], [5, 4, 3], [7, 8, 1, 2]):
-        assert inventories.numbers(inventories.ranges(values)) == values
+        assert inventories.numbers(number_ranges(values, " ")) == values
         assert inventories.positions(inventories.bit_mask(values)) == sorted(values)
 
 

@@ -111,12 +111,12 @@ def build(
     if out is None:
         print_text(split.manifest().decode())
         return
-    from ltbench.results.files import write_atomically
+    from ltbench.results.files import write_place
 
     if dry_run:
         would(f"write {split.id} {split.digest[:12]} to '{out}'")
         return
-    write_atomically(out, lambda file: file.write(split.manifest()))
+    write_place(out, lambda file: file.write(split.manifest()))
     console.print(f"{split.id} {split.digest[:12]}: {out}")
 
 

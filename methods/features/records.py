@@ -6,7 +6,6 @@ import json
 import os
 import re
 import time
-import uuid
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -17,6 +16,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from ltbench.atomic_files import write_atomically
 
 FORMAT = 1
 """Raised by one whenever the layout of a record changes: older records are then not looked at."""
@@ -100,18 +101,8 @@ def read(path: Path) -> tuple[Bytes, int, float]:
 
 
 def write(path: Path, content: bytes) -> None:
-    """All or nothing, and the last writer wins.
-
-    Not flushed to the disk: the checksum finds what a power cut left undone.
-    """
-    temporary = path.with_name(f".{uuid.uuid4().hex}.tmp")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        temporary.write_bytes(content)
-        temporary.replace(path)
-    except OSError:
-        remove(temporary)
-        raise
+    """Write a record as a whole; the checksum finds what a power cut left undone. Raises OSError."""
+    write_atomically(path, content)
 
 
 def folders(root: Path, digits: int) -> list[Path]:

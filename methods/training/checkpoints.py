@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import pickle
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,8 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
+
+from ltbench.atomic_files import write_atomically
 
 _log = logging.getLogger(__name__)
 
@@ -41,13 +42,9 @@ class Checkpoint:
             "accelerator": torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else [],
             "numpy": rng.bit_generator.state,
         }
-        temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.tmp")
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            torch.save(state, temporary)
-            temporary.replace(self.path)
+            write_atomically(self.path, lambda file: torch.save(state, file))
         except (OSError, RuntimeError) as error:
-            temporary.unlink(missing_ok=True)
             _log.warning(
                 "no checkpoint could be written to '%s' (%s): the training goes on", self.path, error
             )

@@ -6,6 +6,7 @@ import json
 from datetime import UTC, datetime
 from pathlib import Path
 
+from ltbench.atomic_files import write_atomically
 from ltbench.splits.datasets.facts import Facts
 from ltbench.splits.errors import DataMissing, SplitsError
 
@@ -37,10 +38,7 @@ def accept_licence(facts: Facts, home: Path, now: datetime | None = None) -> Pat
         "address": facts.address,
         "accepted_at": (now or datetime.now(UTC)).isoformat(timespec="seconds"),
     }
-    home.mkdir(parents=True, exist_ok=True)
-    fresh = file.with_suffix(".tmp")
-    fresh.write_text(json.dumps(record, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-    fresh.replace(file)
+    write_atomically(file, (json.dumps(record, indent=2, sort_keys=True) + "\n").encode())
     return file
 
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import codecs
-import contextlib
-import os
 from pathlib import Path
 
+from ltbench.atomic_files import write_atomically
 from ltbench.splits.errors import SplitsError
 
 _MARKS = (
@@ -45,14 +44,9 @@ def read_text(file: Path) -> str:
 
 def write_whole(file: Path, content: bytes) -> None:
     """Write the file in one step: it is whole or as it was. Raises SplitsError naming it."""
-    arriving = file.with_name(f".{file.name}.{os.getpid()}")
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        arriving.write_bytes(content)
-        arriving.replace(file)
+        write_atomically(file, content)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            arriving.unlink()
         raise SplitsError(
             f"cannot write '{file}' ({error.strerror}): choose a folder that can be written"
         ) from error

@@ -30,23 +30,12 @@ def table(name: str) -> list[Row]:
 
 
 def numbers(text: str) -> list[int]:
-    """The integers of "0-3 7 9-10"."""
+    """The integers of "0-3 7 9-10", as `number_ranges` writes them with blanks between."""
     found: list[int] = []
     for token in text.split():
         first, _, last = token.partition("-")
         found.extend(range(int(first), int(last or first) + 1))
     return found
-
-
-def ranges(values: Iterable[int]) -> str:
-    """The shortest text that `numbers` reads back as `values`, in their order."""
-    runs: list[list[int]] = []
-    for value in values:
-        if runs and value == runs[-1][1] + 1:
-            runs[-1][1] = value
-        else:
-            runs.append([value, value])
-    return " ".join(str(a) if a == b else f"{a}-{b}" for a, b in runs)
 
 
 def positions(mask: str) -> list[int]:

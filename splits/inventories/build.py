@@ -17,7 +17,8 @@ import sys
 from collections import defaultdict
 from pathlib import Path, PurePosixPath
 
-from ltbench.splits.inventories import Row, bit_mask, build_ablation, mvtec, ranges, visa
+from ltbench.number_ranges import number_ranges
+from ltbench.splits.inventories import Row, bit_mask, build_ablation, mvtec, visa
 
 _HERE = Path(__file__).parent
 
@@ -60,7 +61,13 @@ def visa_rows(inventory: list[Row], order: list[str]) -> list[list[str]]:
         digits = {len(PurePosixPath(row["relative_path"]).stem) for row in normal}
         tested = sorted(_number(row) for row in normal if row["split"] == "test")
         rows.append(
-            [category, str(len(normal)), str(digits.pop()), ranges(tested), str(len(own) - len(normal))]
+            [
+                category,
+                str(len(normal)),
+                str(digits.pop()),
+                number_ranges(tested, " "),
+                str(len(own) - len(normal)),
+            ]
         )
     return rows
 
@@ -76,7 +83,15 @@ def dagm_rows(inventory: list[Row]) -> list[list[str]]:
         parts = [sorted(_number(row) for row in own if row["split"] == part) for part in ("train", "test")]
         defects = sorted(_number(row) for row in own if row["defect"] == "defect")
         left = (150 if index <= 6 else 300) - len(defects)
-        rows.append([f"Class{index}", ranges(parts[0]), ranges(parts[1]), ranges(defects), str(left)])
+        rows.append(
+            [
+                f"Class{index}",
+                number_ranges(parts[0], " "),
+                number_ranges(parts[1], " "),
+                number_ranges(defects, " "),
+                str(left),
+            ]
+        )
     return rows
 
 
@@ -89,7 +104,9 @@ def listing_rows(listing: list[Row]) -> list[list[str]]:
     rows = []
     for (dataset, category, pool), files in pools.items():
         position = {path: index for index, path in enumerate(sorted(path for _, path in files))}
-        rows.append([dataset, category, pool, ranges(position[path] for _, path in sorted(files))])
+        rows.append(
+            [dataset, category, pool, number_ranges((position[path] for _, path in sorted(files)), " ")]
+        )
     return rows
 
 

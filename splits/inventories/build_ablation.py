@@ -13,8 +13,9 @@ import hashlib
 import pickle
 from pathlib import Path
 
+from ltbench.number_ranges import number_ranges
 from ltbench.splits.errors import SplitsError
-from ltbench.splits.inventories import mvtec, ranges
+from ltbench.splits.inventories import mvtec
 from ltbench.splits.recipes._ablation import PERCENTS
 
 _NAMES = {
@@ -57,7 +58,7 @@ def left_out_rows(folder: Path) -> list[list[str]]:
                 pool = sorted(image.path for image in defects if image.category == category)
                 left_out = [position for position, path in enumerate(pool) if path not in injected]
                 if 0 < len(left_out) < len(pool):
-                    rows.append([recipe, str(seed), category, ranges(left_out)])
+                    rows.append([recipe, str(seed), category, number_ranges(left_out, " ")])
     return rows
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, PngImagePlugin
+
+from ltbench.atomic_files import write_atomically
 
 Pixels = npt.NDArray[np.uint8]
 _DIGEST = "pixels"
@@ -51,20 +52,13 @@ class Shelf:
 
     def write(self, path: str, pixels: Pixels) -> None:
         """Write a picture whole or not at all: a reader never sees half a file. Raises OSError."""
-        target = self.folder / path
-        target.parent.mkdir(parents=True, exist_ok=True)
         text = PngImagePlugin.PngInfo()
         text.add_text(_DIGEST, self._digest(path, pixels))
-        # Hidden until complete: listings of such folders leave out names that start with a dot.
-        handle, temporary = tempfile.mkstemp(prefix=".", suffix=".part", dir=target.parent)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                Image.fromarray(pixels).save(file, format="PNG", compress_level=1, pnginfo=text)
-            Path(temporary).chmod(0o644)
-            Path(temporary).replace(target)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+
+        def save(file: IO[bytes]) -> None:
+            Image.fromarray(pixels).save(file, format="PNG", compress_level=1, pnginfo=text)
+
+        write_atomically(self.folder / path, save)
 
     def _digest(self, path: str, pixels: Pixels) -> str:
         digest = hashlib.sha256(f"{self._identity}/{path}/{pixels.shape}/".encode())
