@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ltbench.registry import UnknownName
 from ltbench.splits import inventories, recipes
-from ltbench.splits.datasets import Dataset, open_dataset
+from ltbench.splits.datasets import DATASETS, Dataset, open_dataset
 from ltbench.splits.errors import SplitsError, VerificationFailed
 from ltbench.splits.interop.write import tailedcore
 from ltbench.splits.named import NamedSplit, named
@@ -21,8 +21,6 @@ from ltbench.splits.split import Split
 
 LOCK = "lock.csv"
 _COLUMNS = ["dataset", "recipe", "seed", "paper", "evidence", "train", "injected", "test", "digest"]
-TOTALS = {"mvtec": 5354, "visa": 10821, "dagm": 16100}
-"""Images of each data set, as its authors count them."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +41,7 @@ class Check:
 
 def locked() -> dict[str, dict[str, str]]:
     """Split id -> its row of the committed lock."""
-    text = resources.files("splits").joinpath(LOCK).read_text(encoding="utf-8")
+    text = resources.files("ltbench.splits").joinpath(LOCK).read_text(encoding="utf-8")
     rows = csv.DictReader(text.splitlines())
     return {f"{row['dataset']}/{row['recipe']}/seed{row['seed']}": row for row in rows}
 
@@ -82,12 +80,14 @@ def verify(dataset: str | None = None, progress: Callable[[str], None] | None = 
 
     Raises UnknownName for a data set without named splits: it would pass with nothing checked.
     """
-    if dataset is not None and dataset not in TOTALS:
-        raise UnknownName("data set with named splits", dataset, TOTALS)
+    known = dict.fromkeys(split.dataset for split in named())
+    if dataset is not None and dataset not in known:
+        raise UnknownName("data set with named splits", dataset, known)
     checks: list[Check] = []
-    opened = {name: without_images(name) for name in TOTALS if dataset in (None, name)}
+    opened = {name: without_images(name) for name in known if dataset in (None, name)}
     for name, source in opened.items():
-        checks.append(Check(name, "total", str(TOTALS[name]), str(len({i.path for i in source.images()}))))
+        total: int = DATASETS.load(name).FACTS.image_count
+        checks.append(Check(name, "total", str(total), str(len({i.path for i in source.images()}))))
     rows = locked()
     for split_name in named(dataset):
         if progress is not None:

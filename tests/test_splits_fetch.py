@@ -18,7 +18,8 @@ from split_trees import draw
 
 from ltbench.registry import UnknownName
 from ltbench.splits.datasets import fetch, open_dataset
-from ltbench.splits.datasets.download import Archive, download
+from ltbench.splits.datasets.download import download
+from ltbench.splits.datasets.facts import Archive
 from ltbench.splits.datasets.licences import accept_licence, accepted
 from ltbench.splits.errors import DataMissing, SplitsError, VerificationFailed
 

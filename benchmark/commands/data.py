@@ -115,7 +115,7 @@ def fetch(
         found, root = _open(name, data), options.settings(data=data).data_root
         if _state(found) == "yes":
             would(f"do nothing: '{name}' is here")
-        elif name in fetching.ARCHIVES:
+        elif facts.archives:
             would(f"download {facts.size} into '{root}' once its licence is accepted")
         else:
             would(f"not get '{name}', which is handed out to persons only: {facts.address}")

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path, PurePosixPath
 
 from ltbench.splits import inventories
-from ltbench.splits.datasets.facts import Facts
+from ltbench.splits.datasets.facts import Archive, Facts
 from ltbench.splits.datasets.files import FileDataset, find_root, only_classes
 from ltbench.splits.datasets.layout import image_names
-from ltbench.splits.images import LabelledImage
+from ltbench.splits.images import UNKNOWN, LabelledImage, Part
 
 FACTS = Facts(
     name="dagm",
@@ -36,7 +37,12 @@ FACTS = Facts(
         "DAGM_KaggleUpload",
     ),
     example="Class1/Train/0576.PNG",
-    shareable=True,
+    # The publisher's digests are not known to us: those of the received files are reported.
+    archives=tuple(
+        Archive(f"Class{index}.zip", (f"https://zenodo.org/records/8086136/files/Class{index}.zip",))
+        for index in range(1, 11)
+    ),
+    image_count=16100,
 )
 
 
@@ -67,6 +73,33 @@ def labelled_numbers(folder: Path) -> set[int] | None:
     return {int(match[1]) for match in found if match}
 
 
+def listing(tested_defects: Callable[[str], set[int] | None]) -> tuple[LabelledImage, ...]:
+    """All 16100 images of DAGM 2007, by class and number, as the original layout names them.
+
+    Which test images are defective stands only in the data set's Label folders: `tested_defects` gives a
+    class' numbers, or None where the folder is not at hand (the label is then UNKNOWN).
+    """
+    images: list[LabelledImage] = []
+    for row in inventories.table("dagm.csv"):
+        category = row["class"]
+        labels: dict[Part, set[int] | None] = {
+            "train": set(inventories.numbers(row["train_defects"])),
+            "test": tested_defects(category),
+        }
+        for part, defective in labels.items():
+            folder = f"{category}/{part.capitalize()}"
+            for number in inventories.numbers(row[part]):
+                path = f"{folder}/{number:04d}.PNG"
+                if defective is None:
+                    images.append(LabelledImage(path, category, part, UNKNOWN))
+                elif number in defective:
+                    mask = f"{folder}/Label/{number:04d}_label.PNG"
+                    images.append(LabelledImage(path, category, part, "defect", mask))
+                else:
+                    images.append(LabelledImage(path, category, part))
+    return tuple(images)
+
+
 def open_dataset(data_root: Path, argument: str = "") -> FileDataset:
     """DAGM, its images in `data_root/dagm`; without them the labels of the test images are unknown."""
     root, advised = find_root(data_root, FACTS, _is_root)
@@ -75,8 +108,5 @@ def open_dataset(data_root: Path, argument: str = "") -> FileDataset:
     def tested_defects(category: str) -> set[int] | None:
         return None if root is None else labelled_numbers(_class_folder(root, category) / "Test" / "Label")
 
-    def listing() -> tuple[LabelledImage, ...]:
-        return inventories.dagm(tested_defects)
-
-    facts, cut = only_classes(FACTS, listing, argument)
+    facts, cut = only_classes(FACTS, lambda: listing(tested_defects), argument)
     return FileDataset(facts, cut, root, advised, locate=_locate)

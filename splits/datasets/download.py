@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from ltbench.splits.datasets.facts import Archive
 from ltbench.splits.errors import SplitsError, VerificationFailed
 
 _CHUNK = 1 << 20
@@ -20,18 +21,6 @@ _SERVER = 500
 
 Progress = Callable[[str, int, int | None], None]
 """Told (file name, bytes so far, bytes in all or None)."""
-
-
-@dataclass(frozen=True)
-class Archive:
-    """A file that a data set is handed out in."""
-
-    name: str
-    addresses: tuple[str, ...]
-    sha256: str = ""
-    """"" where the publisher's digest is not known to us."""
-    size: int | None = None
-    """Bytes, where known."""
 
 
 class _NotHereError(Exception):

@@ -10,35 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from ltbench.registry import UnknownName
-from ltbench.splits.datasets import dagm, mvtec, realiad, visa
-from ltbench.splits.datasets.download import Archive, Progress, download
-from ltbench.splits.datasets.facts import Facts
+from ltbench.splits.datasets import DATASETS
+from ltbench.splits.datasets.download import Progress, download
+from ltbench.splits.datasets.facts import Archive, Facts
 from ltbench.splits.datasets.files import FileDataset
 from ltbench.splits.datasets.licences import require_licence
 from ltbench.splits.errors import DataMissing, SplitsError
-
-_MODULES = {module.FACTS.name: module for module in (dagm, mvtec, realiad, visa)}
-
-ARCHIVES: dict[str, tuple[Archive, ...]] = {
-    "visa": (
-        Archive(
-            "VisA_20220922.tar",
-            (visa.FACTS.address,),
-            "2eb8690c803ab37de0324772964100169ec8ba1fa3f7e94291c9ca673f40f362",
-            1_929_840_640,
-        ),
-    ),
-    "dagm": tuple(
-        Archive(f"Class{index}.zip", (f"https://zenodo.org/records/8086136/files/Class{index}.zip",))
-        for index in range(1, 11)
-    ),
-}
-"""What is public and may be fetched. Zenodo's digests of DAGM are not known to us: what came is reported."""
-
-_MANUAL = {
-    "mvtec": "fill in the form on its page, download 'mvtec_anomaly_detection.tar.xz'",
-    "realiad": "ask its authors for access as its page says, download 'realiad_1024' and 'realiad_jsons'",
-}
 
 
 @dataclass(frozen=True)
@@ -52,10 +29,11 @@ class Fetched:
 
 def facts_of(name: str) -> Facts:
     """Name, licence and origin of a public data set. Raises UnknownName."""
-    if name not in _MODULES:
-        raise UnknownName("data set to fetch", name, _MODULES)
-    facts: Facts = _MODULES[name].FACTS
-    return facts
+    facts = {known: getattr(DATASETS.load(known), "FACTS", None) for known in DATASETS.names()}
+    public: dict[str, Facts] = {known: fact for known, fact in facts.items() if fact and fact.is_public}
+    if name not in public:
+        raise UnknownName("data set to fetch", name, public)
+    return public[name]
 
 
 def fetch(
@@ -76,17 +54,17 @@ def fetch(
     continues.
     """
     facts = facts_of(name)
-    dataset: FileDataset = _MODULES[name].open_dataset(data_root)
+    dataset: FileDataset = DATASETS.load(name).open_dataset(data_root, "")
     if dataset.root is not None:
         return Fetched(dataset.root, ())
-    if name in _MANUAL:
+    if not facts.archives:
         raise DataMissing(
             f"'{name}' ({facts.title}; licence {facts.licence}; {facts.size}) is handed out to persons only: "
-            f"go to {facts.address}, {_MANUAL[name]} and unpack into '{dataset.advised}', so that "
+            f"go to {facts.address}, {facts.instructions} and unpack into '{dataset.advised}', so that "
             f"'{dataset.advised / facts.example}' exists"
         )
     require_licence(facts, home)
-    wanted = ARCHIVES[name] if archives is None else tuple(archives)
+    wanted = facts.archives if archives is None else tuple(archives)
     if dataset.advised.is_dir() and any(dataset.advised.iterdir()):
         raise SplitsError(
             f"folder '{dataset.advised}' holds something else than '{name}': move it away, then fetch again"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 from ltbench.splits import inventories
 from ltbench.splits.datasets.facts import Facts
 from ltbench.splits.datasets.files import FileDataset, find_root, only_classes
+from ltbench.splits.images import LabelledImage
 
 FACTS = Facts(
     name="mvtec",
@@ -24,6 +26,8 @@ FACTS = Facts(
     default_contamination=0.10,
     folders=("mvtec", "mvtec_anomaly_detection", "MVTec", "mvtec_ad", "MVTecAD", "MVTec-AD", "mvtecad"),
     example="bottle/train/good/000.png",
+    instructions="fill in the form on its page, download 'mvtec_anomaly_detection.tar.xz'",
+    image_count=5354,
 )
 
 
@@ -40,8 +44,27 @@ def _locate(root: Path, path: str) -> Path:
     return file
 
 
+@cache
+def listing() -> tuple[LabelledImage, ...]:
+    """All 5354 images of MVTec AD, classes and files in the recovered listing order."""
+    found: dict[str, tuple[list[LabelledImage], list[LabelledImage], list[LabelledImage]]] = {}
+    for row in inventories.table("mvtec.csv"):
+        category, part, defect = row["class"], row["part"], row["defect"]
+        train, good, bad = found.setdefault(category, ([], [], []))
+        pool = train if part == "train" else bad if defect else good
+        for number in range(int(row["count"])):
+            path = f"{category}/{part}/{defect or 'good'}/{number:03d}.png"
+            mask = f"{category}/ground_truth/{defect}/{number:03d}_mask.png" if defect else ""
+            pool.append(LabelledImage(path, category, "train" if part == "train" else "test", defect, mask))
+    return tuple(
+        image
+        for category, pools in found.items()
+        for image in inventories.in_listing_order("mvtec", category, *pools)
+    )
+
+
 def open_dataset(data_root: Path, argument: str = "") -> FileDataset:
     """MVTec AD, its images in `data_root/mvtec` (or a folder of a usual name)."""
     root, advised = find_root(data_root, FACTS, _is_root)
-    facts, listing = only_classes(FACTS, inventories.mvtec, argument)
-    return FileDataset(facts, listing, root, advised, locate=_locate)
+    facts, cut = only_classes(FACTS, listing, argument)
+    return FileDataset(facts, cut, root, advised, locate=_locate)

@@ -34,6 +34,7 @@ FACTS = Facts(
     default_contamination=0.10,
     folders=("realiad", "Real-IAD", "RealIAD", "real_iad", "real-iad"),
     example="realiad_jsons/audiojack.json",
+    instructions="ask its authors for access as its page says, download 'realiad_1024' and 'realiad_jsons'",
 )
 
 LISTS = {"": "realiad_jsons", "sv": "realiad_jsons_sv"}

@@ -27,7 +27,6 @@ FACTS = Facts(
     gallery_allowed=True,
     folders=("synthetic",),
     example="washer/train/good/000.png",
-    shareable=True,
 )
 
 

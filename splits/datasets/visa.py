@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path, PurePosixPath
 
 from ltbench.splits import inventories
-from ltbench.splits.datasets.facts import Facts
+from ltbench.splits.datasets.facts import Archive, Facts
 from ltbench.splits.datasets.files import FileDataset, find_root, only_classes
+from ltbench.splits.images import LabelledImage
 
+_ADDRESS = "https://amazon-visual-anomaly.s3.us-west-2.amazonaws.com/VisA_20220922.tar"
 FACTS = Facts(
     name="visa",
     title="VisA",
@@ -18,13 +21,21 @@ FACTS = Facts(
   booktitle = {European Conference on Computer Vision (ECCV)},
   year = {2022}
 }""",
-    address="https://amazon-visual-anomaly.s3.us-west-2.amazonaws.com/VisA_20220922.tar",
+    address=_ADDRESS,
     size="1.9 GB",
     default_contamination=0.05,
     gallery_allowed=True,
     folders=("visa", "VisA", "VISA", "VisA_20220922", "VisA_pytorch/1cls", "visa_mvtec", "visa/1cls"),
     example="candle/Data/Images/Normal/0000.JPG",
-    shareable=True,
+    archives=(
+        Archive(
+            "VisA_20220922.tar",
+            (_ADDRESS,),
+            "2eb8690c803ab37de0324772964100169ec8ba1fa3f7e94291c9ca673f40f362",
+            1_929_840_640,
+        ),
+    ),
+    image_count=10821,
 )
 
 
@@ -55,8 +66,40 @@ def _locate(root: Path, path: str) -> Path:
     return file
 
 
+@cache
+def listing() -> tuple[LabelledImage, ...]:
+    """All 10821 images of VisA under MVTec-style paths (as both papers write them), in the recovered order.
+
+    Defects are called "bad" and masks "NNN_mask.png", as the TailedCore converter does.
+    """
+    images: list[LabelledImage] = []
+    for row in inventories.table("visa.csv"):
+        category, width = row["class"], int(row["digits"])
+        tested = set(inventories.numbers(row["test_good"]))
+        train, good = [], []
+        for number in range(int(row["normal"])):
+            part = "test" if number in tested else "train"
+            path = f"{category}/{part}/good/{number:0{width}d}.JPG"
+            if number in tested:
+                good.append(LabelledImage(path, category, "test"))
+            else:
+                train.append(LabelledImage(path, category, "train"))
+        bad = [
+            LabelledImage(
+                f"{category}/test/bad/{number:03d}.JPG",
+                category,
+                "test",
+                "bad",
+                f"{category}/ground_truth/bad/{number:03d}_mask.png",
+            )
+            for number in range(int(row["anomalous"]))
+        ]
+        images += inventories.in_listing_order("visa", category, train, good, bad)
+    return tuple(images)
+
+
 def open_dataset(data_root: Path, argument: str = "") -> FileDataset:
     """VisA, its images in `data_root/visa` (or a folder of a usual name), in whichever layout is found."""
     root, advised = find_root(data_root, FACTS, _is_root)
-    facts, listing = only_classes(FACTS, inventories.visa, argument)
-    return FileDataset(facts, listing, root, advised, locate=_locate)
+    facts, cut = only_classes(FACTS, listing, argument)
+    return FileDataset(facts, cut, root, advised, locate=_locate)

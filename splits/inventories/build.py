@@ -18,7 +18,8 @@ from collections import defaultdict
 from pathlib import Path, PurePosixPath
 
 from ltbench.number_ranges import number_ranges
-from ltbench.splits.inventories import Row, bit_mask, build_ablation, mvtec, visa
+from ltbench.splits.datasets import mvtec, visa
+from ltbench.splits.inventories import Row, bit_mask, build_ablation
 
 _HERE = Path(__file__).parent
 
@@ -113,7 +114,7 @@ def listing_rows(listing: list[Row]) -> list[list[str]]:
 def meds_rows(folder: Path) -> list[list[str]]:
     """One row a released list: data set, percent, seed, bit mask over the defects sorted by path."""
     rows = []
-    for dataset, images, place in (("mvtec", mvtec(), "MVTech"), ("visa", visa(), "VISA")):
+    for dataset, images, place in (("mvtec", mvtec.listing(), "MVTech"), ("visa", visa.listing(), "VISA")):
         pool = sorted(image.path for image in images if image.is_defective)
         for file in (folder / place).glob("*.csv"):
             match = re.fullmatch(r"train_\w+?_nr(\d+)_seed_(\d+)", file.stem)
@@ -157,12 +158,12 @@ def _sha256(data: bytes) -> str:
 
 def main(folder: Path, configurations: Path) -> None:
     listing = _read(folder / "tailedcore_listing_order.csv")
-    mvtec = mvtec_rows(_read(folder / "inventory_mvtec.csv"), class_order(listing, "mvtec"))
-    _write("mvtec.csv", ["class", "part", "defect", "count"], mvtec)
-    visa = visa_rows(_read(folder / "inventory_visa_mvtecstyle.csv"), class_order(listing, "visa"))
-    _write("visa.csv", ["class", "normal", "digits", "test_good", "anomalous"], visa)
-    dagm = dagm_rows(_read(folder / "inventory_dagm.csv"))
-    _write("dagm.csv", ["class", "train", "test", "train_defects", "test_defects"], dagm)
+    rows = mvtec_rows(_read(folder / "inventory_mvtec.csv"), class_order(listing, "mvtec"))
+    _write("mvtec.csv", ["class", "part", "defect", "count"], rows)
+    rows = visa_rows(_read(folder / "inventory_visa_mvtecstyle.csv"), class_order(listing, "visa"))
+    _write("visa.csv", ["class", "normal", "digits", "test_good", "anomalous"], rows)
+    rows = dagm_rows(_read(folder / "inventory_dagm.csv"))
+    _write("dagm.csv", ["class", "train", "test", "train_defects", "test_defects"], rows)
     _write("listing.csv", ["dataset", "class", "pool", "order"], listing_rows(listing))
     _write("meds.csv", ["dataset", "percent", "seed", "injected"], meds_rows(folder / "meds_csv"))
     relisted = build_ablation.listing_rows(folder / "ablation" / "nr05_listing.csv")

@@ -14,8 +14,8 @@ import pickle
 from pathlib import Path
 
 from ltbench.number_ranges import number_ranges
+from ltbench.splits.datasets import mvtec
 from ltbench.splits.errors import SplitsError
-from ltbench.splits.inventories import mvtec
 from ltbench.splits.recipes._ablation import PERCENTS
 
 _NAMES = {
@@ -49,7 +49,7 @@ def listing_rows(file: Path) -> list[list[str]]:
 def left_out_rows(folder: Path) -> list[list[str]]:
     """One row a list at 40 % and class of which some defects are injected: positions of the others."""
     rows = []
-    defects = [image for image in mvtec() if image.is_defective]
+    defects = [image for image in mvtec.listing() if image.is_defective]
     classes = sorted({image.category for image in defects})
     for recipe in _NAMES:
         for seed in _SEEDS:
@@ -64,7 +64,7 @@ def left_out_rows(folder: Path) -> list[list[str]]:
 
 def digests(folder: Path) -> list[list[str]]:
     """sha256 of each configuration's two lists, written as the main release writes them."""
-    goods = {image.path for image in mvtec() if image.part == "train"}
+    goods = {image.path for image in mvtec.listing() if image.part == "train"}
     rows = []
     for recipe in _NAMES:
         for percent in PERCENTS:
