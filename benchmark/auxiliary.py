@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ltbench.benchmark.declared import needs_of
 from ltbench.benchmark.errors import UsageError
 from ltbench.methods.base import AuxiliarySet, Method
 from ltbench.splits.datasets import Dataset
@@ -69,7 +70,7 @@ def auxiliary_of(method: Method, target: Dataset, opened: Callable[[str], Datase
     Raises UsageError where it is the judged data set, under whatever name: the method would have learned
     from the labels it is judged by. Raises UnknownName and DataMissing as `opened` does.
     """
-    if "auxiliary_masks" not in method.needs:
+    if "auxiliary_masks" not in needs_of(method):
         return None
     name = str(getattr(method, "auxiliary", ""))
     if not name:

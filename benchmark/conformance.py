@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ltbench.benchmark.declared import card_of, needs_of
 from ltbench.methods import catalog
 from ltbench.methods.base import AuxiliarySet, Context, Method, Prediction, View
 from ltbench.splits.images import ImageSet, LabelledImage, Pixels
@@ -94,24 +95,25 @@ def check_method(name: str, **fields: Any) -> list[Check]:
 
 def _fit(name: str, fields: dict[str, Any]) -> tuple[Method, Context]:
     method = catalog.create(name, **fields)
-    context = small_context(needs=method.needs)
-    method.fit(small_images(TRAIN, "train", method.needs), context)
+    needs = needs_of(method)
+    context = small_context(needs=needs)
+    method.fit(small_images(TRAIN, "train", needs), context)
     return method, context
 
 
 def _predict(name: str, fields: dict[str, Any]) -> Prediction:
     method, context = _fit(name, fields)
-    return method.score(small_images(TEST, "test", method.needs), context)
+    return method.score(small_images(TEST, "test", needs_of(method)), context)
 
 
 def _twice(name: str, fields: dict[str, Any]) -> object:
     method, context = _fit(name, fields)
-    test = small_images(TEST, "test", method.needs)
+    test = small_images(TEST, "test", needs_of(method))
     return _equal(method.score(test, context), method.score(test, context))
 
 
 def _card(method: Method) -> object:
-    card = method.card
+    card = card_of(method)
     empty = [field for field in ("title", "family", "summary") if not getattr(card, field)]
     return f"empty: {', '.join(empty)}" if empty else True
 

@@ -15,7 +15,6 @@ from ltbench.benchmark.engines import Watcher
 from ltbench.benchmark.processes import Child, Processes
 from ltbench.benchmark.resolve import Prepared
 from ltbench.benchmark.settings import Settings
-from ltbench.methods import catalog
 from ltbench.methods.base import Context, View
 from ltbench.results.runs import sum_of
 from ltbench.splits.datasets import open_dataset
@@ -40,7 +39,7 @@ class EmbeddingJob:
 
     def serves(self, cell: Prepared) -> bool:
         """Whether the cell reads this job's features of its data set."""
-        method = catalog.create(cell.cell.method, **cell.cell.fields)
+        method = cell.method
         asked = (cell.cell.dataset, getattr(method, "backbone", ""), _layers(method), cell.cell.view)
         return asked == (self.dataset, self.backbone, self.layers, self.view)
 
@@ -49,7 +48,7 @@ def jobs(cells: Sequence[Prepared]) -> list[EmbeddingJob]:
     """One job per data set, backbone, layers and view, over the union of the cells' images."""
     found: dict[tuple[Any, ...], EmbeddingJob] = {}
     for entry in cells:
-        method = catalog.create(entry.cell.method, **entry.cell.fields)
+        method = entry.method
         backbone = getattr(method, "backbone", "")
         if not backbone:
             continue

@@ -5,23 +5,20 @@ from __future__ import annotations
 import numpy as np
 
 from ltbench.benchmark.resolve import Prepared
-from ltbench.methods.base import Method
 from ltbench.splits.images import ImageSet, LabelledImage
 
 
-def visible_images(
-    method: Method, stage: str, images: tuple[LabelledImage, ...], prepared: Prepared
-) -> ImageSet:
-    """Images of the stage "fit" or "score", with class ids, class names and cameras only where it asked."""
-    categories = prepared.split.categories
+def visible_images(stage: str, images: tuple[LabelledImage, ...], prepared: Prepared) -> ImageSet:
+    """Images of the stage "fit" or "score", with class ids, names and cameras only where the method asked."""
+    categories, needs = prepared.split.categories, prepared.facts.needs
     class_ids = None
-    if f"class_ids_{stage}" in method.needs:
+    if f"class_ids_{stage}" in needs:
         class_ids = np.array([categories.index(image.category) for image in images], dtype=np.int64)
     camera_ids = None
-    if f"camera_ids_{stage}" in method.needs:
+    if f"camera_ids_{stage}" in needs:
         camera = getattr(prepared.dataset, "camera", lambda _: 0)
         camera_ids = np.array([camera(image) for image in images], dtype=np.int64)
-    class_names = categories if "class_names" in method.needs else None
+    class_names = categories if "class_names" in needs else None
     return ImageSet(
         images, prepared.dataset, class_ids=class_ids, class_names=class_names, camera_ids=camera_ids
     )

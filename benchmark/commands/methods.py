@@ -24,18 +24,20 @@ NameArgument = Annotated[str, typer.Argument(help="Name of a method, or FILE.py:
 @app.command("ls")
 def show_all(as_json: options.JsonOption = False) -> None:
     """List the methods with family, paper and what they are told beyond pixels."""
+    from ltbench.benchmark.declared import card_of, needs_of
     from ltbench.methods import catalog
 
     rows = []
     for name in catalog.names():
         found = catalog.load_class(name)
+        card = card_of(found)
         rows.append(
             [
                 name,
-                found.card.title,
-                found.card.family,
-                found.card.paper,
-                ", ".join(sorted(found.needs)) or "pixels",
+                card.title,
+                card.family,
+                card.paper,
+                ", ".join(sorted(needs_of(found))) or "pixels",
             ]
         )
     columns = ["method", "title", "family", "paper", "told"]
@@ -48,17 +50,18 @@ def show_all(as_json: options.JsonOption = False) -> None:
 @app.command()
 def show(name: NameArgument, as_json: options.JsonOption = False) -> None:
     """Show a method's card: paper, licence, deviations, and every hyper-parameter with its default."""
+    from ltbench.benchmark.declared import card_of, needs_of
     from ltbench.methods import catalog
     from ltbench.results.parity import stages_of
 
     method = catalog.create(name)
-    card, fields = method.card, catalog.config(method)
+    card, needs, fields = card_of(method), sorted(needs_of(method)), catalog.config(method)
     documented = _field_docs(type(method))
     if as_json:
         content = {
             "name": name,
             "card": dataclasses.asdict(card),
-            "needs": sorted(method.needs),
+            "needs": needs,
             "fields": fields,
         }
         print_json("methods show", content)
@@ -67,7 +70,7 @@ def show(name: NameArgument, as_json: options.JsonOption = False) -> None:
     for title, text in (("official code", card.licence), ("address", card.url)):
         if text:
             print_text(f"{title}: {text}")
-    print_text(f"told beyond pixels: {', '.join(sorted(method.needs)) or 'nothing'}")
+    print_text(f"told beyond pixels: {', '.join(needs) or 'nothing'}")
     for deviation in card.deviations:
         print_text(f"deviation: {deviation}")
     if stages := stages_of(name):

@@ -1,0 +1,284 @@
+"""The Python interface: evaluation in this process, tables of results, metrics on arrays."""
+
+from __future__ import annotations
+
+import gc
+import re
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+
+import ltbench
+from ltbench.benchmark.api import evaluate
+from ltbench.benchmark.errors import BrokenPrediction, UsageError
+from ltbench.methods.chance import Chance
+from ltbench.methods.errors import BadParameter
+
+ROOT = Path(__file__).parents[1]
+SMALL: dict[str, Any] = {"limit": 2, "view": "32/32"}
+
+
+@dataclass
+class Brightness:
+    """Scores an image by its brightness.
+
+    Not on the card.
+    """
+
+    power: float = 1.0
+
+    def fit(self, train: Any, context: Any) -> None:
+        self.usual = np.mean([image.mean() for image in train])
+
+    def score(self, test: Any, context: Any) -> ltbench.Prediction:
+        return ltbench.Prediction(
+            np.array([abs(image.mean() - self.usual) ** self.power for image in test], np.float32)
+        )
+
+
+class NoFields(Brightness):
+    pass
+
+
+@pytest.fixture(autouse=True)
+def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LTBENCH_HOME", str(tmp_path / "home"))
+
+
+def test_import_takes_no_numpy_pandas_or_torch() -> None:
+    code = "import ltbench, sys; dir(ltbench); print({'numpy', 'pandas', 'torch'} & sys.modules.keys())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
+def test_every_public_name_can_be_imported() -> None:
+    assert {name: getattr(ltbench, name) for name in ltbench.__all__}
+    with pytest.raises(AttributeError, match="no attribute 'evalute': it has"):
+        ltbench.evalute  # noqa: B018
+
+
+def test_cell_of_an_object_is_the_cell_of_its_name(tmp_path: Path) -> None:
+    results = evaluate(Chance(grid=3), results=tmp_path / "runs", **SMALL)
+    before = results.cells[0].folder.joinpath("cell.json").stat().st_mtime_ns
+    again = evaluate("chance", fields={"grid": "3"}, results=tmp_path / "runs", **SMALL)
+    assert again.cells[0].folder == results.cells[0].folder
+    assert again.cells[0].folder.joinpath("cell.json").stat().st_mtime_ns == before
+
+
+def test_command_line_reuses_a_cell_of_the_python_interface(tmp_path: Path) -> None:
+    evaluate(Chance(grid=3), results=tmp_path / "runs", **SMALL)
+    words = ["--method", "chance", "--set", "grid=3", "--split", "pareto", "--limit", "2", "--view", "32/32"]
+    done = subprocess.run(
+        [sys.executable, "-m", "ltbench", "run", *words, "--results", str(tmp_path / "runs")],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert "1 cells, 1 of them finished before" in done.stderr
+
+
+def test_class_of_ones_own_needs_no_card(tmp_path: Path) -> None:
+    results = evaluate(Brightness(power=2), seeds=[1, 2], results=tmp_path / "runs", **SMALL)
+    method = results.cells[0].record.method
+    assert (method.name, method.version, method.fields["power"]) == ("Brightness", 1, 2)
+    assert (method.card.title, method.card.summary) == ("Brightness", "Scores an image by its brightness.")
+    assert list(results.scores) == [1, 2]
+    assert results.maps[1] is None
+    (row,) = results.leaderboard().to_dict("records")
+    assert row["method"] == "Brightness"
+    assert row["seeds"] == 2
+    assert 0 <= row["image_auroc"] <= 1
+    assert np.isnan(row["aupro"])
+    assert "no anomaly maps" in row["why"]
+
+
+def test_object_stays_unfitted() -> None:
+    method = Brightness()
+    evaluate(method, **SMALL)
+    assert vars(method) == {"power": 1.0}
+
+
+def test_changed_source_runs_again(tmp_path: Path) -> None:
+    source = "\n".join(
+        [
+            "import numpy as np, ltbench",
+            "class Same:",
+            "    def fit(self, train, context): pass",
+            "    def score(self, test, context):",
+            "        return ltbench.Prediction(np.full(len(test), VALUE, np.float32))",
+        ]
+    )
+    folders = []
+    for value in (1, 1, 2):
+        file = tmp_path / "same.py"
+        file.write_text(source.replace("VALUE", str(value)))
+        space: dict[str, Any] = {"__name__": "same"}
+        exec(compile(file.read_text(), str(file), "exec"), space)
+        folders.append(evaluate(space["Same"](), results=tmp_path / "runs", **SMALL).cells[0].folder)
+    assert folders[0] == folders[1] != folders[2]
+
+
+def test_class_in_a_file_is_one_method_by_name_and_as_an_object(tmp_path: Path) -> None:
+    by_name = evaluate(f"{__file__}:Brightness", results=tmp_path / "runs", **SMALL)
+    as_object = evaluate(Brightness(), results=tmp_path / "runs", **SMALL)
+    assert by_name.cells[0].folder == as_object.cells[0].folder
+
+
+def test_nothing_is_left_of_a_temporary_place() -> None:
+    results = evaluate("chance", **SMALL)
+    folder = results.cells[0].folder
+    part = results.select(seed=1)
+    del results
+    gc.collect()
+    assert part.maps[1] is not None
+    assert part.maps[1].shape == (len(part.scores[1]), 32, 32)
+    del part
+    gc.collect()
+    assert not Path(str(folder)).parents[3].exists()
+
+
+def test_nothing_is_printed_without_a_terminal(capfd: pytest.CaptureFixture[str]) -> None:
+    evaluate("chance", **SMALL)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_failures_are_raised_as_they_are() -> None:
+    class Broken(Brightness):
+        def fit(self, train: Any, context: Any) -> None:
+            raise ZeroDivisionError("on purpose")
+
+    with pytest.raises(ZeroDivisionError, match="on purpose"):
+        evaluate(Broken(), **SMALL)
+
+
+class OnlyScores(Brightness):
+    def score(self, test: Any, context: Any) -> Any:
+        return np.zeros(len(test))
+
+
+class Stateful:
+    def __init__(self) -> None:
+        self.grid = 3
+
+    fit = score = Brightness.fit
+
+
+@dataclass
+class Unrecordable(Brightness):
+    network: object = field(default_factory=object)
+
+
+@dataclass
+class Curious(Brightness):
+    needs: ClassVar[set[str]] = {"labels"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"method": Brightness}, BadParameter, "is the class 'Brightness': expected an object"),
+        ({"method": object()}, BadParameter, "'object' without fit and score: expected the name"),
+        ({"method": Stateful()}, BadParameter, "keeps grid and is no dataclass: decorate it"),
+        ({"method": Unrecordable()}, BadParameter, "a field of 'Unrecordable' cannot be recorded"),
+        ({"method": Curious()}, BadParameter, "'Curious' needs 'labels': expected some of class_ids_fit"),
+        ({"method": OnlyScores()}, BrokenPrediction, "returned a 'ndarray': expected ltbench.Prediction"),
+        ({"method": Brightness(), "fields": {"power": 2}}, UsageError, "set them where it is made"),
+        ({"method": "chance", "limit": 0}, UsageError, "limit is '0': expected 1 or more"),
+        ({"method": "chance", "seeds": [1, -2]}, UsageError, "'-2' is no seed"),
+        ({"method": "chance", "overlap": "some"}, UsageError, "overlap is 'some': expected one of paper"),
+        ({"method": "chance", "metrics": ["aupr"]}, UsageError, "'aupr': did you mean"),
+    ],
+)
+def test_bad_arguments_are_told_in_a_sentence(
+    arguments: dict[str, Any], error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=re.escape(message)):
+        evaluate(**{**SMALL, **arguments})
+
+
+def test_stored_results_are_tables(tmp_path: Path) -> None:
+    for grid in (2, 3):
+        evaluate(Chance(grid=grid), seeds="1-2", results=tmp_path, **SMALL)
+    stored = ltbench.load_results(tmp_path)
+    assert len(stored) == 4
+    table = stored.leaderboard(split="pareto-limit2", dataset="synthetic")
+    assert len(table) == 2
+    assert table["image_auroc"].is_monotonic_decreasing
+    rows = stored.per_class()
+    of_first = rows["config_digest"] == table["config_digest"][0]
+    mean = rows[of_first & (rows["metric"] == "pixel_ap")]["value"].mean()
+    assert table["pixel_ap"][0] == pytest.approx(mean, abs=1e-12)
+    with pytest.raises(UsageError, match="4 cells of 2 seeds: choose one method"):
+        _ = stored.scores
+    with pytest.raises(UsageError, match="no results of split 'clean': expected one of pareto-limit2"):
+        stored.leaderboard(split="clean")
+    with pytest.raises(UsageError, match="no results of group 'body': expected one of"):
+        stored.leaderboard(group="body")
+
+
+def test_empty_folder_is_an_empty_leaderboard(tmp_path: Path) -> None:
+    assert ltbench.load_results(tmp_path).leaderboard().empty
+    with pytest.raises(UsageError, match="is no folder: expected a results folder"):
+        ltbench.load_results(tmp_path / "missing")
+
+
+def test_metrics_of_arrays_are_those_of_the_benchmark() -> None:
+    results = evaluate("chance", **SMALL)
+    rows = results.per_class().query("category == category.min()").set_index("metric")["value"]
+    frame = results.scores[1]
+    chosen = (frame["category"] == frame["category"].min()).to_numpy()
+    dataset, split = ltbench.open_dataset("synthetic"), ltbench.build_split("pareto")
+    masks = [dataset.mask(image) for image in split.test if image.key in set(frame["key"][chosen])]
+    values = ltbench.metrics.score(frame["label"][chosen], frame["score"][chosen])
+    assert len(masks) == chosen.sum()
+    assert values == {name: rows[name] for name in values}
+    assert set(values) == {"image_auroc", "image_ap", "image_f1max"}
+
+
+def test_metrics_of_arrays_take_masks_and_maps() -> None:
+    masks = np.zeros((4, 16, 16), np.uint8)
+    masks[2:, 4:8, 4:8] = 255
+    values = ltbench.metrics.score([0, 0, 1, 1], [0.1, 0.2, 0.3, 0.4], masks, masks / 255)
+    assert values["pixel_auroc"] == values["image_auroc"] == 1
+    assert not values.why
+    assert list(ltbench.metrics.score([0, 1], [0, 1], metrics=["image_ap"])) == ["image_ap"]
+
+
+def test_metric_without_a_value_is_none_with_a_reason() -> None:
+    values = ltbench.metrics.score([0, 0], [0.1, 0.2], metrics=["image_auroc", "aupro"])
+    assert values == {"image_auroc": None, "aupro": None}
+    assert set(values.why) == {"image_auroc", "aupro"}
+    assert "one class only" in values.why["image_auroc"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (([0, 2], [0, 1]), "labels have shape (2,) and values 0, 2: expected one per image"),
+        (([0, 1], [0, 1, 2]), "scores have shape (3,): expected (2,), one per label"),
+        (([0, 1], [0, 1], np.zeros((3, 4, 4))), "masks have shape (3, 4, 4): expected (2, height, width)"),
+        (([0, 1], [0, 1], np.zeros((2, 4, 4)), np.zeros((2, 8, 8))), "expected maps at the masks' size"),
+    ],
+)
+def test_arrays_that_do_not_fit_are_told_in_a_sentence(arguments: tuple[Any, ...], message: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(message)):
+        ltbench.metrics.score(*arguments)
+
+
+def test_examples_of_the_documentation_run(tmp_path: Path) -> None:
+    """All blocks in order as one script, in an empty folder and without a `__main__` guard."""
+    text = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
+    (tmp_path / "example.py").write_text("\n".join(re.findall(r"```python\n(.*?)```", text, re.S)))
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "example.py"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "one class only" in done.stdout
+    assert (tmp_path / "site" / "index.html").exists()
