@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 
 from ltbench.reports.leaderboard import Sheet
 from ltbench.reports.material import Material
@@ -38,6 +39,9 @@ class Page:
     """Set for a page that each board has."""
     is_wanted: Callable[[Site, Sheet], bool] = lambda site, sheet: True  # noqa: ARG005
     """False where a board has nothing to show on the page."""
+
+    templates: Path | None = None
+    """Folder of its own templates, for a page that is not of this package; they may extend ours."""
 
     def file(self, board: str = "") -> str:
         """Name of its file: "methods.html", of a board "mvtec--pareto.classes.html"."""

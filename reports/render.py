@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import jinja2
@@ -30,9 +32,11 @@ class Renderer:
     What a template puts into `{% filter pack %}` is packed where `is_compact`, and else as it is.
     """
 
-    def __init__(self, is_compact: bool = False) -> None:
+    def __init__(self, is_compact: bool = False, folders: Sequence[Path] = ()) -> None:
+        """`folders` hold further templates; ours win where two have one name."""
+        ours, theirs = jinja2.PackageLoader("ltbench.reports"), jinja2.FileSystemLoader(folders)
         self._environment = jinja2.Environment(
-            loader=jinja2.PackageLoader("reports"),
+            loader=jinja2.ChoiceLoader([ours, theirs]),
             autoescape=True,
             undefined=jinja2.StrictUndefined,
             trim_blocks=True,
