@@ -57,6 +57,7 @@ def stage_of(outcome: Outcome) -> Stage:
     case, default = outcome.case, outcome.default_difference
     return Stage(
         method=case.method,
+        title=str(catalog.load_class(case.method).card.title),
         stage=case.stage,
         repository=case.repository.url,
         commit=case.repository.commit,
@@ -77,7 +78,7 @@ def document(stages: Sequence[Stage]) -> str:
     for name, rows in by_method.items():
         counts = [sum(row.verdict.startswith(kind) for row in rows) for kind in ("equal with", "declared")]
         equal = len(rows) - sum(counts)
-        summary.append(f"| [{title(name)}](#{name}) | {len(rows)} | {equal} | {counts[0]} | {counts[1]} |")
+        summary.append(f"| [{rows[0].title}](#{name}) | {len(rows)} | {equal} | {counts[0]} | {counts[1]} |")
     sections = [section(name, rows) for name, rows in by_method.items()]
     return "\n".join([INTRODUCTION, *summary, "", *sections])
 
@@ -85,7 +86,7 @@ def document(stages: Sequence[Stage]) -> str:
 def section(method: str, stages: Sequence[Stage]) -> str:
     """One method: its repositories, stages, reasons and all declared deviations of its card."""
     repositories = dict.fromkeys((stage.repository, stage.commit, stage.licence) for stage in stages)
-    lines = [f'<a id="{method}"></a>', "", f"## {title(method)}", ""]
+    lines = [f'<a id="{method}"></a>', "", f"## {stages[0].title}", ""]
     lines += [
         f"- {url.removeprefix('https://')} at `{commit}`, licence: {licence}"
         for url, commit, licence in repositories
@@ -106,11 +107,6 @@ def section(method: str, stages: Sequence[Stage]) -> str:
     if deviations:
         lines += ["Deviations on the card:", "", *(f"- {text}" for text in deviations), ""]
     return "\n".join(lines)
-
-
-def title(method: str) -> str:
-    """The method's name as the field writes it."""
-    return str(catalog.load_class(method).card.title)
 
 
 def verdict(stage: Stage) -> str:

@@ -16,6 +16,8 @@ class Stage:
 
     method: str
     """Name in the catalogue."""
+    title: str
+    """Name of the method as the field writes it."""
     stage: str
     repository: str
     """Address of the authors' repository."""
