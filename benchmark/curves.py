@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ltbench.benchmark.metrics import Answer, Truth
-from ltbench.benchmark.metrics.curve import Curve
-from ltbench.benchmark.metrics.pixel_curve import pixel_curve
+from ltbench.benchmark.metrics.blocks.curve import Curve
+from ltbench.benchmark.metrics.blocks.pixel_curve import pixel_curve
 
 LIMIT = 0.3
 """False positive rate at which AUPRO is cut."""

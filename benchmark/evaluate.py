@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from ltbench.benchmark.errors import BrokenPrediction
 from ltbench.benchmark.kept_regions import regions_within
 from ltbench.benchmark.maps import MapsOfGrids
 from ltbench.benchmark.metrics import Answer, Scratch, Truth, Undefined, Value
-from ltbench.benchmark.metrics.regions import MasksOfRegions
+from ltbench.benchmark.metrics.blocks.regions import MasksOfRegions
 from ltbench.methods.base import Prediction, View
 from ltbench.splits.datasets import Dataset
 from ltbench.splits.images import LabelledImage
@@ -22,29 +23,39 @@ from ltbench.splits.split import Split
 
 MASK_RULE = "> 0, nearest"
 """How a mask comes to the view's size: the same for every method, neither eroded nor dilated."""
+STORED = ("needs", "order", "shown", "unit", "higher_is_better", "curve")
+"""Attributes of a metric that its entry in a record has."""
 
 
 @dataclass(frozen=True)
 class CategoryValues:
-    """All metrics of one category."""
+    """The values of one category."""
 
     category: str
     values: Sequence[Value]
     pro: Points | None = None
-    """The PRO curve at a bounded size (`ltbench.benchmark.curves`); None where AUPRO has no value."""
+    """The PRO curve at a bounded size (`ltbench.benchmark.curves`); None where no metric is its area."""
 
 
-def metric_facts(view: View) -> dict[str, dict[str, str]]:
-    """Title and recipe id of each metric of a board, in a table's order."""
-    loaded = {name: metrics.load(name) for name in metrics.STANDARD}
+def metric_facts(view: View, names: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Facts of the named metrics for a cell's record: all that a report needs to show their values."""
+    loaded = {name: metrics.load(name) for name in names}
     return {
-        name: {"title": metric.title, "recipe": metrics.recipe_of(metric, MASK_RULE, str(view))}
+        name: {
+            "title": metric.title,
+            "recipe": metrics.recipe_of(metric, MASK_RULE, str(view)),
+            **{fact: getattr(metric, fact) for fact in STORED},
+        }
         for name, metric in loaded.items()
     }
 
 
 def check_prediction(prediction: Prediction, count: int) -> None:
     """Raise BrokenPrediction unless there is one score, and one grid if any, per image."""
+    if not isinstance(prediction, Prediction):
+        raise BrokenPrediction(
+            f"the method returned a '{type(prediction).__name__}': expected ltbench.Prediction(scores, grids)"
+        )
     shape = np.shape(prediction.scores)
     if shape != (count,):
         raise BrokenPrediction(
@@ -58,23 +69,37 @@ def check_prediction(prediction: Prediction, count: int) -> None:
 
 
 def evaluate(
-    prediction: Prediction, split: Split, dataset: Dataset, view: View, kept_regions: Path | None = None
+    prediction: Prediction,
+    split: Split,
+    dataset: Dataset,
+    view: View,
+    *,
+    names: Sequence[str],
+    kept_regions: Path | None = None,
 ) -> Iterator[CategoryValues]:
-    """Values per category, one category in memory at a time; `kept_regions` is a folder for regions to come.
+    """Compute the named metrics of each category, with one category in memory at a time.
 
     `prediction` is in the order of `split.test`. Full maps are made from the patch score grids here, at the
-    view's size, so that every method is judged at one resolution.
+    view's size, so that every method is judged at one resolution. `kept_regions` is a folder for regions of
+    masks that later cells will need again.
     """
     check_prediction(prediction, len(split.test))
     by_category: dict[str, list[int]] = {category: [] for category in split.categories}
     for index, image in enumerate(split.test):
         by_category[image.category].append(index)
     scratch = Scratch()
+    scores = np.asarray(prediction.scores, dtype=np.float32)
+    good_scores = [
+        scores[[index for index in indices if not split.test[index].is_defective]]
+        for indices in by_category.values()
+    ]
+    has_curve = any(metrics.load(name).curve for name in names)
     for category, indices in by_category.items():
         images = [split.test[index] for index in indices]
         truth = category_truth(images, dataset, view, kept_regions)
-        answer = category_answer(prediction, indices, view, scratch)
-        yield CategoryValues(category, metrics.evaluate(truth, answer), _pro(truth, answer))
+        answer = replace(category_answer(prediction, indices, view, scratch), good_scores=good_scores)
+        values = metrics.evaluate(truth, answer, names)
+        yield CategoryValues(category, values, _pro(truth, answer) if has_curve else None)
 
 
 def _pro(truth: Truth, answer: Answer) -> Points | None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from ltbench.benchmark.metrics.regions import Regions, label_regions
+from ltbench.benchmark.metrics.blocks.regions import Regions, label_regions
 from ltbench.methods.base import View
 from ltbench.results.errors import ResultsError
 from ltbench.results.files import write_bytes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -12,11 +13,14 @@ from ltbench.methods.blocks.score_maps import anomaly_maps, maps_after, smoothin
 
 __all__ = ["MapsOfGrids", "anomaly_maps", "smoothing_upsampler", "upsampler"]
 
+CHUNK_IMAGES = 16
+
 
 class MapsOfGrids:
-    """Anomaly maps (N, size, size) that are made from patch scores (N, h, w) wherever they are wanted.
+    """Anomaly maps (N, size, size), made on demand from patch scores (N, h, w).
 
-    Whoever sorts them has them made in the very buffer that is sorted, which saves a copy of all pixels.
+    They are written directly into the buffer that is sorted, or made chunk by chunk where all of them would
+    take too much memory.
     """
 
     def __init__(self, grids: npt.NDArray[np.float32], size: int, post: MapPost) -> None:
@@ -27,6 +31,10 @@ class MapsOfGrids:
     def fill(self, out: npt.NDArray[Any]) -> None:
         """Put the maps into `out`, float32 of this shape."""
         maps_after(self._grids, self.shape[1], self._post, out)
+
+    def __iter__(self) -> Iterator[npt.NDArray[np.float32]]:
+        for start in range(0, len(self._grids), CHUNK_IMAGES):
+            yield maps_after(self._grids[start : start + CHUNK_IMAGES], self.shape[1], self._post)
 
     def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]:
         made = np.empty(self.shape, self.dtype)

@@ -14,7 +14,6 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from ltbench.benchmark import metrics
 from ltbench.benchmark.journal import Journal
 from ltbench.benchmark.worker import Advanced, Ended, Noted, work
 from ltbench.results.status import Status
@@ -31,7 +30,6 @@ PRELOAD = [
     "pyarrow.parquet",
     "ltbench.benchmark.execute",
     "ltbench.methods.features.extract",
-    *(f"ltbench.benchmark.metrics.{name}" for name in metrics.STANDARD),
 ]
 
 

@@ -9,13 +9,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from ltbench.benchmark.metrics import Answer, Truth
-from ltbench.benchmark.metrics.regions import label_regions
 from ltbench.methods.blocks.coreset import kcenter
 from ltbench.methods.blocks.neighbors import nearest
 from ltbench.methods.blocks.outliers import lof_per_position
 from ltbench.methods.blocks.score_maps import anomaly_map_tensor
-from perf import accelerator_peers, metrics
+from perf import accelerator_peers
 from perf.comparison import Comparison, Side
 from perf.kernels import mixture
 
@@ -38,45 +36,6 @@ def _compared(name: str, size: str, inputs: Any, ours: Any, *peers: Side, **more
         clock=settled,
         watches_memory=False,
         **{"difference": None, **more},
-    )
-
-
-# ---- pixel metrics
-
-
-Judged = tuple[torch.Tensor, metrics.Maps, Truth]
-
-
-def _maps_there(tiny: bool, size: int) -> Judged:
-    made = metrics.category(6, 56) if tiny else metrics.category(120, size)
-    # Labelled once per data set and view, as in a run.
-    truth = Truth(made.masks.any(axis=(1, 2)), made.masks, known_regions=label_regions(made.masks))
-    return torch.from_numpy(made.maps).to(DEVICE), made, truth
-
-
-def _four(given: Judged) -> metrics.Values:
-    return metrics.values_of(given[2], Answer(maps=given[0]))
-
-
-def _four_here(given: Judged) -> metrics.Values:
-    return metrics.values_of(given[2], Answer(maps=given[1].maps))
-
-
-def _pixel_metrics(size: int) -> Comparison:
-    return _compared(
-        f"pixel metrics {size}",
-        f"120 maps of {size}² on the device, AUROC + AP + F1max + AUPRO, regions known",
-        partial(_maps_there, size=size),
-        _four,
-        Side(
-            "ltbench on the processor", lambda given: metrics.values_of(given[2], Answer(maps=given[1].maps))
-        ),
-        Side(
-            "torchmetrics (AUROC, AP)",
-            lambda given: accelerator_peers.torchmetrics_two(given[0], given[1].masks),
-            ("torchmetrics",),
-        ),
-        difference=metrics.largest_difference,
     )
 
 
@@ -164,8 +123,6 @@ MAPS = _compared(
 )
 
 COMPARISONS = [
-    _pixel_metrics(256),
-    _pixel_metrics(512),
     _coreset(50_000, 5000),
     _coreset(200_000, 2000),
     _neighbours(62_720, 16_384),

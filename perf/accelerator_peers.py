@@ -14,18 +14,6 @@ from ltbench.methods.blocks.projection import random_projection
 Rows = npt.NDArray[np.float32]
 
 
-def torchmetrics_two(maps: torch.Tensor, masks: npt.NDArray[np.bool_]) -> dict[str, float]:
-    """torchmetrics' exact mode on the device: one sort per metric."""
-    from torchmetrics.functional.classification import binary_auroc, binary_average_precision
-
-    scores = ((maps - maps.min()) / (maps.max() - maps.min())).flatten()
-    labels = torch.from_numpy(masks).to(maps.device).flatten().long()
-    return {
-        "pixel_auroc": float(binary_auroc(scores, labels)),
-        "pixel_ap": float(binary_average_precision(scores, labels)),
-    }
-
-
 def _projected(rows: Rows, device: str) -> tuple[torch.Tensor, int]:
     """As `kcenter` draws them: the projection, then the first row."""
     rng = np.random.default_rng(0)

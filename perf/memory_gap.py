@@ -19,8 +19,8 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from ltbench.benchmark.metrics.curve import auroc
-from ltbench.benchmark.metrics.image_curve import curve_of_scores
+from ltbench.benchmark.metrics.blocks.curve import auroc
+from ltbench.benchmark.metrics.blocks.image_curve import curve_of_scores
 from ltbench.benchmark.settings import Settings
 from ltbench.methods.base import Context, View
 from ltbench.methods.blocks.bootstrap import survival

@@ -10,8 +10,7 @@ import numpy.typing as npt
 
 from ltbench.benchmark.maps import anomaly_maps
 from ltbench.benchmark.metrics import Answer, Scratch, Truth, evaluate
-from ltbench.benchmark.metrics.histogram import bounded_metrics, histogram_of_stream
-from ltbench.benchmark.metrics.streaming import ArrayStream
+from ltbench.benchmark.metrics.blocks.streaming import ArrayStream
 from perf import metric_peers
 from perf.comparison import Comparison, Limit, Side
 
@@ -63,11 +62,6 @@ def ours_streamed(given: Maps) -> Values:
     return values_of(truth, Answer(maps=ArrayStream(given.maps), memory_bytes=64 << 20))
 
 
-def ours_one_walk(given: Maps) -> Values:
-    bounded = bounded_metrics(histogram_of_stream(ArrayStream(given.maps), ArrayStream(given.masks)))
-    return {name: value.value for name, value in bounded.items()}
-
-
 def values_of(truth: Truth, answer: Answer) -> Values:
     found = {}
     for value in evaluate(truth, answer, FOUR):
@@ -99,7 +93,6 @@ def _comparison(size: int) -> Comparison:
         peers=(
             Side("ltbench, buffers kept", ours_with_buffers),
             Side("ltbench, streamed, 64 MiB", ours_streamed),
-            Side("ltbench, one walk (bounds)", ours_one_walk),
             peer("scikit-learn x3 + MVTec recipe", metric_peers.sklearn_and_mvtec, faster=60, leaner=8),
             peer(
                 "anomalib + torchmetrics",

@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from html import escape
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ltbench.benchmark.metrics import Answer, Truth, evaluate
-from ltbench.benchmark.metrics.legacy import evaluate_legacy
-from ltbench.benchmark.metrics.legacy.masks import MASK_RULES
 from perf.metrics import category
 
 FIGURE = Path(__file__).parents[1] / "docs" / "metrics-recipes.svg"
 IMAGES, SIZE = 30, 128
 PIXEL = ("pixel_auroc", "pixel_ap", "pixel_f1max", "aupro")
+RECIPES = ("aupro", "aupro_mvtec3d", "aupro_cflow", "aupro_anomalib", "aupro_adeval")
+MASK_RULES: Mapping[str, Callable[[npt.NDArray[Any]], npt.NDArray[np.bool_]]] = {
+    "> 0": lambda soft: soft > 0,
+    "> 0.5": lambda soft: soft > 0.5,
+    "eroded": lambda soft: soft.astype(np.int64) > 0,
+}
+"""From masks in [0, 1], resized with interpolation, to anomalous pixels.
+
+"> 0" keeps every touched pixel (FUN-AD rounds up), "> 0.5" keeps the area, and the cast to integers of
+amazon-science/patchcore-inspection and TailedCore keeps fully covered pixels only.
+"""
 Maps = npt.NDArray[np.float32]
 Values = Mapping[str, float | None]
 
@@ -36,18 +46,12 @@ def variants() -> tuple[npt.NDArray[np.bool_], dict[str, Maps]]:
 
 
 def measured() -> dict[str, Values]:
-    """AUPRO (0 … 1) by variant and recipe; "exact" is the metric of the boards."""
+    """AUPRO (0 … 1) by variant and metric; "aupro" is the metric of the boards."""
     masks, changed = variants()
     truth = Truth(masks.any(axis=(1, 2)), masks)
     found: dict[str, Values] = {}
     for variant, maps in changed.items():
-        answer = Answer(maps=maps)
-        values = {
-            value.recipe.removeprefix("legacy: "): value.value
-            for value in evaluate_legacy(truth, answer)
-            if value.metric == "aupro"
-        }
-        found[variant] = {"exact": evaluate(truth, answer, ["aupro"])[0].value, **values}
+        found[variant] = {each.metric: each.value for each in evaluate(truth, Answer(maps=maps), RECIPES)}
     return found
 
 
@@ -68,7 +72,7 @@ def by_mask_rule() -> dict[str, Values]:
 
 def drawn(found: Mapping[str, Values]) -> str:
     """One line per recipe, one mark per variant, in percent."""
-    recipes = [name for name in next(iter(found.values())) if name != "mvtec-exact"]
+    recipes = list(next(iter(found.values())))
     known = [100 * value for values in found.values() for value in values.values() if value is not None]
     low, high = np.floor(min(known)), np.ceil(max(known))
     left, top, width, step = 190, 62, 470, 34
@@ -99,7 +103,7 @@ def drawn(found: Mapping[str, Values]) -> str:
         parts.append(mark(at, row - 4, colour) + f'<text x="{at + 12}" y="{row}">{escape(variant)}</text>')
     for line, recipe in enumerate(recipes):
         y = top + step * (line + 0.5)
-        weight = ' font-weight="600"' if recipe == "exact" else ""
+        weight = ' font-weight="600"' if recipe == "aupro" else ""
         parts.append(
             f'<text x="{left - 12}" y="{y + 4:.1f}" text-anchor="end"{weight}>{escape(recipe)}</text>'
         )

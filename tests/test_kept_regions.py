@@ -10,7 +10,7 @@ from PIL import Image
 from split_trees import mvtec_style_class
 
 from ltbench.benchmark.kept_regions import regions_within
-from ltbench.benchmark.metrics.regions import MasksOfRegions, Regions, label_regions
+from ltbench.benchmark.metrics.blocks.regions import MasksOfRegions, Regions, label_regions
 from ltbench.methods.base import View
 from ltbench.splits.datasets import Dataset, open_dataset
 from ltbench.splits.images import LabelledImage

@@ -1,10 +1,10 @@
-"""Metrics beyond the boards: AUPIMO, regions by size, pooled images, one threshold for all."""
+"""Metrics beyond the standard ones: AUPIMO, recall of regions, metrics over all categories of a cell."""
 
 from __future__ import annotations
 
 import warnings
-from itertools import pairwise
 
+import metrics_by_definition as definition
 import numpy as np
 import pytest
 from hypothesis import given
@@ -12,12 +12,10 @@ from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 from test_metrics_pixel import realistic
 
-from ltbench.benchmark.metrics import Answer, Truth, Undefined, evaluate
+from ltbench.benchmark.metrics import Answer, Truth, evaluate
 from ltbench.benchmark.metrics.aupimo import LOWER, UPPER, aupimo_of_images
-from ltbench.benchmark.metrics.pooled import Category, balanced_auroc, evaluate_pooled, pooled_auroc
-from ltbench.benchmark.metrics.region_recall import RegionRecall, by_size, region_recall
-from ltbench.benchmark.metrics.streaming import ArrayStream
-from ltbench.benchmark.metrics.threshold import calibration, lowest_threshold
+from ltbench.benchmark.metrics.blocks.streaming import ArrayStream
+from ltbench.benchmark.metrics.image_recall_shared import lowest_threshold
 
 
 def aupimo_by_definition(maps, masks):
@@ -88,132 +86,90 @@ def test_aupimo_without_a_value_has_a_reason(change, why):
     assert why in value.why
 
 
-@pytest.mark.parametrize("rate", [0.01, 0.2])
-def test_region_recall_keeps_the_rate_and_counts_every_region(rate):
+def test_region_recall_is_the_share_of_regions_above_the_lowest_threshold_that_keeps_the_rate():
     maps, masks = realistic()
+    maps = maps + 0.02 * np.random.default_rng(0).random(maps.shape, dtype=np.float32)
+    allowed = 0.01 * (~masks).sum()
+    kept = [score for score in np.unique(maps[masks]) if (maps[~masks] >= score).sum() <= allowed]
+    peaks = [maps[region].max() for region in definition.components(masks)]
     truth = Truth(masks.any(axis=(1, 2)), masks)
-    recall = region_recall(truth, Answer(maps=maps), rate)
-    regions = truth.regions
-    own = [maps.ravel()[regions.index[regions.region == region]] for region in range(len(regions.size))]
-    assert recall.covered == pytest.approx([(values >= recall.threshold).mean() for values in own])
-    allowed = rate * (~masks).sum()
-    assert (maps[~masks] >= recall.threshold).sum() <= allowed
-    lower = maps[masks][maps[masks] < recall.threshold].max()
-    assert (maps[~masks] >= lower).sum() > allowed
+    value = evaluate(truth, Answer(maps=maps), ["region_recall"])[0].value
+    assert value == np.mean([peak >= min(kept) for peak in peaks])
 
 
 def test_no_region_is_found_where_every_anomalous_pixel_is_below_the_normal_ones():
     masks = realistic()[1]
-    recall = region_recall(Truth(masks.any(axis=(1, 2)), masks), Answer(maps=-masks.astype(np.float32)))
-    assert recall.threshold == np.inf
-    assert not recall.covered.any()
-
-
-def test_regions_of_one_size_stay_together_and_none_is_lost():
-    size = np.array([1, 1, 1, 1, 1, 5, 9, 9, 30, 100])
-    found = by_size(
-        [RegionRecall(0.5, size[:4], np.ones(4)), RegionRecall(0.5, size[4:], np.zeros(6))], groups=4
-    )
-    assert sum(group.regions for group in found) == len(size)
-    assert (found[0].smallest, found[0].largest, found[0].regions, found[0].covered) == (1, 1, 5, 0.8)
-    assert all(one.largest < other.smallest for one, other in pairwise(found))
-    with pytest.raises(Undefined, match="no anomalous region"):
-        by_size([])
+    truth, answer = Truth(masks.any(axis=(1, 2)), masks), Answer(maps=-masks.astype(np.float32))
+    assert evaluate(truth, answer, ["region_recall"])[0].value == 0
 
 
 @st.composite
 def several(draw):
-    """Two to four categories of different sizes with coarse scores."""
+    """Scores and labels of two to four categories of different sizes, with coarse scores."""
     found = []
-    for number in range(draw(st.integers(2, 4))):
+    for _ in range(draw(st.integers(2, 4))):
         size = draw(st.integers(2, 8))
         scores = np.array(draw(st.lists(st.integers(0, 5), min_size=size, max_size=size)), np.float32)
         labels = np.array([True, False, *draw(st.lists(st.booleans(), min_size=size - 2, max_size=size - 2))])
-        found.append(
-            Category(f"c{number}", Truth(labels), Answer(scores), group=("head", "tail")[number % 2])
-        )
+        found.append((scores, labels))
     return found
 
 
-def parts(category):
-    scores, labels = category.answer.scores, category.truth.labels
-    return scores[labels], scores[~labels]
-
-
-def wins(high, low):
-    return np.mean((high[:, None] > low) + (high[:, None] == low) / 2)
-
-
-@given(several())
-def test_pooling_is_one_heap_and_balancing_is_the_mean_over_pairs_of_categories(categories):
-    scores = np.concatenate([category.answer.scores for category in categories])
-    labels = np.concatenate([category.truth.labels for category in categories])
-    assert pooled_auroc(categories) == pytest.approx(roc_auc_score(labels, scores))
-    pairs = [wins(parts(one)[0], parts(other)[1]) for one in categories for other in categories]
-    assert balanced_auroc(categories) == pytest.approx(np.mean(pairs))
-
-
-@given(several())
-def test_groups_are_pooled_among_themselves(categories):
-    found = evaluate_pooled(categories)
-    assert set(found) == {"all", "head", "tail"}
-    tail = [category for category in categories if category.group == "tail"]
-    assert [value.value for value in found["tail"]] == [pooled_auroc(tail), balanced_auroc(tail)]
-
-
-def test_pooling_sees_what_the_mean_over_categories_cannot():
-    labels = np.array([True] * 5 + [False] * 5)
-    apart = [
-        Category("a", Truth(labels), Answer(labels * 1.0)),
-        Category("b", Truth(labels), Answer(labels + 10.0)),
+def over_cell(metric, categories):
+    """The metric of each category of a cell."""
+    good = [scores[~labels] for scores, labels in categories]
+    return [
+        evaluate(Truth(labels), Answer(scores, good_scores=good), [metric])[0].value
+        for scores, labels in categories
     ]
-    assert [evaluate(each.truth, each.answer, ["image_auroc"])[0].value for each in apart] == [1, 1]
-    assert pooled_auroc(apart) == 0.75
 
 
-def test_a_category_without_a_value_leaves_no_pooled_value_and_is_named():
-    good = Category("bottle", Truth(np.array([True, False])), Answer(np.array([1.0, 0.0])))
-    for bad, why in (
-        (
-            Category("screw", Truth(np.array([True, False])), Answer(np.array([np.nan, 0]))),
-            "screw: scores are not",
-        ),
-        (Category("pill", Truth(np.array([True, True])), Answer(np.array([1.0, 0]))), "pill: no good image"),
-    ):
-        for value in evaluate_pooled([good, bad])["all"]:
-            assert value.value is None
-            assert why in value.why
+@given(several())
+def test_the_mean_of_balanced_aurocs_is_the_auroc_of_one_heap_of_equally_heavy_categories(categories):
+    scores, labels = (np.concatenate(parts) for parts in zip(*categories, strict=True))
+    weights = np.concatenate([1 / np.where(own, own.sum(), (~own).sum()) for _, own in categories])
+    expected = roc_auc_score(labels, scores, sample_weight=weights)
+    assert np.mean(over_cell("image_auroc_balanced", categories)) == pytest.approx(expected)
 
 
-@given(several(), st.sampled_from([0.01, 0.25, 0.5]))
-def test_each_threshold_keeps_its_false_alarms_and_no_lower_one_does(categories, rate):
-    found = calibration(categories, rate)
-    for row, category in zip(found.categories, categories, strict=True):
-        defective, good = parts(category)
-        assert (good > row.own_threshold).mean() <= rate
-        assert (good > found.shared_threshold).mean() <= rate
-        assert (good >= row.own_threshold).mean() > rate
-        assert row.own_recall == (defective > row.own_threshold).mean() >= row.shared_recall
-        assert row.shared_recall == (defective > found.shared_threshold).mean()
-        assert row.pooled_recall == (defective > found.pooled_threshold).mean()
-        assert row.pooled_false_alarms == (good > found.pooled_threshold).mean()
-    tail = [row.shared_recall for row in found.categories if row.group == "tail"]
-    assert found.mean_recall("tail")["shared"] == pytest.approx(np.mean(tail))
-    with pytest.raises(ValueError, match="no category is in group 'middle'"):
-        found.mean_recall("middle")
+def test_a_balanced_auroc_sees_scales_that_the_auroc_of_a_category_cannot():
+    labels = np.array([True] * 5 + [False] * 5)
+    apart = [(labels * 1.0, labels), (labels + 10.0, labels)]
+    assert over_cell("image_auroc", apart) == [1, 1]
+    assert over_cell("image_auroc_balanced", apart) == [0.5, 1]
 
 
-def test_one_threshold_for_all_misses_a_tail_category_with_low_scores():
+@given(several())
+def test_the_shared_threshold_keeps_false_alarms_in_every_category_and_no_lower_one_does(categories):
+    # With fewer than 100 good images none may be flagged.
+    threshold = max(scores[~labels].max() for scores, labels in categories)
+    expected = [(scores[labels] > threshold).mean() for scores, labels in categories]
+    assert over_cell("image_recall_shared", categories) == expected
+
+
+def test_a_shared_threshold_misses_a_tail_category_with_low_scores():
     rng = np.random.default_rng(0)
     labels = np.arange(200) < 100
-    head = Category("head", Truth(labels), Answer(rng.normal(size=200) + 4 * labels + 10), "head")
-    tail = Category("tail", Truth(labels), Answer(rng.normal(size=200) + 4 * labels), "tail")
-    found = calibration([head, tail])
-    assert found.mean_recall("tail")["own"] > 0.8
-    assert found.mean_recall("tail")["shared"] == 0
-    assert found.categories[0].pooled_false_alarms > 0.01
+    head, tail = (rng.normal(size=200) + 4 * labels + offset for offset in (10, 0))
+    assert over_cell("image_recall_shared", [(tail, labels)])[0] > 0.8
+    assert over_cell("image_recall_shared", [(head, labels), (tail, labels)])[1] == 0
 
 
-def test_too_few_good_images_allow_no_false_alarm():
-    assert lowest_threshold(np.arange(99.0), 0.01) == 98
-    assert lowest_threshold(np.arange(100.0), 0.01) == 98
+@pytest.mark.parametrize("metric", ["image_auroc_balanced", "image_recall_shared"])
+@pytest.mark.parametrize(
+    ("labels", "good", "why"),
+    [
+        ([True, False], None, "the scores of the cell's other categories are not known"),
+        ([True, False], [np.array([])], "a category of the cell has no good image"),
+        ([True, False], [np.array([np.nan])], "scores of another category are not finite"),
+        ([False, False], [np.array([1.0])], "no defective image: one class only"),
+    ],
+)
+def test_a_metric_over_the_cell_without_a_value_has_a_reason(metric, labels, good, why):
+    answer = Answer(np.array([1.0, 0.0]), good_scores=good)
+    assert evaluate(Truth(np.array(labels)), answer, [metric])[0].why == why
+
+
+def test_one_percent_of_good_images_may_be_flagged():
+    assert lowest_threshold(np.arange(99.0)) == 98
+    assert lowest_threshold(np.arange(100.0)) == 98

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score
 
-from ltbench.benchmark.metrics import STANDARD, Answer, Truth, evaluate, load, names
-from ltbench.splits.errors import UnknownName
+from ltbench.benchmark.errors import UsageError
+from ltbench.benchmark.metrics import Answer, Truth, evaluate, load, names, select, standard
+from ltbench.registry import UnknownName
 
 IMAGE = ("image_auroc", "image_ap", "image_f1max")
 
@@ -91,13 +92,37 @@ def test_image_metrics_do_not_care_for_bad_maps():
 
 
 def test_every_metric_of_the_folder_loads_and_states_its_recipe():
-    assert names()[: len(STANDARD)] == list(STANDARD)
+    assert set(standard()) < set(names())
     found = [load(name) for name in names()]
     assert len({metric.title for metric in found}) == len(found)
     for metric in found:
         assert metric.needs in {"scores", "maps"}
         assert "per category" in metric.recipe
         assert metric.description.endswith(".")
+
+
+def test_the_standard_metrics_have_the_order_of_the_tables():
+    assert standard() == (
+        "image_auroc", "image_ap", "image_f1max", "pixel_auroc", "pixel_ap", "pixel_f1max", "aupro",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("asked", "chosen"),
+    [
+        ("standard", standard()),
+        ("all", tuple(names())),
+        ("aupimo, image_a*", ("image_auroc", "image_ap", "image_auroc_balanced", "aupimo")),
+        (["aupro_01", "standard"], (*standard(), "aupro_01")),
+    ],
+)
+def test_metrics_are_asked_for_by_name_glob_and_word(asked, chosen):
+    assert select(asked) == chosen
+
+
+def test_a_metric_that_nothing_matches_is_refused_with_a_hint():
+    with pytest.raises(UsageError, match="no metric matches 'aupr0': did you mean 'aupro'"):
+        select("standard,aupr0")
 
 
 def test_an_unknown_metric_is_refused_with_a_hint():

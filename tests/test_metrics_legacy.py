@@ -1,17 +1,15 @@
-"""Legacy recipes against plain restatements of the codes that they stand for."""
+"""Metrics as released codes print them, against plain restatements of these codes."""
 
 from __future__ import annotations
 
 import metrics_by_definition as definition
 import numpy as np
 import pytest
-from sklearn.metrics import auc, average_precision_score, roc_auc_score, roc_curve
+from sklearn.metrics import auc, roc_auc_score, roc_curve
 from test_metrics_pixel import realistic
 
-from ltbench.benchmark.metrics import STANDARD, Answer, Truth, evaluate
-from ltbench.benchmark.metrics.legacy import RECIPES, evaluate_legacy, names
-from ltbench.benchmark.metrics.legacy.masks import MASK_RULES
-from ltbench.splits.errors import UnknownName
+from ltbench.benchmark.metrics import Answer, Truth, evaluate
+from perf.recipes_figure import MASK_RULES
 
 
 def cases():
@@ -22,21 +20,19 @@ def cases():
         yield ((maps - maps.min()) / np.ptp(maps)).astype(np.float32), masks
 
 
-def legacy(name, maps, masks):
+RELEASED = (
+    "aupro_mvtec3d", "aupro_cflow", "pixel_auroc_adeval", "pixel_ap_adeval", "aupro_adeval",
+    "pixel_auroc_defective", "aupro_anomalib",
+)  # fmt: skip
+
+
+def computed(name, maps, masks):
     truth = Truth(masks.any(axis=(1, 2)), masks)
-    found = evaluate_legacy(truth, Answer(maps.max(axis=(1, 2)), maps), [name])
-    return {value.metric: value.value for value in found}
+    return evaluate(truth, Answer(maps=maps), [name])[0].value
 
 
 def shares(maps, regions, threshold):
     return np.mean([(maps[region] > threshold).mean() for region in regions])
-
-
-@pytest.mark.parametrize(("maps", "masks"), [*cases()])
-def test_mvtec_exact_is_the_mvtec_steps(maps, masks):
-    assert legacy("mvtec-exact", maps, masks)["aupro"] == pytest.approx(
-        definition.mvtec_aupro(maps, masks, 0.3), abs=1e-12
-    )
 
 
 @pytest.mark.parametrize(("maps", "masks"), [*cases()])
@@ -47,7 +43,7 @@ def test_mvtec_200_takes_thresholds_from_the_ranks_of_normal_pixels(maps, masks)
     for rank in np.linspace(0, len(normal) - 1, 200).astype(int):
         points.append((1 - (rank + 1) / len(normal), shares(maps, regions, normal[rank])))
     expected = definition.area_to(points[::-1], 0.3)
-    assert legacy("mvtec-200", maps, masks)["aupro"] == pytest.approx(float(expected), abs=1e-12)
+    assert computed("aupro_mvtec3d", maps, masks) == pytest.approx(float(expected), abs=1e-12)
 
 
 @pytest.mark.parametrize(("maps", "masks"), [*cases()])
@@ -61,7 +57,7 @@ def test_cflow_200_takes_equal_steps_of_the_score_and_stretches_the_rates(maps, 
             overlaps.append(shares(maps, regions, threshold))
     rates = np.array(rates)
     expected = auc((rates - rates.min()) / (rates.max() - rates.min()), overlaps)
-    assert legacy("cflow-200-linear", maps, masks)["aupro"] == pytest.approx(expected, abs=1e-12)
+    assert computed("aupro_cflow", maps, masks) == pytest.approx(expected, abs=1e-12)
 
 
 @pytest.mark.parametrize(("maps", "masks"), [*cases()])
@@ -80,11 +76,11 @@ def test_adeval_200_counts_in_bins(maps, masks):
     recall, rate = hits / missed[-1], alarms / passed[-1]
     precision = np.where(hits + alarms > 0, hits / np.maximum(hits + alarms, 1), 1.0)
     expected = {
-        "pixel_auroc": np.trapezoid(recall, rate),
-        "pixel_ap": np.trapezoid(precision, recall),
-        "aupro": float(definition.area_to([*zip(rate, covered, strict=True)], 0.3)),
+        "pixel_auroc_adeval": np.trapezoid(recall, rate),
+        "pixel_ap_adeval": np.trapezoid(precision, recall),
+        "aupro_adeval": float(definition.area_to([*zip(rate, covered, strict=True)], 0.3)),
     }
-    assert legacy("adeval-200", maps, masks) == pytest.approx(expected, abs=1e-12)
+    assert {name: computed(name, maps, masks) for name in expected} == pytest.approx(expected, abs=1e-12)
 
 
 def anomalib_by_region(maps, masks, limit=0.3):
@@ -115,37 +111,21 @@ def anomalib_by_region(maps, masks, limit=0.3):
 
 @pytest.mark.parametrize(("maps", "masks"), [*cases()])
 def test_anomalib_2_2_resamples_each_region_by_position(maps, masks):
-    assert legacy("anomalib<=2.2", maps, masks)["aupro"] == pytest.approx(
-        anomalib_by_region(maps, masks), abs=1e-6
-    )
+    assert computed("aupro_anomalib", maps, masks) == pytest.approx(anomalib_by_region(maps, masks), abs=1e-6)
 
 
-def test_anomalous_images_only_forgets_good_images():
+def test_the_auroc_of_defective_images_forgets_good_images():
     maps, masks = realistic()
     shown = masks.any(axis=(1, 2))
-    got = legacy("anomalous-images-only", maps, masks)
-    assert got["pixel_auroc"] == pytest.approx(roc_auc_score(masks[shown].ravel(), maps[shown].ravel()))
-    assert got["pixel_ap"] == pytest.approx(
-        average_precision_score(masks[shown].ravel(), maps[shown].ravel())
-    )
-    assert got["aupro"] == pytest.approx(definition.mvtec_aupro(maps[shown], masks[shown], 0.3))
-
-
-def test_auroc_flip_makes_worse_than_chance_look_better():
-    maps, masks = realistic()
-    truth, answer = Truth(masks.any(axis=(1, 2)), masks), Answer(-maps.max(axis=(1, 2)), -maps)
-    exact = {value.metric: value.value for value in evaluate(truth, answer)}
-    flip = {value.metric: value.value for value in evaluate_legacy(truth, answer, ["auroc-flip"])}
-    assert exact["pixel_auroc"] < 0.5
-    assert flip["pixel_auroc"] == 1 - exact["pixel_auroc"]
-    assert flip["image_auroc"] == max(exact["image_auroc"], 1 - exact["image_auroc"])
+    expected = roc_auc_score(masks[shown].ravel(), maps[shown].ravel())
+    assert computed("pixel_auroc_defective", maps, masks) == pytest.approx(expected)
 
 
 def test_equal_steps_of_the_score_move_with_a_transform_and_the_exact_value_does_not():
     maps, masks = realistic(images=20)
     stretched = np.exp(2 * maps)
-    exact = [legacy("mvtec-exact", each, masks)["aupro"] for each in (maps, stretched)]
-    linear = [legacy("cflow-200-linear", each, masks)["aupro"] for each in (maps, stretched)]
+    exact = [computed("aupro", each, masks) for each in (maps, stretched)]
+    linear = [computed("aupro_cflow", each, masks) for each in (maps, stretched)]
     assert exact[0] == exact[1]
     assert abs(linear[0] - linear[1]) > 0.01
 
@@ -160,27 +140,14 @@ def test_a_mask_is_dilated_kept_or_eroded_by_its_rule():
     }
 
 
-def test_every_recipe_names_source_and_quirk_and_prints_standard_metrics():
-    assert names() == list(RECIPES)
-    for recipe in RECIPES.values():
-        assert recipe.source
-        assert recipe.quirk.endswith(".")
-        assert set(recipe.computes) <= set(STANDARD)
-
-
 @pytest.mark.parametrize(
     "maps", [np.zeros((12, 64, 64), np.float32), np.full((12, 64, 64), np.nan, np.float32)]
 )
-def test_what_a_recipe_cannot_compute_is_a_hole_with_a_reason(maps):
+def test_a_released_metric_without_a_value_has_a_reason(maps):
     masks = realistic()[1]
     truth = Truth(masks.any(axis=(1, 2)), masks)
-    for value in evaluate_legacy(truth, Answer(maps.max(axis=(1, 2)), maps)):
+    found = {value.metric: value for value in evaluate(truth, Answer(maps=maps), RELEASED)}
+    for value in found.values():
         assert (value.value is None) == bool(value.why)
-        assert value.recipe.startswith("legacy: ")
-    linear = evaluate_legacy(truth, Answer(maps=maps), ["cflow-200-linear", "adeval-200"])
-    assert all(value.value is None for value in linear)
-
-
-def test_an_unknown_recipe_is_refused():
-    with pytest.raises(UnknownName, match="did you mean 'mvtec-exact'"):
-        evaluate_legacy(Truth(np.array([True])), Answer(), ["mvtec-exakt"])
+    assert found["aupro_cflow"].value is None
+    assert found["aupro_adeval"].value is None

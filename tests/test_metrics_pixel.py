@@ -15,8 +15,8 @@ from sklearn.metrics import average_precision_score, precision_recall_curve, roc
 
 from ltbench.benchmark.maps import MapsOfGrids, anomaly_maps
 from ltbench.benchmark.metrics import Answer, Scratch, Truth, evaluate
-from ltbench.benchmark.metrics.regions import label_regions
-from ltbench.benchmark.metrics.streaming import ArrayStream
+from ltbench.benchmark.metrics.blocks.regions import label_regions
+from ltbench.benchmark.metrics.blocks.streaming import ArrayStream
 from ltbench.methods.base import MapPost
 
 PIXEL = ("pixel_auroc", "pixel_ap", "pixel_f1max", "aupro", "aupro_05", "aupro_01")
@@ -223,7 +223,7 @@ def test_an_empty_mask_on_a_defective_image_is_told():
 
 
 def test_the_pixels_are_sorted_once_for_all_metrics(monkeypatch):
-    from ltbench.benchmark.metrics import pixel_curve
+    from ltbench.benchmark.metrics.blocks import pixel_curve
 
     calls = []
     original = pixel_curve.curve_of_maps

@@ -1,4 +1,4 @@
-"""Maps that are never in memory at once: same values, bounded memory, and bounds that hold."""
+"""Maps that are never in memory at once: same values and bounded memory."""
 
 from __future__ import annotations
 
@@ -14,10 +14,12 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from test_metrics_pixel import PIXEL, mapped, realistic
 
+from ltbench.benchmark.maps import MapsOfGrids
 from ltbench.benchmark.metrics import Answer, Truth, evaluate
-from ltbench.benchmark.metrics.histogram import bounded_metrics, histogram_of_stream, sixteen_bits
-from ltbench.benchmark.metrics.positives import rising_keys, stable_order
-from ltbench.benchmark.metrics.streaming import ArrayStream, regroup
+from ltbench.benchmark.metrics.blocks.positives import rising_keys, stable_order
+from ltbench.benchmark.metrics.blocks.regions import MasksOfRegions, label_regions
+from ltbench.benchmark.metrics.blocks.streaming import ArrayStream, regroup
+from ltbench.methods.base import MapPost
 
 FLOATS = hnp.arrays(np.float32, st.integers(1, 40), elements=st.floats(width=32, allow_nan=False))
 
@@ -117,31 +119,17 @@ def test_the_packed_sort_is_the_stable_one(scores):
     assert np.array_equal(stable_order(scores), np.argsort(scores, kind="stable"))
 
 
-@given(FLOATS, st.sampled_from(["float16", "bfloat16"]))
-def test_short_keys_never_turn_an_order_around(scores, key):
-    order = np.argsort(scores, kind="stable")
-    assert np.all(np.diff(sixteen_bits(scores[order], key).astype(int)) >= 0)
-
-
-@given(mapped(levels=2000), st.sampled_from([0.25, 1.0, 1e-4, 1e6]), st.sampled_from(["float16", "bfloat16"]))
-def test_the_exact_value_is_within_the_bounds(case, scale, key):
-    maps, masks = case
-    maps = (maps * np.float32(1.001) + 1) * np.float32(scale)
-    exact = dict(zip(PIXEL, values(maps, masks), strict=True))
-    for name, bounded in bounded_metrics(histogram_of_stream(maps, masks, key)).items():
-        assert bounded.low <= exact[name] <= bounded.high
-        assert abs(exact[name] - bounded.value) <= bounded.error
-
-
-def test_bounds_are_tight_on_smooth_maps_and_closed_on_half_precision_maps():
-    maps, masks = realistic()
-    for name, bounded in bounded_metrics(histogram_of_stream(ArrayStream(maps), ArrayStream(masks))).items():
-        assert 0 < bounded.error < (0.03 if name == "pixel_ap" else 0.01)
-    half = maps.astype(np.float16)
-    exact = dict(zip(PIXEL, values(half, masks), strict=True))
-    for name, bounded in bounded_metrics(histogram_of_stream(half, masks)).items():
-        assert bounded.error == 0
-        assert bounded.value == pytest.approx(exact[name], abs=1e-12)
+def test_maps_made_on_demand_are_streamed_where_they_are_too_many_and_keep_their_bits():
+    masks = realistic(images=40)[1]
+    grids = np.random.default_rng(0).random((40, 7, 7), dtype=np.float32)
+    maps = MapsOfGrids(grids, masks.shape[1], MapPost())
+    regions = label_regions(masks)
+    truth = Truth(masks.any(axis=(1, 2)), MasksOfRegions(regions, masks.shape), known_regions=regions)
+    assert np.array_equal(np.concatenate([*truth.masks]), masks)
+    assert np.array_equal(np.concatenate([*maps]), np.asarray(maps))
+    whole = evaluate(truth, Answer(maps=maps), PIXEL)
+    answer = Answer(maps=maps, memory_bytes=maps.shape[0] * maps.shape[1] ** 2 * 4 - 1)
+    assert evaluate(truth, answer, PIXEL) == whole
 
 
 MEASURE = """

@@ -31,6 +31,7 @@ def bench(
     limit: Annotated[
         int | None, typer.Option("--limit", min=1, help="Images per category, for a smoke test.")
     ] = None,
+    metrics: options.MetricsOption = "",
     out: options.SiteOption = None,
     report: Annotated[bool, typer.Option(help="Build the site afterwards.")] = True,
     results: options.ResultsOption = None,
@@ -62,7 +63,7 @@ def bench(
         results=results, data=data, cache=cache, weights=weights, jobs=jobs, device=device,
         timeout=timeout, memory_gb=memory_gb, site=out, ray_address=address,
     )  # fmt: skip
-    table = asked_suite(suite, dataset, seed, parse_fields(set_fields or []))
+    table = asked_suite(suite, dataset, seed, parse_fields(set_fields or []), metrics)
     again = asked_retry(retry, only_missing, force)
     planned = plan_cells(table.cells(limit), settings)
     if dry_run:
@@ -70,9 +71,9 @@ def bench(
 
         show(planned, settings, "bench", as_json, force=force, retry=again)
         return
-    folders = {entry.prepared.folder: entry.prepared.cell.label for entry in planned.cells}
+    cells = {entry.prepared.asked(settings.results): entry.prepared.cell.label for entry in planned.cells}
     names = [entry.prepared.dataset.name for entry in planned.cells[:1]]
-    store_facts(table, settings.results, folders, *names)
+    store_facts(table, settings.results, cells, *names)
     outcome = run_cells(
         planned.cells,
         settings,

@@ -97,8 +97,8 @@ MetricsOption = Annotated[
     str,
     typer.Option(
         "--metrics",
-        help="Metrics: comma list, globs, 'standard', 'all'. A finished cell gets those that it lacks from its "
-        "stored maps [default: standard].",
+        help="Metrics: comma list, globs, 'standard', 'all' [default: standard]. Those that a finished cell "
+        "lacks are computed from its stored maps.",
     ),
 ]
 DatasetOption = Annotated[

@@ -31,6 +31,7 @@ def plan(
         typer.Option("--set", help="FIELD=VALUE for every method that has the field; repeatable."),
     ] = None,
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="Images per category.")] = None,
+    metrics: options.MetricsOption = "",
     list_suites: Annotated[bool, typer.Option("--list", help="List the suites and stop.")] = False,
     calibrate: Annotated[
         bool,
@@ -49,8 +50,9 @@ def plan(
 ) -> None:
     """List a suite's cells with their state, and estimate time, memory and disk; runs nothing.
 
-    A cell is done, cached (its features are at hand), to run, to be recomputed (only metric recipes have
-    changed), or impossible here. Estimates come from cells and backbones that ran on this machine.
+    A cell is done, cached (its features are at hand), to run, to be recomputed (it lacks metrics, or
+    their recipes have changed), or impossible here. Estimates come from cells and backbones that ran on this
+    machine.
     """
     from ltbench.benchmark import suites
     from ltbench.benchmark.run import look_up
@@ -61,7 +63,7 @@ def plan(
     settings = options.settings(
         results=results, data=data, cache=cache, weights=weights, jobs=jobs, device=device
     )
-    asked = suites.asked_suite(suite, dataset, seed, parse_fields(set_fields or []))
+    asked = suites.asked_suite(suite, dataset, seed, parse_fields(set_fields or []), metrics)
     again = asked_retry(retry, only_missing, force)
     with console.status("looking up splits, data and weights ..."):
         found, missing = look_up(asked.cells(limit), settings)

@@ -11,7 +11,7 @@ from ltbench.benchmark.commands.cells import asked_cells, asked_retry, finish, p
 
 
 def run(
-    method: Annotated[str, typer.Option("--method", "-m", help="Methods: comma list, globs.")],
+    method: Annotated[str, typer.Option("--method", "-m", help="Methods: comma list, globs, FILE.py:CLASS.")],
     split: Annotated[str, typer.Option("--split", "-s", help="Splits: comma list, globs.")],
     dataset: options.DatasetOption = "synthetic",
     seed: Annotated[str, typer.Option("--seed", help="Seeds: 1-5,8.")] = "1",
@@ -26,6 +26,7 @@ def run(
     limit: Annotated[
         int | None, typer.Option("--limit", min=1, help="Images per category, for a smoke test.")
     ] = None,
+    metrics: options.MetricsOption = "",
     results: options.ResultsOption = None,
     data: options.DataOption = None,
     cache: options.CacheOption = None,
@@ -54,7 +55,7 @@ def run(
     )  # fmt: skip
     cells = asked_cells(
         method=method, split=split, dataset=dataset, seed=seed, set_fields=set_fields or [],
-        overlap=overlap, view=view, limit=limit,
+        overlap=overlap, view=view, limit=limit, metrics=metrics,
     )  # fmt: skip
     again = asked_retry(retry, only_missing, force)
     planned = plan_cells(cells, settings)

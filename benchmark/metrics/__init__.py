@@ -1,17 +1,16 @@
-"""Metrics by name: the folder is the registry, one module a metric."""
+"""Metrics by name: a metric is one module of this folder, of an installed package or of a person's folder."""
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import lru_cache
 
 from ltbench.benchmark.metrics.base import Answer, Metric, Scratch, Truth, Undefined, Value
-from ltbench.splits.errors import UnknownName
+from ltbench.benchmark.selection import select_names
+from ltbench.registry import Registry
 
 __all__ = [
-    "STANDARD",
     "Answer",
     "Metric",
     "Scratch",
@@ -22,56 +21,55 @@ __all__ = [
     "load",
     "names",
     "recipe_of",
+    "select",
+    "standard",
 ]
 
-STANDARD = ("image_auroc", "image_ap", "image_f1max", "pixel_auroc", "pixel_ap", "pixel_f1max", "aupro")
-"""The columns of every board, in order; the other metrics are extensions."""
-
-# Modules of this folder that serve the metrics and are none themselves.
-_SHARED = {
-    "base",
-    "curve",
-    "histogram",
-    "image_curve",
-    "legacy",
-    "pixel_curve",
-    "pooled",
-    "positives",
-    "region_recall",
-    "regions",
-    "spill",
-    "streaming",
-    "tensor_curve",
-    "threshold",
-}
+METRICS = Registry("metric", __name__, group="metrics", attribute="METRIC", shared=frozenset({"base"}))
+"""Each is a module with a `METRIC`."""
 
 
 def names() -> list[str]:
-    """Names of all metrics: the standard ones in a table's order, then the extensions by name."""
-    return list(_names())
+    """Names of all metrics in a table's order."""
+    return list(_in_order(tuple(METRICS.names())))
 
 
-@lru_cache(maxsize=1)
-def _names() -> tuple[str, ...]:
-    # Asked for once per category and metric.
-    found = {module.name for module in pkgutil.iter_modules(__path__)} - _SHARED
-    return (*STANDARD, *sorted(found - set(STANDARD)))
+def standard() -> tuple[str, ...]:
+    """Names of the metrics that are measured unless others are asked for, in a table's order."""
+    return _shown(tuple(names()))
 
 
 def load(name: str) -> Metric:
-    """The metric called `name`. Raises UnknownName."""
-    if name not in names():
-        raise UnknownName("metric", name, names())
-    metric: Metric = importlib.import_module(f"ltbench.benchmark.metrics.{name}").METRIC
-    return metric
+    """The metric called `name`. Raises UnknownName, or PluginError if it cannot be loaded."""
+    metric: Metric = METRICS.load(name)
+    digest = METRICS.digest(name)
+    # A loose file has no version: values of two states of it are not of one recipe.
+    return replace(metric, recipe=f"{metric.recipe}; file {digest[:10]}") if digest else metric
 
 
-def evaluate(truth: Truth, answer: Answer, metrics: Iterable[str] = STANDARD) -> list[Value]:
+def select(asked: str | Iterable[str]) -> tuple[str, ...]:
+    """Names of the metrics that a person asked for, each once, in a table's order.
+
+    Args:
+        asked: a comma list, or several texts, of names, globs, "standard" and "all".
+
+    Raises:
+        UsageError: nothing is asked for, or a part of the list matches no metric.
+    """
+    known = names()
+    parts = (asked if isinstance(asked, str) else ",".join(asked)).split(",")
+    words = {"all": "*", "standard": ",".join(standard())}
+    text = ",".join(words.get(part.strip(), part) for part in parts)
+    return _in_order(tuple(select_names(text, known, "metric")))
+
+
+def evaluate(truth: Truth, answer: Answer, metrics: Iterable[str] | None = None) -> list[Value]:
     """The value of each metric for one category, in the given order; a hole carries its reason, never 0.
 
-    Metrics that need the same pass over the pixels share it. Raises UnknownName.
+    Metrics that need the same pass over the pixels share it. `metrics` are names, by default the standard
+    ones. Raises UnknownName.
     """
-    return [_value(name, load(name), truth, answer) for name in metrics]
+    return [_value(name, load(name), truth, answer) for name in (standard() if metrics is None else metrics)]
 
 
 def recipe_of(metric: Metric, mask_rule: str, view: str) -> str:
@@ -79,6 +77,17 @@ def recipe_of(metric: Metric, mask_rule: str, view: str) -> str:
     if metric.needs != "maps":
         return metric.recipe
     return f"{metric.recipe}; mask {mask_rule}" + (f"; view {view}" if view else "")
+
+
+# Kept, since both load every metric and are asked for once per cell.
+@lru_cache
+def _in_order(chosen: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(sorted(chosen, key=lambda name: (load(name).order, name)))
+
+
+@lru_cache
+def _shown(known: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(name for name in known if load(name).shown)
 
 
 def _value(name: str, metric: Metric, truth: Truth, answer: Answer) -> Value:

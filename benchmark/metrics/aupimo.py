@@ -54,4 +54,5 @@ METRIC = Metric(
     needs="maps",
     recipe="exact, every threshold; log FPR 1e-5 to 1e-4 on good images; mean of images; per category",
     compute=compute,
+    order=82,
 )

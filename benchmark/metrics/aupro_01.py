@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ltbench.benchmark.metrics.base import Answer, Metric, Truth
-from ltbench.benchmark.metrics.curve import area_under_overlap
-from ltbench.benchmark.metrics.pixel_curve import pixel_curve
+from ltbench.benchmark.metrics.blocks.curve import area_under_overlap
+from ltbench.benchmark.metrics.blocks.pixel_curve import pixel_curve
 
 
 def compute(truth: Truth, answer: Answer) -> float:
@@ -17,4 +17,6 @@ METRIC = Metric(
     needs="maps",
     recipe="exact, linear between thresholds, cut at FPR 0.01; regions 8-connected; all images; per category",
     compute=compute,
+    curve="pro",
+    order=81,
 )

@@ -1,4 +1,4 @@
-"""What a metric is given, what it answers, and how it says that there is no answer."""
+"""The ground truth and the prediction that a metric is given, its value, and the reason for having none."""
 
 from __future__ import annotations
 
@@ -6,15 +6,12 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from threading import RLock
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeGuard, TypeVar, runtime_checkable
+from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
-from ltbench.benchmark.metrics.regions import Regions, label_regions
-
-if TYPE_CHECKING:
-    import torch
+from ltbench.benchmark.metrics.blocks.regions import Regions, label_regions
 
 Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.floating[Any]]
@@ -41,7 +38,7 @@ class MapStream(Protocol):
 
 @runtime_checkable
 class MapSource(Protocol):
-    """Anomaly maps that are made on demand, wherever somebody wants them; `np.asarray` makes them too."""
+    """Anomaly maps that are made on demand, all at once or chunk by chunk; `np.asarray` makes them too."""
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -55,6 +52,10 @@ class MapSource(Protocol):
 
     def fill(self, out: npt.NDArray[Any]) -> None:
         """Put the maps into `out`, of this shape and type."""
+        ...
+
+    def __iter__(self) -> Iterator[npt.NDArray[Any]]:
+        """Chunks (n, H, W) in the images' order, as a `MapStream` gives them."""
         ...
 
     def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]: ...
@@ -173,12 +174,13 @@ class Answer:
     scores: Floats | None = None
     """(N,), higher = more anomalous."""
     maps: Floats | MapStream | MapSource | None = None
-    """(N, H, W), higher = more anomalous; None if the method does not localise. A torch tensor on an
-    accelerator is sorted there."""
+    """(N, H, W), higher = more anomalous; None if the method does not localise."""
     scratch: Scratch | None = field(default=None, repr=False)
     """Buffers shared by the answers that one thread evaluates, or None."""
     memory_bytes: int = 1 << 30
-    """What the pixel pass over streamed maps may take at most; beyond it, the pass works from disk."""
+    """Most memory of the pixel pass: larger maps are streamed, too many anomalous pixels go to disk."""
+    good_scores: Sequence[Floats] | None = None
+    """Scores of the good images of each category of the cell; None where a category is judged alone."""
     _made: dict[Hashable, tuple[Truth, Any]] = field(default_factory=dict, init=False, repr=False)
     _lock: RLock = field(default_factory=RLock, init=False, repr=False)
 
@@ -202,6 +204,17 @@ class Answer:
             raise Undefined(not_finite("scores", scores))
         return scores
 
+    def require_good_scores(self) -> Sequence[Floats]:
+        """Scores of every category's good images. Raises Undefined if they are unknown or not finite."""
+        if self.good_scores is None:
+            raise Undefined("the scores of the cell's other categories are not known")
+        for scores in self.good_scores:
+            if not len(scores):
+                raise Undefined("a category of the cell has no good image")
+            if not np.isfinite(scores).all():
+                raise Undefined("scores of another category are not finite")
+        return self.good_scores
+
     def require_maps(self, truth: Truth) -> Floats | MapStream | MapSource:
         """The maps, of the masks' shape. Raises Undefined otherwise; finiteness shows in the pixel pass."""
         masks = truth.require_masks()
@@ -214,25 +227,10 @@ class Answer:
     def require_arrays(self, truth: Truth, who: str) -> tuple[Floats, Bools]:
         """Maps and masks for `who` needs all of them in memory. Raises Undefined if either is a stream."""
         maps, masks = self.require_maps(truth), truth.require_masks()
-        if is_tensor(maps):
-            maps = as_array(maps)
-        if isinstance(maps, MapSource):
-            maps = np.asarray(maps)
+        maps, masks = (np.asarray(each) if isinstance(each, MapSource) else each for each in (maps, masks))
         if not isinstance(maps, np.ndarray) or not isinstance(masks, np.ndarray):
             raise Undefined(f"{who} needs maps and masks in memory, these are streamed")
         return maps, masks
-
-
-def is_tensor(value: object) -> TypeGuard[torch.Tensor]:
-    """Whether `value` is a torch tensor, found out without importing torch."""
-    return any(f"{kind.__module__}.{kind.__qualname__}" == "torch.Tensor" for kind in type(value).__mro__)
-
-
-def as_array(maps: torch.Tensor) -> Floats:
-    """A tensor in the CPU's memory, 16 bits widened to float32: no value changes."""
-    values = maps.detach().cpu()
-    array: Floats = (values.float() if values.element_size() < 4 else values).numpy()
-    return array
 
 
 def not_finite(what: str, values: Floats, first_image: int = 0) -> str:
@@ -245,17 +243,26 @@ def not_finite(what: str, values: Floats, first_image: int = 0) -> str:
 
 @dataclass(frozen=True)
 class Metric:
-    """One number about one category; `METRIC` of a module of this folder."""
+    """One number about one category: `METRIC` of a module."""
 
     title: str
-    """As a table's head shows it: "P-AUROC"."""
+    """Head of a table's column: "P-AUROC"."""
     description: str
     """One sentence for a reader of the table."""
     needs: Literal["scores", "maps"]
     recipe: str
     """How exactly the number is made; values of different recipes never share a column."""
     compute: Callable[[Truth, Answer], float]
-    """In [0, 1], higher is better. Raises Undefined."""
+    """The value; raises Undefined with the reason where there is none."""
+    order: int = 1000
+    """Place in tables, lowest first; metrics of one place are ordered by name."""
+    shown: bool = False
+    """Whether it is measured and shown where no metrics are asked for."""
+    unit: str = "%"
+    """"%" = a fraction in [0, 1], which tables show in percent; else the value's own unit, e.g. "px"."""
+    higher_is_better: bool = True
+    curve: Literal["", "pro"] = ""
+    """Curve under which it is the area, kept for a report to draw; "" = none."""
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ltbench.benchmark.metrics.base import Answer, Metric, Truth
-from ltbench.benchmark.metrics.curve import auroc
-from ltbench.benchmark.metrics.image_curve import image_curve
+from ltbench.benchmark.metrics.blocks.curve import auroc
+from ltbench.benchmark.metrics.blocks.image_curve import image_curve
 
 
 def compute(truth: Truth, answer: Answer) -> float:
@@ -17,4 +17,6 @@ METRIC = Metric(
     needs="scores",
     recipe="exact, ties one half; per category",
     compute=compute,
+    order=10,
+    shown=True,
 )

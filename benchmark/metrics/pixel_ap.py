@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ltbench.benchmark.metrics.base import Answer, Metric, Truth
-from ltbench.benchmark.metrics.curve import average_precision
-from ltbench.benchmark.metrics.pixel_curve import pixel_curve
+from ltbench.benchmark.metrics.blocks.curve import average_precision
+from ltbench.benchmark.metrics.blocks.pixel_curve import pixel_curve
 
 
 def compute(truth: Truth, answer: Answer) -> float:
@@ -17,4 +17,6 @@ METRIC = Metric(
     needs="maps",
     recipe="exact, step rule; all images; per category",
     compute=compute,
+    order=50,
+    shown=True,
 )

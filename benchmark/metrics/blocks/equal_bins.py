@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ltbench.benchmark.metrics.base import Answer, Truth, Undefined
-from ltbench.benchmark.metrics.legacy.pixels import Pixels, sorted_pixels
+from ltbench.benchmark.metrics.blocks.sorted_pixels import Pixels, sorted_pixels
 
 
 def auroc(truth: Truth, answer: Answer, bins: int) -> float:

@@ -17,15 +17,12 @@ from ltbench.benchmark.metrics.base import (
     Scratch,
     Truth,
     Undefined,
-    as_array,
-    is_tensor,
     not_finite,
 )
-from ltbench.benchmark.metrics.curve import Curve, CurveInMemory, require_both
-from ltbench.benchmark.metrics.positives import order_positives
-from ltbench.benchmark.metrics.regions import Regions
-from ltbench.benchmark.metrics.streaming import curve_of_stream
-from ltbench.benchmark.metrics.tensor_curve import curve_of_tensor
+from ltbench.benchmark.metrics.blocks.curve import Curve, CurveInMemory, require_both
+from ltbench.benchmark.metrics.blocks.positives import order_positives
+from ltbench.benchmark.metrics.blocks.regions import Regions
+from ltbench.benchmark.metrics.blocks.streaming import curve_of_stream
 
 
 def pixel_curve(truth: Truth, answer: Answer) -> Curve:
@@ -39,15 +36,15 @@ def pixel_curve(truth: Truth, answer: Answer) -> Curve:
 
 def _pixel_curve(truth: Truth, answer: Answer) -> Curve:
     maps, masks = answer.require_maps(truth), truth.require_masks()
-    if is_tensor(maps) and maps.device.type != "cpu":
-        return curve_of_tensor(maps, truth.regions)
-    if is_tensor(maps):
-        # NumPy sorts some thirty times as fast as torch on a CPU.
-        maps = as_array(maps)
-    if isinstance(maps, (np.ndarray, MapSource)) and isinstance(masks, (np.ndarray, MapSource)):
+    if isinstance(masks, (np.ndarray, MapSource)) and (
+        isinstance(maps, np.ndarray) or (isinstance(maps, MapSource) and _bytes(maps) <= answer.memory_bytes)
+    ):
         return curve_of_maps(maps, truth.regions, answer.scratch)
-    maps, masks = (np.asarray(each) if isinstance(each, MapSource) else each for each in (maps, masks))
     return curve_of_stream(maps, masks, check=truth.check_masks, memory_bytes=answer.memory_bytes)
+
+
+def _bytes(maps: MapSource) -> int:
+    return math.prod(maps.shape) * maps.dtype.itemsize
 
 
 def curve_of_maps(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -44,7 +46,7 @@ class Regions:
 
 
 class MasksOfRegions:
-    """The masks (N, H, W) that regions were found in, made where somebody wants them: few do."""
+    """The masks (N, H, W) that regions were found in, made on demand."""
 
     def __init__(self, regions: Regions, shape: tuple[int, int, int]) -> None:
         self._regions = regions
@@ -55,6 +57,16 @@ class MasksOfRegions:
         """Put the masks into `out`, of this shape: true where anomalous."""
         out[:] = False
         out.reshape(-1)[self._regions.index] = True
+
+    def __iter__(self) -> Iterator[npt.NDArray[np.bool_]]:
+        """The masks one by one, each (1, H, W)."""
+        images, height, width = self.shape
+        index = self._regions.index
+        borders = np.searchsorted(index, np.arange(images + 1, dtype=np.int64) * (height * width))
+        for image, (start, stop) in enumerate(pairwise(borders)):
+            mask = np.zeros((1, height, width), bool)
+            mask.reshape(-1)[index[start:stop] - image * height * width] = True
+            yield mask
 
     def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]:
         made = np.empty(self.shape, self.dtype)

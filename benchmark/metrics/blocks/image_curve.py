@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ltbench.benchmark.metrics.base import Answer, Truth
-from ltbench.benchmark.metrics.curve import CurveInMemory, Piece, require_both
+from ltbench.benchmark.metrics.blocks.curve import CurveInMemory, Piece, require_both
 
 
 def image_curve(truth: Truth, answer: Answer) -> CurveInMemory:

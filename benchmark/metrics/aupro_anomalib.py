@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ltbench.benchmark.metrics.base import Answer, Truth, Undefined
-from ltbench.benchmark.metrics.pixel_curve import pixel_curve
+from ltbench.benchmark.metrics.base import Answer, Metric, Truth, Undefined
+from ltbench.benchmark.metrics.blocks.pixel_curve import pixel_curve
 
 Doubles = npt.NDArray[np.float64]
 
 
-def aupro(truth: Truth, answer: Answer, limit: float = 0.3) -> float:
+def compute(truth: Truth, answer: Answer, limit: float = 0.3) -> float:
     """Area under the mean of the regions' curves, over the mean of their end points.
 
     Each region's curve, against all normal pixels, is resampled to the number of points that the curve of all
@@ -22,7 +22,7 @@ def aupro(truth: Truth, answer: Answer, limit: float = 0.3) -> float:
     The original works in float32 throughout.
     """
     pixel_curve(truth, answer)  # the same reasons for a hole
-    maps, _ = answer.require_arrays(truth, "a legacy recipe")
+    maps, _ = answer.require_arrays(truth, "anomalib's AUPRO")
     values = _squashed(maps.reshape(-1))
     regions = truth.regions
     normal = _NormalPixels.of(np.delete(values, regions.index), limit)
@@ -111,3 +111,13 @@ def _interpolated(old: Doubles, values: Doubles, positions: Doubles) -> Doubles:
     index = np.clip(np.searchsorted(old, positions) - 1, 0, len(old) - 2)
     interpolated: Doubles = values[index] + slope[index] * (positions - old[index])
     return interpolated
+
+
+METRIC = Metric(
+    title="AUPRO (anomalib 2.2)",
+    description="AUPRO from one resampled curve per region, as anomalib up to release 2.2 prints it.",
+    needs="maps",
+    recipe="as anomalib up to 2.2; each region's curve resampled by position, cut at FPR 0.3; per category",
+    compute=compute,
+    order=96,
+)

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ltbench.benchmark.metrics.base import Answer, Floats, Truth
-from ltbench.benchmark.metrics.curve import Counts, require_both
-from ltbench.benchmark.metrics.pixel_curve import pixel_curve
+from ltbench.benchmark.metrics.blocks.curve import Counts, require_both
+from ltbench.benchmark.metrics.blocks.pixel_curve import pixel_curve
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +52,7 @@ def sorted_pixels(truth: Truth, answer: Answer) -> Pixels:
 
 
 def _sorted_pixels(truth: Truth, answer: Answer) -> Pixels:
-    maps, _ = answer.require_arrays(truth, "a legacy recipe")
+    maps, _ = answer.require_arrays(truth, "a metric at thresholds of its own")
     require_both(pixel_curve(truth, answer), "anomalous pixel", "normal pixel")
     values = maps.reshape(-1)
     regions = truth.regions

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ltbench.benchmark.metrics.base import Floats
-from ltbench.benchmark.metrics.curve import Counts, Piece
+from ltbench.benchmark.metrics.blocks.curve import Counts, Piece
 
 
 @dataclass(frozen=True, eq=False)

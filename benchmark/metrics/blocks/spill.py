@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ltbench.benchmark.metrics.curve import Counts, CurveInMemory, Piece
-from ltbench.benchmark.metrics.positives import Positives, order_positives, stable_order
+from ltbench.benchmark.metrics.blocks.curve import Counts, CurveInMemory, Piece
+from ltbench.benchmark.metrics.blocks.positives import Positives, order_positives, stable_order
 
 Weights = npt.NDArray[np.float64]
 

@@ -14,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ltbench.benchmark.metrics.base import Floats, MapStream, Scratch, Undefined, not_finite
-from ltbench.benchmark.metrics.curve import Counts, Curve, CurveInMemory, require_both
-from ltbench.benchmark.metrics.positives import Positives
-from ltbench.benchmark.metrics.regions import label_regions
-from ltbench.benchmark.metrics.spill import PositivesOnDisk, SpilledCurve
+from ltbench.benchmark.metrics.blocks.curve import Counts, Curve, CurveInMemory, require_both
+from ltbench.benchmark.metrics.blocks.positives import Positives
+from ltbench.benchmark.metrics.blocks.regions import label_regions
+from ltbench.benchmark.metrics.blocks.spill import PositivesOnDisk, SpilledCurve
 
 Source = npt.NDArray[Any] | MapStream
 

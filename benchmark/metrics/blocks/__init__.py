@@ -1,0 +1,1 @@
+"""Curves, regions and passes over pixels that several metrics share."""

@@ -1,0 +1,39 @@
+"""Recall of a category's defective images if all categories share one threshold.
+
+A line that runs one model over many products has one alarm level. If a method gives rare products other
+scores than frequent ones, a level that keeps false alarms low everywhere misses the rare products' defects,
+and no AUROC of a single category shows it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ltbench.benchmark.metrics.base import Answer, Floats, Metric, Truth, Undefined
+
+RATE = 0.01
+
+
+def compute(truth: Truth, answer: Answer) -> float:
+    defective = answer.require_scores(truth)[truth.labels]
+    if not len(defective):
+        raise Undefined("no defective image: one class only")
+    threshold = max(lowest_threshold(good) for good in answer.require_good_scores())
+    return float(np.mean(defective > threshold))
+
+
+def lowest_threshold(good: Floats) -> float:
+    """The lowest of the `good` images' scores that at most a share RATE of them exceed."""
+    allowed = int(np.floor(RATE * len(good)))
+    return float(np.sort(good)[::-1][min(allowed, len(good) - 1)])
+
+
+METRIC = Metric(
+    title="I-Recall, shared",
+    description="Recall at the lowest threshold that flags at most 1 % of the good images of any category.",
+    needs="scores",
+    recipe="exact; one threshold for the cell, at most 1 % of each category's good images above it; "
+    "per category",
+    compute=compute,
+    order=36,
+)
