@@ -7,6 +7,7 @@ import json
 import math
 import types
 import typing
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -84,11 +85,11 @@ def _own_classes(module: types.ModuleType) -> dict[str, type]:
 
 
 def _require_method(candidate: Any, title: str) -> type[Method]:
-    missing = [part for part in ("card", "needs", "version", "fit", "score") if not hasattr(candidate, part)]
+    missing = [part for part in ("fit", "score") if not hasattr(candidate, part)]
     if missing:
         raise BadParameter(
-            f"{title} is no method, it lacks {', '.join(missing)}: 'ltbench methods new NAME' writes one "
-            "that has all"
+            f"{title} is no method, it lacks {' and '.join(missing)}: 'ltbench methods new NAME' writes one "
+            "that has both"
         )
     if not dataclasses.is_dataclass(candidate):
         raise BadParameter(
@@ -107,11 +108,16 @@ def create(name: str, **fields: Any) -> Method:
     hints = typing.get_type_hints(method_class)
     converted = {}
     for field, value in fields.items():
-        if field not in known:
-            hint = did_you_mean(field, known)
-            raise BadParameter(f"{name} has no field '{field}': {hint}known are {', '.join(sorted(known))}")
+        require_field(name, field, known)
         converted[field] = _convert(name, field, value, hints[field])
     return method_class(**converted)
+
+
+def require_field(name: str, field: str, known: Collection[str]) -> None:
+    """Raise BadParameter if the method called `name` has no such field."""
+    if field not in known:
+        hint = did_you_mean(field, known)
+        raise BadParameter(f"{name} has no field '{field}': {hint}known are {', '.join(sorted(known))}")
 
 
 def config(method: Method) -> dict[str, Any]:
@@ -165,6 +171,8 @@ def _try(value: Any, kind: Any) -> tuple[bool, Any]:
         member = typing.get_args(kind)[0]
         tried = [_try(part, member) for part in parts] if isinstance(parts, list | tuple) else [(False, None)]
         return all(ok for ok, _ in tried), tuple(result for _, result in tried)
+    if origin is Mapping:
+        return isinstance(value, Mapping), value
     return _try_plain(value, kind)
 
 
@@ -195,5 +203,7 @@ def _describe(kind: Any) -> str:
         return "none"
     if origin is tuple:
         return f"a comma list of {_describe(typing.get_args(kind)[0])}"
+    if origin is Mapping:
+        return "a table of fields"
     names = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
     return names.get(kind, str(kind))

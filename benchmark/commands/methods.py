@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import inspect
 import keyword
 import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -24,22 +23,14 @@ NameArgument = Annotated[str, typer.Argument(help="Name of a method, or FILE.py:
 @app.command("ls")
 def show_all(as_json: options.JsonOption = False) -> None:
     """List the methods with family, paper and what they are told beyond pixels."""
-    from ltbench.benchmark.declared import card_of, needs_of
+    from ltbench.benchmark.describe import describe
     from ltbench.methods import catalog
 
     rows = []
     for name in catalog.names():
-        found = catalog.load_class(name)
-        card = card_of(found)
-        rows.append(
-            [
-                name,
-                card.title,
-                card.family,
-                card.paper,
-                ", ".join(sorted(needs_of(found))) or "pixels",
-            ]
-        )
+        found = describe(name)
+        card = found.card
+        rows.append([name, card["title"], card["family"], card["paper"], ", ".join(found.needs) or "pixels"])
     columns = ["method", "title", "family", "paper", "told"]
     if as_json:
         print_json("methods ls", {"methods": [dict(zip(columns, row, strict=True)) for row in rows]})
@@ -50,33 +41,27 @@ def show_all(as_json: options.JsonOption = False) -> None:
 @app.command()
 def show(name: NameArgument, as_json: options.JsonOption = False) -> None:
     """Show a method's card: paper, licence, deviations, and every hyper-parameter with its default."""
-    from ltbench.benchmark.declared import card_of, needs_of
-    from ltbench.methods import catalog
+    from ltbench.benchmark.describe import describe
     from ltbench.results.parity import stages_of
 
-    method = catalog.create(name)
-    card, needs, fields = card_of(method), sorted(needs_of(method)), catalog.config(method)
-    documented = _field_docs(type(method))
+    found = describe(name)
+    card = found.card
     if as_json:
-        content = {
-            "name": name,
-            "card": dataclasses.asdict(card),
-            "needs": needs,
-            "fields": fields,
-        }
+        content = {"name": name, "card": card, "needs": list(found.needs), "fields": found.fields}
         print_json("methods show", content)
         return
-    print_text(f"{card.title} ({card.family}){', ' + card.paper if card.paper else ''}\n{card.summary}")
-    for title, text in (("official code", card.licence), ("address", card.url)):
+    paper = f", {card['paper']}" if card["paper"] else ""
+    print_text(f"{card['title']} ({card['family']}){paper}\n{card['summary']}")
+    for title, text in (("official code", card["licence"]), ("address", card["url"])):
         if text:
             print_text(f"{title}: {text}")
-    print_text(f"told beyond pixels: {', '.join(needs) or 'nothing'}")
-    for deviation in card.deviations:
+    print_text(f"told beyond pixels: {', '.join(found.needs) or 'nothing'}")
+    for deviation in card["deviations"]:
         print_text(f"deviation: {deviation}")
     if stages := stages_of(name):
         equal = sum(stage.verdict.startswith("equal") for stage in stages)
         print_text(f"beside the authors' code: {equal} of {len(stages)} stages equal, see docs/parity.md")
-    rows = [[field, str(value), documented.get(field, "")] for field, value in fields.items()]
+    rows = [[field, str(value), found.documentation.get(field, "")] for field, value in found.fields.items()]
     print_table(["field", "default", "what"], rows)
 
 
@@ -120,10 +105,3 @@ def new(
     method = f"{path}:{class_name(name)}"
     console.print(f"wrote {path}; check it, then run it on the embedded data:", soft_wrap=True)
     print_text(f"ltbench methods check {method}\nltbench run --method {method} --split pareto")
-
-
-def _field_docs(method_class: type[Any]) -> dict[str, str]:
-    """First sentence of the text under each field of the class' source."""
-    source = inspect.getsource(method_class)
-    found = re.findall(r'^    (\w+): [^\n]+\n    """(.+?)"""', source, flags=re.MULTILINE | re.DOTALL)
-    return {field: " ".join(text.split()).split(". ")[0].rstrip(".") for field, text in found}
