@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from ltbench.methods.base import View
+from ltbench.methods.catalog import recorded_name
+from ltbench.results.cell_record import CellRecord, ViewRecord, typed_value
 from ltbench.splits import recipes
 from ltbench.splits.datasets import Dataset, open_dataset
 from ltbench.splits.split import Split
@@ -34,10 +35,24 @@ class Cell:
     """Images per category in training and test, for a smoke test; None = all."""
     label: str = ""
     """What the suite calls this row; changes nothing."""
+    metrics: tuple[str, ...] = ()
+    """Names of the metrics to compute; none = the standard ones. Other metrics of a finished cell stay."""
+
+    @property
+    def method_name(self) -> str:
+        """Name on results: that of the class for a method in a file, wherever the file is."""
+        return recorded_name(self.method)
 
     @property
     def title(self) -> str:
-        return f"{self.dataset} {self.split} seed {self.seed} {self.method}"
+        return f"{self.dataset} {self.split} seed {self.seed} {self.method_name}"
+
+    @property
+    def metric_names(self) -> tuple[str, ...]:
+        """Names of the metrics to compute."""
+        from ltbench.benchmark import metrics
+
+        return self.metrics or metrics.standard()
 
     def generator(self, dataset: str) -> np.random.Generator:
         """Randomness that depends on the cell alone, not on the order in which cells run.
@@ -45,33 +60,30 @@ class Cell:
         `dataset` is the name that the data set has, however it was typed: two paths to one folder, or two
         orders of classes, are one cell.
         """
-        text = f"{dataset}/{self.split}/{self.seed}/{self.method}"
+        text = f"{dataset}/{self.split}/{self.seed}/{self.method_name}"
         return np.random.default_rng(int.from_bytes(hashlib.sha256(text.encode()).digest()[:16], "big"))
+
+    def as_recorded(self, folder: str = "") -> CellRecord:
+        """The cell for its record; `folder` is its place below the results folder."""
+        view = ViewRecord(self.view.resize, self.view.crop, self.view.squeeze)
+        return CellRecord(
+            self.dataset, self.split, self.seed, self.method, dict(self.fields), self.overlap, view,
+            self.limit, self.label, folder, self.metrics,
+        )  # fmt: skip
 
     def command(self) -> str:
         """The command line that makes this cell, quoted for a shell."""
-        words = [
-            "ltbench", "run", "--method", self.method, "--dataset", self.dataset, "--split", self.split,
-            "--seed", str(self.seed),
-        ]  # fmt: skip
-        for name, value in sorted(self.fields.items()):
-            words += ["--set", f"{name}={_typed(value)}"]
-        if self.overlap != "paper":
-            words += ["--overlap", self.overlap]
-        if self.view != View():
-            words += ["--view", f"{'squeeze' * self.view.squeeze}{self.view.resize}/{self.view.crop}"]
-        if self.limit is not None:
-            words += ["--limit", str(self.limit)]
-        return shlex.join(words)
+        return self.as_recorded().command()
 
 
-def _typed(value: Any) -> str:
-    """A field's value as a command line has it: "none", "true", "a,b", "0.5"."""
-    if value is None:
-        return "none"
-    if isinstance(value, list | tuple):
-        return ",".join(map(_typed, value))
-    return str(value).lower() if isinstance(value, bool) else str(value)
+def cell_of(recorded: CellRecord) -> Cell:
+    """The cell that a record tells of."""
+    view = View(recorded.view.resize, recorded.view.crop, recorded.view.squeeze)
+    return Cell(
+        recorded.dataset, recorded.split, recorded.seed, recorded.method, recorded.fields,
+        cast(recipes.Overlap, recorded.overlap), view, recorded.limit, recorded.label,
+        recorded.metrics,
+    )  # fmt: skip
 
 
 def build_split(cell: Cell, dataset: Dataset) -> Split:
@@ -84,7 +96,11 @@ def build_split(cell: Cell, dataset: Dataset) -> Split:
     train = _first(split.train, cell.limit, lambda image: image.category)
     # Good and defective alike, so that the metrics exist.
     test = _first(split.test, cell.limit, lambda image: (image.category, image.is_defective))
-    return replace(split, recipe=name, train=train, test=test, evidence="own", notes=(*split.notes, note))
+    parameters = {**split.parameters, "limit": cell.limit}
+    return replace(
+        split, recipe=name, train=train, test=test, evidence="own", notes=(*split.notes, note),
+        parameters=parameters,
+    )  # fmt: skip
 
 
 def open_cell_dataset(cell: Cell, data_root: Path) -> Dataset:
@@ -96,20 +112,31 @@ def config_digest(
     method_version: int,
     method_fields: Mapping[str, Any],
     backbone_digest: str,
+    *,
     auxiliary_digest: str = "",
+    source_digest: str = "",
 ) -> str:
     """Hash of all that makes two cells "the same method": equal over splits and seeds, 64 hex digits."""
     identity = {
-        "method": cell.method,
+        "method": cell.method_name,
         "version": method_version,
-        "fields": dict(method_fields),
+        "fields": {name: _hashed(value) for name, value in method_fields.items()},
         "weights": backbone_digest,
         "view": str(cell.view),
         "overlap": cell.overlap,
     }
     if auxiliary_digest:
         identity["auxiliary"] = auxiliary_digest
+    if source_digest:
+        identity["source"] = source_digest
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+
+
+def _hashed(value: Any) -> Any:
+    """A field's value in the digest; a table is a list of texts there, as in the results of version 1."""
+    if not isinstance(value, Mapping):
+        return value
+    return [f"{name}={typed_value(part).replace(',', '|')}" for name, part in value.items()]
 
 
 def _first(images: tuple[Any, ...], limit: int, kind: Any) -> tuple[Any, ...]:

@@ -14,20 +14,18 @@ from ltbench.benchmark.kept_maps import KeptMaps, are_kept
 from ltbench.benchmark.measure import Measurement
 from ltbench.benchmark.resolve import Prepared
 from ltbench.benchmark.settings import Settings
-from ltbench.results.places import Place
+from ltbench.results.places import Place, below
 from ltbench.results.schema import CURVES, METRICS, SCORES, table
 from ltbench.results.status import Status
-from ltbench.results.store import CURVES_FILE, MAPS_FILE, METRICS_FILE, SCORES_FILE, CellWriter, StoredCell
+from ltbench.results.store import CURVES_FILE, MAPS_FILE, METRICS_FILE, SCORES_FILE, StoredCell
+from ltbench.results.writer import CellWriter
 
 
 def cell_lock(folder: Place, settings: Settings) -> FileLock:
     """Lock of a cell, so that two runs on one machine do it once, also where results are behind a URL."""
     locks = settings.local(settings.results) / ".locks"
     locks.mkdir(parents=True, exist_ok=True)
-    return FileLock(
-        locks
-        / f"{folder.parent.parent.parent.name}-{folder.parent.parent.name}-{folder.parent.name}-{folder.name}"
-    )
+    return FileLock(locks / below(folder, settings.results).replace("/", "-"))
 
 
 def start_record(prepared: Prepared, device: str, machine: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -106,13 +106,13 @@ def print_failures(failed: Sequence[StoredCell]) -> None:
     """Failed cells by reason: what was said, how often, and where to read on."""
     reasons: dict[tuple[str, str], list[StoredCell]] = {}
     for cell in failed:
-        reasons.setdefault((str(cell.status), cell.record["error"]), []).append(cell)
+        reasons.setdefault((str(cell.status), cell.record.error), []).append(cell)
     for (status, error), cells in reasons.items():
         style = _STYLE.get(Status(status), "red")
         console.print(f"[{style}]{status}[/{style}] {escape(error)}", soft_wrap=True)
         for cell in cells[:NAMED_FAILURES]:
-            same = cell.record["identity"]
-            name = f"{same['dataset']} {same['split']} seed {same['seed']} {same['method']}"
+            same = cell.record.identity
+            name = f"{same.dataset} {same.split} seed {same.seed} {same.method}"
             console.print(f"  {name} [dim]{cell.folder / LOG_FILE}[/dim]", soft_wrap=True)
         if len(cells) > NAMED_FAILURES:
             console.print(f"  and {len(cells) - NAMED_FAILURES} more")

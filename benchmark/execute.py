@@ -17,7 +17,8 @@ from ltbench.benchmark.settings import Settings
 from ltbench.methods.base import Progress, no_progress
 from ltbench.results.ranking import has_ranking
 from ltbench.results.status import Status
-from ltbench.results.store import CellWriter, Store, StoredCell
+from ltbench.results.store import Store, StoredCell
+from ltbench.results.writer import CellWriter
 
 if TYPE_CHECKING:
     from ltbench.methods.features.cache import FeatureCache
@@ -50,7 +51,9 @@ def execute(
         facts |= measured.facts
         write_measurement(writer, facts, prepared, measured, keep_maps)
         if rank:
-            facts["label_correction"] = rank_training(measured.method, prepared, measured.context, writer)
+            facts["label_correction"] = rank_training(
+                measured.method, prepared, measured.context, writer, settings.results
+            )
         facts["gallery"] = write_gallery(writer, prepared, measured, settings.results)
         if cache is not None:
             facts["cache"] = asdict(cache.stats())
@@ -65,7 +68,8 @@ def _answer(prepared: Prepared, settings: Settings, rank: bool) -> StoredCell | 
     stored = prepared.answer(Store(settings.results))
     if stored is None or stored.status is not Status.OK or (rank and not has_ranking(stored)):
         return None
-    if prepared.is_measured_alike(stored):
+    names = prepared.to_measure(stored)
+    if not names:
         return stored
-    again = reevaluate(stored, prepared.split, prepared.dataset, prepared.cell.view)
+    again = reevaluate(stored, prepared.split, prepared.dataset, names)
     return None if again.why_not else again.cell

@@ -14,14 +14,15 @@ import numpy.typing as npt
 
 from ltbench.benchmark import gallery
 from ltbench.benchmark.errors import BrokenPrediction
-from ltbench.benchmark.metrics.curve import average_precision
-from ltbench.benchmark.metrics.image_curve import curve_of_scores
+from ltbench.benchmark.metrics.blocks.curve import average_precision
+from ltbench.benchmark.metrics.blocks.image_curve import curve_of_scores
 from ltbench.benchmark.resolve import Prepared
 from ltbench.benchmark.visible_images import visible_images
 from ltbench.methods.base import Context, Method, Ranks
+from ltbench.results.places import Place
 from ltbench.results.ranking import CORRECTION, CORRECTION_FILE, RANKING, RANKING_FILE, summary
 from ltbench.results.schema import table
-from ltbench.results.store import CellWriter
+from ltbench.results.writer import CellWriter
 from ltbench.splits.images import LabelledImage
 
 Floats = npt.NDArray[np.floating[Any]]
@@ -31,19 +32,22 @@ PICTURES = 6
 """Images of each category, the most suspicious first, whose pictures are stored for the report."""
 
 
-def rank_training(method: Method, prepared: Prepared, context: Context, writer: CellWriter) -> dict[str, Any]:
+def rank_training(
+    method: Method, prepared: Prepared, context: Context, writer: CellWriter, results: Place
+) -> dict[str, Any]:
     """Rank the training images with a fitted method, judge the ranking, and write both tables.
 
     A method that offers `rank` (methods.base.Ranks) ranks by it; any other by the image scores that it gives
-    its own training images. Pictures of the first places are stored where the data set's licence allows it.
+    its own training images. Pictures of the first places are stored below `results` where the data set's
+    licence allows it.
     The answer is for the cell's record: mean and sample standard deviation of both measures and which of the
     two ways was taken. Raises BrokenPrediction unless there is one finite score per image.
     """
     train = prepared.split.train
     if isinstance(method, Ranks):
-        scores, way = method.rank(visible_images(method, "fit", train, prepared), context), "rank"
+        scores, way = method.rank(visible_images("fit", train, prepared), context), "rank"
     else:
-        scores, way = method.score(visible_images(method, "score", train, prepared), context).scores, "score"
+        scores, way = method.score(visible_images("score", train, prepared), context).scores, "score"
     if np.shape(scores) != (len(train),) or not np.isfinite(scores).all():
         raise BrokenPrediction(
             f"the method ranked its training images by {np.shape(scores)} scores: expected ({len(train)},) "
@@ -56,8 +60,6 @@ def rank_training(method: Method, prepared: Prepared, context: Context, writer: 
     if prepared.dataset.gallery_allowed:
         first = {row["key"] for row in rows if row["place"] <= PICTURES}
         shown = [image for image in train if image.key in first]
-        # <results>/<data set>/<split>/<seed>/<cell>
-        results = writer.folder.parent.parent.parent.parent
         gallery.store_pictures(shown, prepared.dataset, context.view, results)
     return {"ranked_by": way, **summary(corrections.to_pandas())}
 

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import platform
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
+from ltbench.atomic_files import write_atomically
 from ltbench.results.environment import environment
+from ltbench.results.record import EnvironmentRecord
 from ltbench.results.status import Status
 from ltbench.results.store import StoredCell
 
@@ -98,7 +99,7 @@ def load(home: Path, stored: Iterable[StoredCell] = ()) -> Rates:
     here = environment()
     for cell in stored:
         run = cell_run(cell)
-        if run is not None and _same_machine(cell.record.get("environment", {}), here):
+        if run is not None and _same_machine(cell.record.environment, here):
             cells[run.key] = run
     for line in _lines(_file(home)):
         kind = line.pop("kind", "")
@@ -125,9 +126,7 @@ def note(home: Path, measured: Sequence[CellRun | Embedding]) -> None:
             file.write("".join(lines).encode())
         if path.stat().st_size > MOST_BYTES:
             kept = path.read_text(encoding="utf-8").splitlines(keepends=True)[-KEPT_LINES:]
-            shorter = path.with_suffix(f".{os.getpid()}.tmp")
-            shorter.write_text("".join(kept), encoding="utf-8")
-            shorter.replace(path)
+            write_atomically(path, "".join(kept).encode())
     except OSError:
         return
 
@@ -135,29 +134,27 @@ def note(home: Path, measured: Sequence[CellRun | Embedding]) -> None:
 def cell_run(cell: StoredCell, wall_seconds: float | None = None) -> CellRun | None:
     """What a finished cell's record says it took; None for one that failed or says nothing."""
     record = cell.record
-    timing: Mapping[str, Any] = record.get("timing") or {}
-    seconds = [timing.get(f"{stage}_seconds") for stage in ("fit", "score", "evaluate")]
-    if cell.status is not Status.OK or not all(isinstance(value, int | float) for value in seconds):
+    timing, same = record.timing, record.identity
+    fit, score, evaluate = timing.fit_seconds, timing.score_seconds, timing.evaluate_seconds
+    if cell.status is not Status.OK or fit is None or score is None or evaluate is None:
         return None
-    counts = record["split"]["categories"]
-    same = record["identity"]
     return CellRun(
-        method=same["method"],
-        backbone=record["method"].get("backbone", ""),
-        config_digest=same["config_digest"],
-        device=timing.get("device") or "cpu",
-        threads=timing.get("threads") or 0,
-        train_images=sum(row["n_train_good"] + row["n_train_defects"] for row in counts),
-        test_images=sum(row["n_test_good"] + row["n_test_defects"] for row in counts),
-        fit_seconds=float(seconds[0] or 0),
-        score_seconds=float(seconds[1] or 0),
-        evaluate_seconds=float(seconds[2] or 0),
+        method=same.method,
+        backbone=record.method.backbone,
+        config_digest=same.config_digest,
+        device=timing.device or "cpu",
+        threads=timing.threads or 0,
+        train_images=sum(row.n_train for row in record.split.categories),
+        test_images=sum(row.n_test for row in record.split.categories),
+        fit_seconds=float(fit),
+        score_seconds=float(score),
+        evaluate_seconds=float(evaluate),
         wall_seconds=wall_seconds,
-        peak_rss_mb=timing.get("peak_rss_mb"),
-        peak_vram_mb=timing.get("peak_vram_mb"),
+        peak_rss_mb=timing.peak_rss_mb,
+        peak_vram_mb=timing.peak_vram_mb,
         stored_bytes=_bytes(cell) if wall_seconds is not None else 0,
-        split=f"{same['dataset']}/{same['split']}/{same['seed']}",
-        started_at=timing.get("started_at") or "",
+        split=f"{same.dataset}/{same.split}/{same.seed}",
+        started_at=timing.started_at or "",
     )
 
 
@@ -171,8 +168,8 @@ def _bytes(cell: StoredCell) -> int:
         return 0
 
 
-def _same_machine(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    return all(one.get(name) == other.get(name) for name in ("host", "cpu", "cores"))
+def _same_machine(one: EnvironmentRecord, other: Mapping[str, Any]) -> bool:
+    return (one.host, one.cpu, one.cores) == (other["host"], other["cpu"], other["cores"])
 
 
 def _file(home: Path) -> Path:

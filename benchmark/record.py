@@ -10,13 +10,15 @@ from typing import Any
 
 from ltbench.benchmark.auxiliary import Auxiliary
 from ltbench.benchmark.cell import Cell, config_digest
+from ltbench.benchmark.declared import card_of, fields_of, needs_of, source_digest, version_of
 from ltbench.benchmark.evaluate import CategoryValues, metric_facts
 from ltbench.benchmark.metrics import Value
-from ltbench.methods import catalog
-from ltbench.methods.base import Prediction
+from ltbench.methods.base import Method, Prediction
 from ltbench.results.environment import environment
+from ltbench.results.record import Identity
 from ltbench.results.schema import SCHEMA_VERSION
 from ltbench.results.status import Status
+from ltbench.results.store import cell_folder
 from ltbench.splits.datasets import Dataset
 from ltbench.splits.split import Split
 
@@ -37,22 +39,28 @@ class MethodFacts:
     """Facts of the labelled data set that it learned from; None for a method that sees none."""
 
 
-def method_facts(cell: Cell, weights_digest: str, auxiliary: Auxiliary | None = None) -> MethodFacts:
-    """Facts of the cell's method; raises MethodsError for an unknown method or field."""
-    method = catalog.create(cell.method, **cell.fields)
-    fields = catalog.config(method)
+def method_facts(
+    cell: Cell, method: Method, weights_digest: str, auxiliary: Auxiliary | None = None
+) -> MethodFacts:
+    """Facts of the cell's method; raises BadParameter where it declares what cannot be recorded."""
+    fields, version = fields_of(method), version_of(method)
     if cell.limit is not None:
         fields = {**fields, "limit": cell.limit}
     return MethodFacts(
-        name=cell.method,
-        version=method.version,
+        name=cell.method_name,
+        version=version,
         fields=fields,
-        needs=tuple(sorted(method.needs)),
-        card=asdict(method.card),
+        needs=tuple(sorted(needs_of(method))),
+        card=asdict(card_of(method)),
         backbone=str(fields.get("backbone", "")),
         weights_digest=weights_digest,
         config_digest=config_digest(
-            cell, method.version, fields, weights_digest, auxiliary.digest if auxiliary else ""
+            cell,
+            version,
+            fields,
+            weights_digest,
+            auxiliary_digest=auxiliary.digest if auxiliary else "",
+            source_digest=source_digest(type(method)),
         ),
         auxiliary=auxiliary.facts() if auxiliary else None,
     )
@@ -84,7 +92,8 @@ def base_record(
 ) -> dict[str, Any]:
     """Everything that is known before the cell runs; see `ltbench.results.schema` for what the rows hold."""
     return {
-        "identity": identity(cell, dataset, split, facts),
+        "cell": asdict(cell.as_recorded(folder_of(cell, dataset, split, facts))),
+        "identity": asdict(identity(cell, dataset, split, facts)),
         "method": {
             "name": facts.name,
             "version": facts.version,
@@ -100,6 +109,7 @@ def base_record(
             "dataset": split.dataset,
             "recipe": split.recipe,
             "seed": split.seed,
+            "parameters": dict(split.parameters),
             "digest": split.digest,
             "overlap": split.overlap,
             "evidence": split.evidence,
@@ -117,25 +127,30 @@ def base_record(
             "digest": dataset.data_digest(),
             "gallery_allowed": dataset.gallery_allowed,
         },
-        "metrics": metric_facts(cell.view),
+        "metrics": metric_facts(cell.view, cell.metric_names),
         "command": cell.command(),
         "environment": dict(machine or environment()),
     }
 
 
-def identity(cell: Cell, dataset: Dataset, split: Split, facts: MethodFacts) -> dict[str, Any]:
-    """What must be equal for a finished cell to be the answer to the same question."""
-    return {
-        "dataset": dataset.name,
-        "split": split.recipe,
-        "seed": cell.seed,
-        "overlap_policy": cell.overlap,
-        "method": cell.method,
-        "config_digest": facts.config_digest,
-        "split_digest": split.digest,
-        "data_digest": dataset.data_digest(),
-        "view": str(cell.view),
-    }
+def folder_of(cell: Cell, dataset: Dataset, split: Split, facts: MethodFacts) -> str:
+    """Folder of the cell below the results folder."""
+    return cell_folder(dataset.name, split.recipe, cell.seed, facts.name, facts.config_digest)
+
+
+def identity(cell: Cell, dataset: Dataset, split: Split, facts: MethodFacts) -> Identity:
+    """Facts that must be equal for a finished cell to be the answer to the same question."""
+    return Identity(
+        dataset=dataset.name,
+        split=split.recipe,
+        seed=cell.seed,
+        overlap_policy=cell.overlap,
+        method=facts.name,
+        config_digest=facts.config_digest,
+        split_digest=split.digest,
+        data_digest=dataset.data_digest(),
+        view=str(cell.view),
+    )
 
 
 def metric_rows(

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ltbench.benchmark import record
 from ltbench.benchmark.auxiliary import Auxiliary, auxiliary_of
 from ltbench.benchmark.cell import Cell, build_split
+from ltbench.benchmark.errors import UsageError
 from ltbench.benchmark.evaluate import metric_facts
 from ltbench.benchmark.settings import Settings
 from ltbench.methods import catalog
+from ltbench.methods.base import Method
 from ltbench.methods.errors import WeightsMissing
-from ltbench.results.places import Place
+from ltbench.results.asked import AskedCell
+from ltbench.results.places import Place, below
+from ltbench.results.status import Status
 from ltbench.results.store import Store, StoredCell
 from ltbench.splits.datasets import Dataset, open_dataset
 from ltbench.splits.split import Split
@@ -25,15 +30,22 @@ class Prepared:
     cell: Cell
     dataset: Dataset
     split: Split
+    method: Method
+    """Not fitted, and never to be: a measurement fits a copy."""
     facts: record.MethodFacts
     folder: Place
     auxiliary: Auxiliary | None = None
     """The labelled data set that the method learns from, if it declared the need."""
 
+    def asked(self, results: Place) -> AskedCell:
+        """The cell as a results folder keeps that a suite asks for it."""
+        folder = below(self.folder, results)
+        return AskedCell(folder, self.dataset.name, self.split.recipe, self.cell.seed, self.facts.name)
+
     def finished(self, store: Store) -> StoredCell | None:
         """The stored cell of this split, data, method, weights and recipes, whatever its status, or None."""
         stored = self.answer(store)
-        return stored if stored is not None and self.is_measured_alike(stored) else None
+        return stored if stored is not None and not self.to_measure(stored) else None
 
     def answer(self, store: Store) -> StoredCell | None:
         """The stored cell of this split, data, method and weights, by whatever recipes it was measured."""
@@ -41,19 +53,38 @@ class Prepared:
         if stored is None:
             return None
         same = record.identity(self.cell, self.dataset, self.split, self.facts)
-        return stored if stored.record["identity"] == same else None
+        return stored if stored.record.identity == same else None
 
-    def is_measured_alike(self, stored: StoredCell) -> bool:
-        """Whether the recipes of the stored values are those of today."""
-        recipes = {name: fact["recipe"] for name, fact in metric_facts(self.cell.view).items()}
-        return recipes == {name: fact["recipe"] for name, fact in stored.record["metrics"].items()}
+    def require_same_images(self, store: Store) -> None:
+        """Raise UsageError where a finished cell about other images of a person's own would be replaced."""
+        there = store.find(self.folder) if self.dataset.name.startswith("folder:") else None
+        if there is None or there.status is not Status.OK:
+            return
+        if there.record.identity.data_digest != self.dataset.data_digest():
+            raise UsageError(
+                f"'{there.folder}' is a result of other images that are called '{self.dataset.name}' too: if "
+                "the folder's images have changed, --force replaces it; if this is another folder, give "
+                "--results another place or the folder another name"
+            )
+
+    def to_measure(self, stored: StoredCell) -> list[str]:
+        """The cell's metrics of which the stored answer has no values, or values of another recipe."""
+        there = stored.record.metrics
+        facts = metric_facts(self.cell.view, self.cell.metric_names)
+        return [
+            name for name, fact in facts.items() if name not in there or there[name].recipe != fact["recipe"]
+        ]
 
 
 class Resolver:
-    """Looks up the objects and digests of cells; each data set, split and backbone is looked up once."""
+    """Looks up the objects and digests of cells; each data set, split and backbone is looked up once.
 
-    def __init__(self, settings: Settings) -> None:
+    `methods` holds objects by name, for cells whose method is not in the catalogue.
+    """
+
+    def __init__(self, settings: Settings, methods: Mapping[str, Method] | None = None) -> None:
         self._settings = settings
+        self._methods = methods or {}
         self._datasets: dict[str, Dataset] = {}
         self._splits: dict[tuple[object, ...], Split] = {}
         self._weights: dict[str, str | WeightsMissing] = {}
@@ -65,13 +96,19 @@ class Resolver:
         `weights_digest` spares reading the weights, where they were read a moment ago.
         """
         dataset, split = self.dataset(cell.dataset), self.split(cell)
-        auxiliary = auxiliary_of(catalog.create(cell.method, **cell.fields), dataset, self.dataset)
+        method = self.method(cell)
+        auxiliary = auxiliary_of(method, dataset, self.dataset)
         if weights_digest is None:
-            weights_digest = self.weights_digest(cell)
-        facts = record.method_facts(cell, weights_digest, auxiliary)
-        store = Store(self._settings.results)
-        folder = store.folder(dataset.name, split.recipe, cell.seed, cell.method, facts.config_digest)
-        return Prepared(cell, dataset, split, facts, folder, auxiliary)
+            weights_digest = self.weights_digest(method)
+        facts = record.method_facts(cell, method, weights_digest, auxiliary)
+        folder = self._settings.results / record.folder_of(cell, dataset, split, facts)
+        return Prepared(cell, dataset, split, method, facts, folder, auxiliary)
+
+    def method(self, cell: Cell) -> Method:
+        """The cell's method; raises MethodsError for an unknown name or field."""
+        if cell.method in self._methods:
+            return self._methods[cell.method]
+        return catalog.create(cell.method, **cell.fields)
 
     def dataset(self, name: str) -> Dataset:
         if name not in self._datasets:
@@ -87,12 +124,11 @@ class Resolver:
             self._splits[asked] = build_split(cell, self.dataset(cell.dataset))
         return self._splits[asked]
 
-    def weights_digest(self, cell: Cell) -> str:
+    def weights_digest(self, method: Method) -> str:
         """Digest of the weights that the method's fields name, "" where there are none.
 
         Raises WeightsMissing; what is missing is looked for once, since a hub without network takes its time.
         """
-        method = catalog.create(cell.method, **cell.fields)
         found = [self._weights_of(name) for name in catalog.pretrained(method)]
         if len(found) < 2:
             return "".join(found)

@@ -18,7 +18,7 @@ from ltbench.benchmark.cell import Cell
 from ltbench.benchmark.device import require_device
 from ltbench.benchmark.embed import Embedded, embed
 from ltbench.benchmark.engines import Options, Watcher
-from ltbench.benchmark.errors import CellsImpossible, UsageError
+from ltbench.benchmark.errors import BenchmarkError, CellsImpossible
 from ltbench.benchmark.recompute import why_not
 from ltbench.benchmark.resolve import Prepared, Resolver
 from ltbench.benchmark.retry import Retry
@@ -43,7 +43,9 @@ class PlannedCell:
     stored: StoredCell | None
     """The finished answer to the same question, whatever its status."""
     outdated: StoredCell | None = None
-    """An answer measured by other recipes, which holds what is needed to measure anew."""
+    """An answer that lacks metrics or has other recipes, and holds what is needed to compute them."""
+    lacks: str = ""
+    """Which metrics the stored answer lacks and why they cannot be computed from it; "" = none."""
 
     def to_run(self, *, force: bool, retry: Retry, rank_training: bool = False) -> bool:
         return self.state(force=force, retry=retry, rank_training=rank_training) != "done"
@@ -83,6 +85,20 @@ class Plan:
     cells: list[PlannedCell]
     impossible: Mapping[str, Sequence[Cell]]
     """By reason: weights or auxiliary data that are not on this machine."""
+
+    def require_metrics(self, outcome: Outcome) -> None:
+        """Raise BenchmarkError if a cell of the outcome lacks metrics that were asked for."""
+        there = {cell.folder: cell for cell in outcome.cells}
+        lacking = [
+            entry.lacks
+            for entry in self.cells
+            if entry.lacks and entry.prepared.to_measure(there[entry.prepared.folder])
+        ]
+        if lacking:
+            raise BenchmarkError(
+                f"{len(lacking)} of {len(self.cells)} cells lack metrics; the first lacks {lacking[0]}: "
+                "run them again with --force --keep-maps all"
+            )
 
     def require_all(self) -> None:
         """Raise CellsImpossible (exit code 4) if a cell cannot run."""
@@ -125,9 +141,16 @@ def look_up(cells: Sequence[Cell], settings: Settings) -> tuple[Plan, Exception 
 
 def _planned(prepared: Prepared, store: Store) -> PlannedCell:
     answer = prepared.answer(store)
-    if answer is None or prepared.is_measured_alike(answer):
+    names = prepared.to_measure(answer) if answer else []
+    if answer is None or not names:
         return PlannedCell(prepared, answer)
-    return PlannedCell(prepared, None, None if why_not(answer) else answer)
+    reason = why_not(answer, names)
+    if not reason:
+        return PlannedCell(prepared, None, answer)
+    if any(name in answer.record.metrics for name in names):
+        # Values of another recipe must not stand as the answer.
+        return PlannedCell(prepared, None)
+    return PlannedCell(prepared, answer, lacks=f"'{', '.join(names)}': {reason}")
 
 
 def run(
@@ -147,7 +170,9 @@ def run(
     ]
     waiting = [entry for entry, state in zip(planned, states, strict=True) if state != "done"]
     if not options.force:
-        _keep_other_folders(waiting, settings)
+        store = Store(settings.results)
+        for entry in waiting:
+            entry.prepared.require_same_images(store)
     if waiting and engine == "local":
         require_device(settings.device)
     fresh: dict[int, StoredCell] = {}
@@ -171,22 +196,6 @@ def run(
         if cell is not None:
             outcome.cells.append(cell)
     return outcome
-
-
-def _keep_other_folders(waiting: Sequence[PlannedCell], settings: Settings) -> None:
-    """Raise UsageError where a cell would take the place of one about other images of a person's own."""
-    store = Store(settings.results)
-    for entry in waiting:
-        name = entry.prepared.dataset.name
-        there = store.find(entry.prepared.folder) if name.startswith("folder:") else None
-        if there is None or there.status is not Status.OK:
-            continue
-        if there.record["identity"]["data_digest"] != entry.prepared.dataset.data_digest():
-            raise UsageError(
-                f"'{there.folder}' is a result of other images that are called '{name}' too: if the folder's "
-                "images have changed, --force replaces it; if this is another folder, give --results another "
-                "place or the folder another name"
-            )
 
 
 class _Timed:
@@ -228,7 +237,7 @@ class _Call:
             # Cells of a cluster say nothing about this machine.
             rates.note(settings.home, [*self._measured(), *self._passes()])
         parts = [one.cache for one in self.embedded]
-        parts += [cell.record.get("cache", {}) for cell in self.cells]
+        parts += [cell.record.cache for cell in self.cells]
         facts = {
             "command": sys.argv[1:],
             "engine": self._engine,

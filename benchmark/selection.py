@@ -5,13 +5,14 @@ from __future__ import annotations
 import fnmatch
 import re
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast, get_args
 
 from ltbench.benchmark.errors import UsageError
 from ltbench.registry import did_you_mean
 
 if TYPE_CHECKING:
     from ltbench.methods.base import View
+    from ltbench.splits.recipes import Overlap
 
 MOST_SEEDS = 10_000
 
@@ -53,15 +54,31 @@ def parse_seeds(text: str) -> list[int]:
     return list(dict.fromkeys(seeds))
 
 
-def parse_fields(settings: Iterable[str]) -> dict[str, str]:
-    """Hyper-parameters from "name=value" texts; the method converts the values to its fields' types."""
-    fields = {}
+def parse_fields(settings: Iterable[str]) -> dict[str, Any]:
+    """Hyper-parameters from "name=value" texts; the method converts the values to its fields' types.
+
+    "host.width=256" is an entry of the table "host_fields": a field of the method that "host" names.
+    """
+    fields: dict[str, Any] = {}
     for text in settings:
         name, equals, value = text.partition("=")
         if not equals or not name:
             raise UsageError(f"'{text}' is no setting: expected FIELD=VALUE, e.g. coreset_ratio=0.01")
-        fields[name.strip()] = value.strip()
+        table, dot, entry = name.strip().partition(".")
+        if dot:
+            fields.setdefault(f"{table}_fields", {})[entry] = value.strip()
+        else:
+            fields[table] = value.strip()
     return fields
+
+
+def parse_overlap(text: str) -> Overlap:
+    """The policy on injected defects that are also tested: "paper" or "none"."""
+    from ltbench.splits.recipes import Overlap
+
+    if text not in get_args(Overlap):
+        raise UsageError(f"overlap is '{text}': expected one of {', '.join(get_args(Overlap))}")
+    return cast("Overlap", text)
 
 
 def parse_view(text: str) -> View:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -80,8 +81,8 @@ class Meds:
 
     host: str = "dinomaly"
     """Method that is trained: dinomaly, inpformer, hvq, uniad, rd, or any other that offers `host`."""
-    host_fields: tuple[str, ...] = ()
-    """Fields of the host that differ from its defaults, as 'name=value'; lists with '|' between values."""
+    host_fields: Mapping[str, Any] = field(default_factory=dict)
+    """Fields of the host that differ from its defaults; on the command line --set host.width=256."""
     backbone: str = "tiny"
     """Frozen features of the host."""
     preset: Literal["ours", "paper", "official_code"] = "ours"
@@ -136,7 +137,7 @@ class Meds:
         inner = self._inner()
         # All of the host's fields, so that a record says what was trained.
         kept = {name: value for name, value in catalog.config(inner).items() if name not in ("backbone",)}
-        self.host_fields = tuple(f"{name}={_typed(value)}" for name, value in kept.items())
+        self.host_fields = kept
         self.needs = self.needs | inner.needs
         if self.stop_after == "memory":
             self.needs |= {"class_ids_score"}
@@ -221,21 +222,9 @@ class Meds:
 
     def _inner(self) -> Method:
         """The host with its fields. Raises UnknownName, BadParameter."""
-        given = dict(HOST_FIELDS.get(self.host, {}))
-        for text in self.host_fields:
-            name, equals, value = text.partition("=")
-            if not equals:
-                raise BadParameter(f"host_fields has '{text}': expected 'name=value'")
-            given[name.strip()] = value.strip().replace("|", ",")
         if not callable(getattr(catalog.load_class(self.host), "host", None)):
             raise BadParameter(
                 f"method '{self.host}' cannot be trained by MeDS: expected one that offers 'host'"
             )
-        return catalog.create(self.host, **{**given, "backbone": self.backbone})
-
-
-def _typed(value: Any) -> str:
-    """A field's value as a person types it, without commas."""
-    if isinstance(value, list):
-        return "|".join(str(part) for part in value)
-    return "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+        fields = {**HOST_FIELDS.get(self.host, {}), **self.host_fields}
+        return catalog.create(self.host, **{**fields, "backbone": self.backbone})

@@ -99,7 +99,7 @@ def features(part: str, cells: Sequence[Cell], folder: Path) -> list[Line]:
     start = time.perf_counter()
     single = engines.load("local").run(prepared, alone, Options(), Quiet())
     without = time.perf_counter() - start
-    forwards_alone = sum(cell.record["cache"]["misses"] for cell in single)
+    forwards_alone = sum(cell.record.cache["misses"] for cell in single)
     differ = sum(
         not one.scores()["score"].equals(other.scores()["score"])
         for one, other in zip(outcome.cells, single, strict=True)

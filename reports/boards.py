@@ -6,20 +6,16 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import pandas as pd
 
 from ltbench.reports import aggregate
 from ltbench.reports.cube import Asked, Cube, cubes
 from ltbench.reports.entries import Entry, entries
-from ltbench.reports.material import Material, Unfinished
+from ltbench.reports.material import Material
 from ltbench.results.asked import Suite
+from ltbench.results.record import CategoryCounts, DatasetRecord, Identity, SplitRecord
 from ltbench.results.store import StoredCell, slug
-
-_IMAGE_METRICS = ("image_auroc", "image_ap", "image_f1max")
-_METRIC_ORDER = (*_IMAGE_METRICS, "pixel_auroc", "pixel_ap", "aupro", "pixel_f1max")
-"""Image metrics first: every method has them; others follow by name."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +33,19 @@ class Metric:
     name: str
     title: str
     recipe: str
+    needs: str = ""
+    """ "scores" or "maps"."""
+    order: int = 0
+    unit: str = "%"
+    """ "%" for fractions that are shown in percent."""
+    higher_is_better: bool = True
+    curve: str = ""
+    """Stored curve under which it is the area: "pro" or ""."""
+
+    @property
+    def column_unit(self) -> str:
+        """The unit as a table's column has it: "" for percent."""
+        return "" if self.unit == "%" else self.unit
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,26 +64,25 @@ class Board:
     metrics: Sequence[Metric]
     rows: pd.DataFrame
     """Result rows of all cells of one protocol: what `ltbench.reports.aggregate` and the statistics take."""
-    splits: Mapping[int, Mapping[str, Any]]
+    splits: Mapping[int, SplitRecord]
     """By seed: the split as its record has it."""
     odd: Sequence[Odd]
     suites: Sequence[Suite]
-    started: Sequence[Unfinished]
+    started: Sequence[Identity]
     """Cells of methods of which no seed has finished here."""
 
     @cached_property
-    def dataset_facts(self) -> Mapping[str, Any]:
+    def dataset_facts(self) -> DatasetRecord:
         """The data set's entry of a record: title, licence, citation, address, digest."""
-        facts: Mapping[str, Any] = self.entries[0].record["dataset"]
-        return facts
+        return self.entries[0].record.dataset
 
     @cached_property
     def dataset_title(self) -> str:
-        return str(self.dataset_facts.get("title") or self.dataset)
+        return self.dataset_facts.title or self.dataset
 
     @cached_property
     def view(self) -> str:
-        return str(self.entries[0].record["identity"]["view"])
+        return self.entries[0].record.identity.view
 
     @property
     def is_as_published(self) -> bool:
@@ -101,17 +109,17 @@ class Board:
         """Rare categories first, as the papers' tables have it; "all" last."""
         return self.cube.group_names
 
-    def counts(self, seed: int) -> dict[str, Mapping[str, Any]]:
+    def counts(self, seed: int) -> dict[str, CategoryCounts]:
         """Numbers of images by category."""
-        return {row["category"]: row for row in self.splits[seed]["categories"]}
+        return {row.category: row for row in self.splits[seed].categories}
 
 
 def boards(material: Material) -> list[Board]:
     """All boards, by data set and split."""
     cells: dict[tuple[str, str, str], list[int]] = defaultdict(list)
     for position, cell in enumerate(material.cells):
-        same = cell.record["identity"]
-        cells[same["dataset"], same["split"], same.get("overlap_policy", "paper")].append(position)
+        same = cell.record.identity
+        cells[same.dataset, same.split, same.overlap_policy].append(position)
     return [_board(*key, positions, material) for key, positions in sorted(cells.items())]
 
 
@@ -126,15 +134,13 @@ def _board(dataset: str, split: str, overlap: str, positions: Sequence[int], mat
     cells = [material.cells[position] for position in kept]
     # Suites ask for the papers' protocol: without the overlap, it is another test set.
     suites = material.suites_of(dataset, split) if overlap == "paper" else []
-    started = [
-        cell for cell in material.unfinished if (cell.dataset, cell.split) == (slug(dataset), slug(split))
-    ]
+    started = [cell for cell in material.unfinished if (cell.dataset, cell.split) == (dataset, split)]
     # Also of suites that were cut to a few images: their boards have other names, their rows the same.
     telling = (*reversed(material.suites), *reversed(suites))
     labels = {name: label for suite in telling for name, label in suite.labels.items()}
     lines = entries(cells, frozenset(seed for suite in suites for seed in suite.seeds), started, labels)
-    known = {(slug(entry.method), entry.config_digest[:10]) for entry in lines}
-    splits = {cell.record["identity"]["seed"]: cell.record["split"] for cell in cells}
+    known = {(entry.method, entry.config_digest) for entry in lines}
+    splits = {cell.record.identity.seed: cell.record.split for cell in cells}
     return Board(
         name=f"{slug(dataset)}--{slug(split)}" + ("" if overlap == "paper" else f"--overlap-{slug(overlap)}"),
         dataset=dataset,
@@ -158,18 +164,21 @@ def _told(what: str, found: str, expected: str) -> str:
     return f"{what} is “{texts[0]}”, the board has “{texts[1]}”"
 
 
-def _categories(splits: Mapping[int, Mapping[str, Any]]) -> tuple[str, ...]:
+def _categories(splits: Mapping[int, SplitRecord]) -> tuple[str, ...]:
     sizes: dict[str, int] = defaultdict(int)
     for split in splits.values():
-        for row in split["categories"]:
-            sizes[row["category"]] += row["n_train_good"] + row["n_train_defects"]
+        for row in split.categories:
+            sizes[row.category] += row.n_train
     return tuple(sorted(sizes, key=lambda name: (-sizes[name], name)))
 
 
 def _metrics(cells: Sequence[StoredCell]) -> list[Metric]:
     found: dict[str, Metric] = {}
     for cell in cells:
-        for name, facts in cell.record["metrics"].items():
-            found.setdefault(name, Metric(name, facts.get("title") or name, facts.get("recipe", "")))
-    order = {name: position for position, name in enumerate(_METRIC_ORDER)}
-    return sorted(found.values(), key=lambda metric: (order.get(metric.name, len(order)), metric.name))
+        for name, facts in cell.record.metrics.items():
+            known = Metric(
+                name, facts.title or name, facts.recipe, facts.needs, facts.order, facts.unit,
+                facts.higher_is_better, facts.curve,
+            )  # fmt: skip
+            found.setdefault(name, known)
+    return sorted(found.values(), key=lambda metric: metric.order)

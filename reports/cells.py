@@ -73,7 +73,7 @@ def method_cell(entry: Entry, with_facts: bool = True) -> Markup:
     if entry.variant:
         parts.append(Markup(' <span class="variant">{}</span>').format(entry.variant))
     if with_facts:
-        for need in entry.facts.get("needs", ()):
+        for need in entry.facts.needs:
             badge, hint = NEEDS.get(need, (need.replace("_", " "), f"needs {need}"))
             parts.append(Markup(' <span class="badge need" title="{}">{}</span>').format(hint, badge))
     return Markup("").join(parts)
@@ -81,7 +81,7 @@ def method_cell(entry: Entry, with_facts: bool = True) -> Markup:
 
 def backbone_cell(entry: Entry) -> Markup:
     """Backbone and the digest of its weights."""
-    name, digest = entry.facts.get("backbone") or "", entry.facts.get("weights_digest") or ""
+    name, digest = entry.facts.backbone, entry.facts.weights_digest
     if not name:
         return Markup('<td class="t"><span class="faint">no backbone</span>')
     return Markup('<td class="t">{} <code>{}</code>').format(name, short_digest(digest)[:6] or "none")

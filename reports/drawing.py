@@ -68,8 +68,12 @@ def board_figures(sheet: Sheet, is_compact: bool = False) -> Iterator[Figure]:
     metrics = {
         metric.name: (metric, table) for metric, table in zip(sheet.board.metrics, sheet.metrics, strict=True)
     }
-    first = next(iter(metrics))
-    localising = next((name for name in metrics if not name.startswith("image")), None)
+    # The figures' axes are in percent.
+    drawn = [metric for metric, _ in metrics.values() if metric.unit == "%"]
+    if not drawn:
+        return
+    first = drawn[0].name
+    localising = next((metric.name for metric in drawn if metric.needs == "maps"), None)
     plan = [(first, draw) for draw in (_standings, _gap, _score_by_size, _critical_difference, _cost)]
     plan += [(localising, draw) for draw in (_standings, _gap)] if localising not in (None, first) else []
     for name, draw in plan:
@@ -82,7 +86,7 @@ def board_figures(sheet: Sheet, is_compact: bool = False) -> Iterator[Figure]:
         if one.title in titles and not is_compact and (svg := class_heat_map(sheet, at)):
             yield Figure(f"{one.name}-classes".replace("_", "-"), one.title, svg)
     for name, svg in score_figures(sheet, *([1] if is_compact else [])):
-        metric = metrics["aupro"][0] if name == "pro" else metrics[first][0]
+        metric = next((one for one in drawn if one.curve == name), metrics[first][0])
         yield Figure(f"{metric.name}-{name}".replace("_", "-"), metric.title, svg)
 
 
@@ -90,7 +94,7 @@ def class_sizes(sheet: Sheet, seed: int) -> str:
     """Training images per category of one seed."""
     board = sheet.board
     classes = [
-        sizes.ClassSize(row["category"], row.get("group", ""), row["n_train_good"], row["n_train_defects"])
+        sizes.ClassSize(row.category, row.group, row.n_train_good, row.n_train_defects)
         for row in board.counts(seed).values()
     ]
     injected = sum(one.defects for one in classes)
@@ -173,7 +177,7 @@ def _score_by_size(sheet: Sheet, metric: Metric, table: Table) -> str:
             for name, row in board.counts(seed).items():
                 score = float(cube.values[config, at, position, cube.categories.index(name)])
                 if not math.isnan(score):
-                    count = row["n_train_good"] + row["n_train_defects"]
+                    count = row.n_train
                     pooled.setdefault((name, count), []).append((seed, score))
         for (name, count), scores in pooled.items():
             mean = sum(score for _, score in scores) / len(scores)

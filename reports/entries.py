@@ -9,8 +9,9 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
-from ltbench.reports.material import Unfinished
+from ltbench.results.cell_record import flat_fields
 from ltbench.results.published.variants import Name, printed_as
+from ltbench.results.record import CardRecord, Identity, MethodRecord, Record
 from ltbench.results.status import Status
 from ltbench.results.store import StoredCell, slug
 
@@ -46,29 +47,27 @@ class Entry:
         return f"{slug(self.method)}-{self.config_digest[:10]}"
 
     @property
-    def record(self) -> Mapping[str, Any]:
+    def record(self) -> Record:
         """Record of the first seed: what does not depend on the seed is read from it."""
         return self.cells[min(self.cells)].record
 
     @property
-    def facts(self) -> Mapping[str, Any]:
+    def facts(self) -> MethodRecord:
         """Name, version, fields, needs, card, backbone and weights digest."""
-        facts: Mapping[str, Any] = self.record["method"]
-        return facts
+        return self.record.method
 
     @property
-    def card(self) -> Mapping[str, Any]:
-        card: Mapping[str, Any] = self.facts.get("card") or {}
-        return card
+    def card(self) -> CardRecord:
+        return self.facts.card
 
     @cached_property
     def printed(self) -> Name:
         """What the papers call this configuration."""
-        return printed_as(self.method, self.facts.get("fields") or {})
+        return printed_as(self.method, self.facts.fields)
 
     @property
     def title(self) -> str:
-        return str(self.card.get("title") or self.method)
+        return self.card.title or self.method
 
     @property
     def label(self) -> str:
@@ -101,7 +100,7 @@ class Entry:
         for seed in sorted({*self.asked, *self.failed, *self.started} - set(self.finished)):
             cell = self.cells.get(seed)
             if cell is not None and cell.status is not Status.OK:
-                error = cell.record.get("error", "")
+                error = cell.record.error
                 told[f"seed {seed} ended with “{cell.status}”" + (f": {error}" if error else "")] = str(
                     cell.status
                 )
@@ -115,7 +114,7 @@ class Entry:
 def entries(
     cells: Sequence[StoredCell],
     asked_by_suites: frozenset[int],
-    started: Sequence[Unfinished],
+    started: Sequence[Identity],
     labels: Mapping[str, str] = NO_LABELS,
 ) -> list[Entry]:
     """Entries of a board by title, the baseline last.
@@ -123,26 +122,23 @@ def entries(
     labels: what suites call their rows, by the name of the folder; else the fields tell rows apart.
     """
     by_config: dict[Config, dict[int, StoredCell]] = defaultdict(dict)
-    for cell in cells:
-        same = cell.record["identity"]
-        by_config[same["method"], same["config_digest"]][same["seed"]] = cell
+    for stored in cells:
+        same = stored.record.identity
+        by_config[same.method, same.config_digest][same.seed] = stored
     there = frozenset(seed for config in by_config.values() for seed in config)
     # Where a suite's first cell has yet to come, what is there can be read all the same.
     asked = asked_by_suites if asked_by_suites & there else there
-    variants = _variants(
-        {key: config[min(config)].record["method"]["fields"] for key, config in by_config.items()}
-    )
+    variants = _variants({key: config[min(config)].record.method.fields for key, config in by_config.items()})
     open_seeds: dict[Config, list[int]] = defaultdict(list)
-    for folder in started:
-        if folder.seed.isdigit():
-            open_seeds[folder.method, folder.config_digest].append(int(folder.seed))
+    for cell in started:
+        open_seeds[cell.method, cell.config_digest].append(cell.seed)
     found = [
         Entry(
             method=method,
             config_digest=digest,
             cells=config,
             asked=tuple(sorted(asked)),
-            started=tuple(open_seeds[slug(method), digest[:10]]),
+            started=tuple(open_seeds[method, digest]),
             variant=labels.get(f"{slug(method)}-{digest[:10]}", "") or variants[method, digest],
         )
         for (method, digest), config in by_config.items()
@@ -169,10 +165,16 @@ def _variants(fields: Mapping[Config, Mapping[str, Any]]) -> dict[Config, str]:
 def _differences(rivals: Mapping[Config, Mapping[str, Any]]) -> dict[Config, list[str]]:
     """ "field=value" of the fields in which configurations differ; of lists, what not all of them hold.
 
-    A field that would fill a line is left out where the others tell all apart: MeDS records every field of
-    its host, and the host's name says enough.
+    A field that would fill a line is left out where the others tell all apart. So are the fields of a host
+    where the hosts differ: MeDS records every one of them, and the host's name says enough.
     """
+    rivals = {key: flat_fields(settings) for key, settings in rivals.items()}
     names = sorted({name for settings in rivals.values() for name in settings})
+    names = [
+        name
+        for name in names
+        if "." not in name or len({rivals[key].get(name.partition(".")[0]) for key in rivals}) == 1
+    ]
     columns = {}
     for name in names:
         values = {key: settings.get(name) for key, settings in rivals.items() if name in settings}

@@ -56,8 +56,8 @@ def to_csv(table: Table, spread_digits: int = 5) -> str:
 def _csv_line(line: Line, spread_digits: int) -> list[object]:
     entry, facts = line.entry, line.entry.facts
     cells: list[object] = [
-        entry.method, entry.variant, entry.title, entry.config_digest[:10], facts.get("backbone", ""),
-        (facts.get("weights_digest") or "")[:12], " ".join(facts.get("needs", ())),
+        entry.method, entry.variant, entry.title, entry.config_digest[:10], facts.backbone,
+        facts.weights_digest[:12], " ".join(facts.needs),
         len(entry.finished), len(entry.asked), line.rank,
     ]  # fmt: skip
     for number in line.numbers:
@@ -129,8 +129,8 @@ def latex(text: str) -> str:
 
 def bibtex(board: Board) -> str:
     """Entries of the data set and of every method on the board, each once."""
-    entries = [str(board.dataset_facts.get("citation") or "")]
-    entries += [str(entry.card.get("bibtex") or "") for entry in board.entries]
+    entries = [board.dataset_facts.citation]
+    entries += [entry.card.bibtex for entry in board.entries]
     return "\n\n".join(dict.fromkeys(entry.strip() for entry in entries if entry.strip())) + "\n"
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
 
 from ltbench.reports.cube import ALL
 from ltbench.reports.entries import Entry
@@ -14,12 +16,27 @@ from ltbench.reports.figures import score_by_parameter as curves
 from ltbench.reports.leaderboard import GROUP_TITLES, Sheet
 from ltbench.reports.numbers import Number
 
-_PATTERNS: tuple[tuple[str, str, bool], ...] = (
-    (r"(.+?)[_+](?:nr|noise)(\d+)(heads)?", "defects asked for among training images, %", False),
-    (r"((?:ltad_)?(?:reverse_)?(?:exp|step))(\d+)", "imbalance factor", True),
-    (r"(.+)_k(\d+)", "images per rare category", True),
+
+@dataclass(frozen=True)
+class Axis:
+    """A parameter of splits as the axis of a figure."""
+
+    title: str
+    factor: float = 1.0
+    """The axis shows the parameter times this."""
+    is_log: bool = True
+
+
+_AXES: Mapping[str, Axis] = MappingProxyType(
+    {
+        "noise": Axis("defects asked for among training images, %", 100.0, is_log=False),
+        "added_noise": Axis("defects added to training images, %", 100.0, is_log=False),
+        "imbalance": Axis("imbalance factor"),
+        "tail_images": Axis("images per rare category"),
+        "images": Axis("images per category"),
+    }
 )
-"""Name of a split -> base and number; what the number is; True for a logarithmic axis."""
+"""Parameters of splits that can be an axis, by name."""
 MOST_METHODS = 8
 
 
@@ -29,14 +46,14 @@ class Family:
 
     dataset: str
     base: str
-    parameter: str
-    is_log: bool
+    """The parameters that all boards share: "step, tail_images 4"."""
+    axis: Axis
     members: Sequence[tuple[float, Sheet]]
 
     @property
     def name(self) -> str:
         """As an identifier: "mvtec-meds"."""
-        return re.sub(r"[^A-Za-z0-9]+", "-", f"{self.dataset}-{self.base}-{self.parameter.split()[0]}")
+        return re.sub(r"[^A-Za-z0-9]+", "-", f"{self.dataset}-{self.base}-{self.axis.title.split()[0]}")
 
     @property
     def title(self) -> str:
@@ -45,21 +62,26 @@ class Family:
 
 def families(sheets: Sequence[Sheet]) -> list[Family]:
     """Families of at least two boards, in the order of the boards."""
-    found: dict[tuple[str, ...], list[tuple[float, Sheet]]] = {}
+    found: dict[tuple[str, str, str, str], dict[float, Sheet]] = {}
     for sheet in sheets:
         board = sheet.board
-        for pattern, parameter, is_log in _PATTERNS:
-            match = re.fullmatch(pattern, board.split)
-            if match:
-                base = match[1] + (match[3] or "" if match.lastindex == 3 else "")
-                key = (board.dataset, board.overlap_policy, base, parameter, str(is_log))
-                found.setdefault(key, []).append((float(match[2]), sheet))
-                break
+        parameters = board.splits[board.seeds[0]].parameters
+        for name in _AXES.keys() & parameters.keys():
+            base = _base({key: value for key, value in parameters.items() if key != name})
+            members = found.setdefault((board.dataset, board.overlap_policy, base, name), {})
+            members.setdefault(round(_AXES[name].factor * parameters[name], 6), sheet)
     return [
-        Family(dataset, base, parameter, log == "True", sorted(members, key=lambda member: member[0]))
-        for (dataset, _, base, parameter, log), members in found.items()
+        Family(dataset, base, _AXES[name], sorted(members.items(), key=lambda member: member[0]))
+        for (dataset, _, base, name), members in found.items()
         if len(members) > 1
     ]
+
+
+def _base(parameters: Mapping[str, Any]) -> str:
+    """Parameters in words: {"recipe": "step", "tail_images": 4} -> "step, tail_images 4"."""
+    others = {name: value for name, value in parameters.items() if name != "recipe"}
+    words = [name if value is True else f"{name} {value}" for name, value in sorted(others.items())]
+    return ", ".join([str(parameters["recipe"]), *words])
 
 
 def family_figures(family: Family) -> Iterator[tuple[str, str]]:
@@ -79,10 +101,10 @@ def family_figures(family: Family) -> Iterator[tuple[str, str]]:
             curves.score_by_parameter(
                 [curves.Curve(label, _readings(family, numbers)) for label, numbers in shown],
                 title=f"{metric.title}, {GROUP_TITLES.get(group, group).replace('_', '')}",
-                parameter=family.parameter,
+                parameter=family.axis.title,
                 subtitle=f"{family.title}; band: 95 % interval over seeds",
                 metric=metric.title,
-                is_log=family.is_log,
+                is_log=family.axis.is_log,
             ),
         )
     moved = [

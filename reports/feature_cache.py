@@ -15,7 +15,7 @@ _BYTES_OF_A_MEGABYTE = 1e6
 
 def cache_facts(root: Place, cells: Sequence[StoredCell]) -> list[tuple[str, str]]:
     """(name, words) pairs over the cells and the passes of backbones before them; empty without a cache."""
-    own = sum_of([counts for cell in cells if (counts := cell.record.get("cache"))])
+    own = sum_of([counts for cell in cells if (counts := cell.record.cache)])
     before = sum_of(list(_passes(runs(root), {below(cell.folder, root) for cell in cells})))
     total = sum_of([own, before])
     reads = total.get("hits", 0) + total.get("misses", 0)

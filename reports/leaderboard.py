@@ -65,6 +65,8 @@ def metric_table(board: Board, facts: Metric, means: Mapping[Place, Number], sta
             hint=GROUP_HINTS.get(group, f"mean over the categories of the group {group}"),
             tint=TINTS.get(group, ""),
             note=standings.note(facts.name, group),
+            unit=facts.column_unit,
+            higher_is_better=facts.higher_is_better,
         )
         for group in groups
     ]  # fmt: skip
@@ -73,7 +75,14 @@ def metric_table(board: Board, facts: Metric, means: Mapping[Place, Number], sta
         title = f"{GROUP_TITLES[pair[1]]} − {GROUP_TITLES[pair[0]]}"
         hint = "what is lost on rare categories; negative: rare ones fare better"
         columns.append(
-            Column(f"{facts.name}.gap", "Gap", facts.title, hint=f"{title}: {hint}", is_marked=False)
+            Column(
+                f"{facts.name}.gap",
+                "Gap",
+                facts.title,
+                facts.column_unit,
+                f"{title}: {hint}",
+                is_marked=False,
+            )
         )
     rows: list[list[Number]] = []
     for entry in board.entries:
@@ -85,10 +94,10 @@ def metric_table(board: Board, facts: Metric, means: Mapping[Place, Number], sta
     return Table(
         name=f"{board.name}--{facts.name}",
         title=facts.title,
-        caption=f"{facts.title} (%), {_where(board)}. "
+        caption=f"{facts.title} ({facts.unit}), {_where(board)}. "
         "Bold: the best group by a paired test; underlined: the first method after it.",
         columns=columns,
-        lines=_ordered(lines, groups.index(ALL)),
+        lines=_ordered(lines, groups.index(ALL), facts.higher_is_better),
         footnotes=footnotes(lines),
     )
 
@@ -123,7 +132,13 @@ def class_table(
 
     A category may be rare in one seed and frequent in another.
     """
-    columns = [Column(f"{facts.name}.{name}", name, facts.title) for name in board.categories]
+    columns = [
+        Column(
+            f"{facts.name}.{name}", name, facts.title, facts.column_unit,
+            higher_is_better=facts.higher_is_better,
+        )
+        for name in board.categories
+    ]  # fmt: skip
     found = category_numbers(board, facts.name)
     rows = [found[entry.method, entry.config_digest] for entry in board.entries]
     if over_images:
@@ -141,7 +156,7 @@ def class_table(
     return Table(
         name=f"{board.name}--{facts.name}--classes",
         title=facts.title,
-        caption=f"{facts.title} (%) per category, {_where(board)}.",
+        caption=f"{facts.title} ({facts.unit}) per category, {_where(board)}.",
         columns=columns,
         lines=lines,
         footnotes=footnotes(lines),
@@ -182,7 +197,7 @@ def _cost(entry: Entry, key: str) -> Number:
     values: list[float] = []
     for seed in entry.finished:
         record = entry.cells[seed].record
-        value = {**record.get("figures", {}), **record.get("timing", {})}.get(key)
+        value = {**record.figures, **vars(record.timing)}.get(key)
         values.append(math.nan if value is None else float(value))
     return number(entry.finished, values, "not recorded" if values else "; ".join(entry.holes))
 
@@ -191,7 +206,7 @@ def _marked(
     entries: Sequence[Entry], rows: Sequence[Sequence[Number]], columns: Sequence[Column]
 ) -> list[Line]:
     marks: list[Mapping[int, Mark]] = [
-        _best([row[c] for row in rows], entries) if column.is_marked else {}
+        _best([row[c] for row in rows], entries, column.higher_is_better) if column.is_marked else {}
         for c, column in enumerate(columns)
     ]
     return [
@@ -200,25 +215,27 @@ def _marked(
     ]
 
 
-def _best(numbers: Sequence[Number], entries: Sequence[Entry]) -> dict[int, Mark]:
-    """The highest mean and the next one, among ranked rows."""
+def _best(numbers: Sequence[Number], entries: Sequence[Entry], higher_is_better: bool) -> dict[int, Mark]:
+    """The best mean and the next one, among ranked rows."""
     ranked = {e: n.mean for e, n in enumerate(numbers) if n.mean is not None and entries[e].is_ranked}
-    levels = sorted(set(ranked.values()), reverse=True)
+    levels = sorted(set(ranked.values()), reverse=higher_is_better)
     marks: dict[float, Mark] = dict(zip(levels, ("best", "second"), strict=False))
     return {e: marks[mean] for e, mean in ranked.items() if mean in marks}
 
 
-def _ordered(lines: Sequence[Line], by: int) -> list[Line]:
+def _ordered(lines: Sequence[Line], by: int, higher_is_better: bool) -> list[Line]:
     """Ranked rows by their mean, then unranked ones, the baseline last; ranks as text."""
+
+    sign = 1 if higher_is_better else -1
 
     def place(line: Line) -> tuple[bool, bool, bool, float]:
         mean = line.numbers[by].mean
-        return line.entry.is_baseline, not line.entry.is_ranked, mean is None, -(mean or 0.0)
+        return line.entry.is_baseline, not line.entry.is_ranked, mean is None, -sign * (mean or 0.0)
 
     ordered = sorted(lines, key=place)
     means = [line.numbers[by].mean for line in ordered if line.entry.is_ranked]
     return [
-        replace(line, rank=str(1 + sum(other is not None and other > mean for other in means)))
+        replace(line, rank=str(1 + sum(other is not None and sign * other > sign * mean for other in means)))
         if line.entry.is_ranked and (mean := line.numbers[by].mean) is not None
         else line
         for line in ordered

@@ -11,9 +11,10 @@ import pyarrow.parquet as pq
 
 from ltbench.results.asked import Suite, suites
 from ltbench.results.errors import ResultsError
-from ltbench.results.places import Place, below, readable
+from ltbench.results.places import Place, readable
+from ltbench.results.record import Identity
 from ltbench.results.schema import METRICS
-from ltbench.results.store import METRICS_FILE, Store, StoredCell
+from ltbench.results.store import METRICS_FILE, Store, StoredCell, read_started
 
 VALUE_COLUMNS = ("category", "group", "metric", "recipe", "value", "why")
 """What differs between the rows of a cell; the rest stands in its record."""
@@ -30,17 +31,6 @@ IDENTITY_COLUMNS = (
 
 
 @dataclass(frozen=True)
-class Unfinished:
-    """A cell that was started and not finished, known by its folder alone."""
-
-    dataset: str
-    split: str
-    seed: str
-    method: str
-    config_digest: str
-
-
-@dataclass(frozen=True)
 class Material:
     """Cells, their values, what was asked for, and what did not finish."""
 
@@ -49,7 +39,8 @@ class Material:
     values: pd.DataFrame
     """One row per cell, category and metric: "cell" (position in `cells`) and VALUE_COLUMNS."""
     suites: Sequence[Suite]
-    unfinished: Sequence[Unfinished]
+    unfinished: Sequence[Identity]
+    """Cells that were started and not finished."""
 
     def rows(self, positions: Sequence[int]) -> pd.DataFrame:
         """Rows of some cells with the columns that `ltbench.reports.aggregate` reads, and "cell"."""
@@ -57,11 +48,11 @@ class Material:
         facts = pd.DataFrame(
             [
                 {
-                    **{name: self.cells[position].record["identity"][name] for name in IDENTITY_COLUMNS},
-                    "status": self.cells[position].record["status"],
-                    "error": self.cells[position].record.get("error") or "",
+                    **{name: getattr(record.identity, name) for name in IDENTITY_COLUMNS},
+                    "status": str(record.status),
+                    "error": record.error,
                 }
-                for position in positions
+                for record in (self.cells[position].record for position in positions)
             ],
             index=list(positions),
         )
@@ -80,7 +71,7 @@ def read(root: Place) -> Material:
         cells=cells,
         values=_values(cells),
         suites=suites(root),
-        unfinished=[_unfinished(folder, root) for folder in store.unfinished()],
+        unfinished=[read_started(folder) for folder in store.unfinished()],
     )
 
 
@@ -96,7 +87,7 @@ def _values(cells: Sequence[StoredCell]) -> pd.DataFrame:
                 columns = file.read(columns=list(VALUE_COLUMNS), use_threads=False)
         except (OSError, pa.ArrowInvalid) as error:
             raise ResultsError(
-                f"cannot read '{path}': {error}; run the cell again: {cell.record.get('command', '')}"
+                f"cannot read '{path}': {error}; run the cell again: {cell.record.cell.command()}"
             ) from error
         number = pa.array([position] * len(columns), pa.int32())
         tables.append(
@@ -104,9 +95,3 @@ def _values(cells: Sequence[StoredCell]) -> pd.DataFrame:
         )
     frame: pd.DataFrame = pa.concat_tables([schema.empty_table(), *tables]).to_pandas()
     return frame
-
-
-def _unfinished(folder: Place, root: Place) -> Unfinished:
-    dataset, split, seed, method = below(folder, root).split("/")
-    name, _, digest = method.rpartition("-")
-    return Unfinished(dataset, split, seed.removeprefix("seed"), name, digest)

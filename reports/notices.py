@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from ltbench.number_ranges import seed_ranges
 from ltbench.reports.boards import Board
 from ltbench.reports.entries import BASELINE
 from ltbench.reports.writing import plural
@@ -28,7 +28,7 @@ def notices(board: Board) -> list[Notice]:
 
 def _failures(board: Board) -> Iterator[Notice]:
     failed = [
-        f"{entry.label}, seed {seed}: {entry.cells[seed].record.get('error') or entry.cells[seed].status}"
+        f"{entry.label}, seed {seed}: {entry.cells[seed].record.error or entry.cells[seed].status}"
         for entry in board.entries
         for seed in entry.failed
     ]
@@ -40,8 +40,7 @@ def _failures(board: Board) -> Iterator[Notice]:
 
 def _apart(board: Board) -> Iterator[Notice]:
     odd = [
-        f"{one.cell.record['method'].get('card', {}).get('title') or one.cell.record['identity']['method']}, "
-        f"seed {one.cell.record['identity']['seed']}: {one.why}"
+        f"{one.cell.record.method.card.title}, seed {one.cell.record.identity.seed}: {one.why}"
         for one in board.odd
     ]
     if odd:
@@ -69,8 +68,6 @@ def _missing(board: Board) -> Iterator[Notice]:
     if never:
         yield Notice("", f"Asked for by the suite and not run: {', '.join(never)}.")
     if BASELINE not in known:
-        known_command = str(board.entries[0].record.get("command", ""))
-        command = re.sub(r" --set [\w.]+=(\"[^\"]*\"|\S+)", "", known_command)
-        command = re.sub(r"--method \S+", f"--method {BASELINE}", command)
-        command = re.sub(r"--seed \S+", f"--seed {','.join(str(seed) for seed in board.asked)}", command)
+        wanted = replace(board.entries[0].record.cell, method=BASELINE, fields={})
+        command = wanted.command(seed_ranges(board.asked))
         yield Notice("", f"Random scores are missing on this board; “{command}” adds them.")

@@ -61,7 +61,7 @@ def score_figures(sheet: Sheet, spread: int = MOST_DISTRIBUTIONS) -> Iterator[tu
     curves = [_mean_roc(entry.label, scores[entry.anchor]) for entry in told[:MOST_CURVES]]
     if curves:
         yield "roc", roc_curves(curves, title="ROC", subtitle=where)
-    localising = next((at for at, one in enumerate(sheet.board.metrics) if one.name == "aupro"), None)
+    localising = next((at for at, one in enumerate(sheet.board.metrics) if one.curve == "pro"), None)
     pro = [] if localising is None else _pro(_chosen(sheet.metrics[localising], seed)[:MOST_CURVES], seed)
     if pro:
         yield "pro", pro_curves(pro, title="Per-region overlap", subtitle=where)
@@ -142,5 +142,5 @@ def _sizes(sheet: Sheet) -> dict[str, str]:
     found: dict[str, list[int]] = {}
     for seed in sheet.board.seeds:
         for name, row in sheet.board.counts(seed).items():
-            found.setdefault(name, []).append(row["n_train_good"] + row["n_train_defects"])
+            found.setdefault(name, []).append(row.n_train)
     return {name: f"{min(n)}" if min(n) == max(n) else f"{min(n)}–{max(n)}" for name, n in found.items()}

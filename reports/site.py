@@ -105,17 +105,18 @@ def _site(results_root: Place, title: str, progress: Progress | None, is_compact
     sheets = [sheet(board, ends) for board in board_model.boards(found)]
     if is_compact is None:
         is_compact = len(found.values) > COMPACT_ROWS
-    started = [str(cell.record.get("timing", {}).get("started_at") or "")[:10] for cell in found.cells]
+    started = [(cell.record.timing.started_at or "")[:10] for cell in found.cells]
     try:
         program = version("ltbench")
     except PackageNotFoundError:
         program = ""
+    all_pages = pages()
     return Site(
         title=title,
         material=found,
         sheets=sheets,
-        renderer=Renderer(is_compact),
-        pages=pages(),
+        renderer=Renderer(is_compact, [page.templates for page in all_pages if page.templates]),
+        pages=all_pages,
         built=max(started, default=""),
         version=program,
         is_compact=is_compact,

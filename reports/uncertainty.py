@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from ltbench.atomic_files import write_atomically
 from ltbench.reports.cube import Cube, Floats
 from ltbench.reports.statistics.image_metrics import IMAGE_METRICS
 from ltbench.reports.statistics.intervals import image_intervals
@@ -52,7 +53,7 @@ def of_cell(ends: Ends, cell: StoredCell) -> Mapping[tuple[str, str], tuple[floa
 def _scores_digest(cell: StoredCell) -> str:
     if cell.status is not Status.OK:
         return ""
-    return str(cell.record.get("files", {}).get(SCORES_FILE) or "")
+    return cell.record.files.get(SCORES_FILE, "")
 
 
 def _of_cell(cell: StoredCell, draws: Draws) -> dict[tuple[str, str], tuple[float, float]]:
@@ -90,10 +91,9 @@ def _keep(root: Place, known: Ends) -> None:
         # A cell without any interval is remembered too.
         for (category, metric), (low, high) in (cell or {("", ""): (np.nan, np.nan)}).items()
     ]
-    part = root / f"{CACHE_FILE}.part"
+    frame = pd.DataFrame(rows, columns=list(_COLUMNS))
     try:
-        pd.DataFrame(rows, columns=list(_COLUMNS)).to_parquet(part, index=False)
-        part.replace(root / CACHE_FILE)
+        write_atomically(root / CACHE_FILE, lambda file: frame.to_parquet(file, index=False))
     except OSError:
         # A results folder that cannot be written is resampled at every build.
         return

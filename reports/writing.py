@@ -10,6 +10,7 @@ from markupsafe import Markup, escape
 
 from ltbench.reports.numbers import Number
 from ltbench.reports.tables import Column
+from ltbench.results.cell_record import flat_fields
 
 DECIMALS = 2
 """Of a score in percent in the pages' text; the script shows fewer, files have more."""
@@ -80,4 +81,4 @@ def ticks(text: str) -> Markup:
 
 def settings(fields: Mapping[str, Any]) -> str:
     """Hyper-parameters in one line."""
-    return ", ".join(f"{name}={value}" for name, value in sorted(fields.items()))
+    return ", ".join(f"{name}={value}" for name, value in sorted(flat_fields(fields).items()))

@@ -7,14 +7,17 @@ folders that are merged later, do not overwrite one another. Whoever reads takes
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 from typing import Any
 
+from ltbench.number_ranges import seed_ranges
 from ltbench.results.errors import ResultsError
 from ltbench.results.files import read_json, write_json
 from ltbench.results.places import Place, matches
 from ltbench.results.store import slug
+from ltbench.results.upgrade import asked_upgraded
 
 FOLDER = "suites"
 ALL_ROWS, ROW = "suite", "row"
@@ -39,6 +42,24 @@ class Setting:
 
 
 @dataclass(frozen=True)
+class AskedCell:
+    """A cell that a suite asks for."""
+
+    folder: str
+    """Folder below the results folder."""
+    dataset: str
+    split: str
+    """Name of the split, with the limit where there is one."""
+    seed: int
+    method: str
+
+    @property
+    def folder_name(self) -> str:
+        """Last part of the folder: method and configuration."""
+        return PurePosixPath(self.folder).name
+
+
+@dataclass(frozen=True)
 class Suite:
     """What a suite asks for: its methods on its splits with its seeds."""
 
@@ -49,8 +70,8 @@ class Suite:
     splits: tuple[str, ...]
     methods: tuple[str, ...]
     seeds: tuple[int, ...]
-    cells: tuple[str, ...] = ()
-    """Folders of all cells, from the root of the results: a row need not run on every split."""
+    cells: tuple[AskedCell, ...] = ()
+    """All cells: a row need not run on every split."""
     labels: Mapping[str, str] = field(default_factory=dict)
     """What it calls its rows, by the name of their folders ("method-config10")."""
     settings: tuple[Setting, ...] = ()
@@ -64,7 +85,7 @@ def ask(root: Place, facts: Mapping[str, Any]) -> None:
     """
     facts = json.loads(json.dumps(facts))
     stem = f"{slug(facts['name'])}-{slug(facts['dataset'])}"
-    path = root / FOLDER / f"{stem}-seed{ranges(facts['seeds'])}.json"
+    path = root / FOLDER / f"{stem}-seed{seed_ranges(facts['seeds'])}.json"
     for other in matches(root, PATTERN):
         stored = _read(other)
         if other == path and stored == facts:
@@ -79,7 +100,7 @@ def suites(root: Place) -> list[Suite]:
     """Every suite once, with the seeds of all calls; raises ResultsError for a file that is none."""
     found: dict[tuple[str, str], dict[str, Any]] = {}
     for path in matches(root, PATTERN):
-        facts = read_json(path)
+        facts = asked_upgraded(read_json(path))
         try:
             key = (facts["name"], facts["dataset"])
             found[key] = united(found[key], facts) if key in found else facts
@@ -94,7 +115,7 @@ def suites(root: Place) -> list[Suite]:
 
 def merge_file(path: Place, target: Place) -> None:
     """Bring a file of another results folder to `target`; where one is, it asks for both from then on."""
-    facts, there = read_json(path), _read(target)
+    facts, there = asked_upgraded(read_json(path)), _read(target)
     both = united(there, facts) if there else facts
     if both != there:
         write_json(target, both)
@@ -109,28 +130,18 @@ def united(one: Mapping[str, Any], two: Mapping[str, Any]) -> dict[str, Any]:
     }
     lists = {
         name: list(dict.fromkeys([*one.get(name, ()), *two.get(name, ())]))
-        for name in ("splits", "methods", "seeds", "cells")
+        for name in ("splits", "methods", "seeds")
     }
+    cells = {cell["folder"]: cell for facts in (one, two) for cell in facts.get("cells") or ()}
     return {
         **two,
         **one,
         **lists,
         "seeds": sorted(lists["seeds"]),
-        "cells": sorted(lists["cells"]),
+        "cells": [cells[folder] for folder in sorted(cells)],
         "labels": {**(two.get("labels") or {}), **(one.get("labels") or {})},
         "settings": list(settings.values()),
     }
-
-
-def ranges(seeds: Sequence[int]) -> str:
-    """Numbers in few words: 1, 2, 3, 8 -> "1-3,8"."""
-    runs: list[list[int]] = []
-    for seed in sorted(set(seeds)):
-        if runs and runs[-1][1] == seed - 1:
-            runs[-1][1] = seed
-        else:
-            runs.append([seed, seed])
-    return ",".join(str(low) if low == high else f"{low}-{high}" for low, high in runs)
 
 
 def _suite(facts: Mapping[str, Any]) -> Suite:
@@ -142,7 +153,7 @@ def _suite(facts: Mapping[str, Any]) -> Suite:
         splits=tuple(facts["splits"]),
         methods=tuple(facts["methods"]),
         seeds=tuple(facts["seeds"]),
-        cells=tuple(facts.get("cells") or ()),
+        cells=tuple(AskedCell(**cell) for cell in facts.get("cells") or ()),
         labels=facts.get("labels") or {},
         settings=tuple(Setting(**setting) for setting in facts.get("settings") or ()),
     )
@@ -154,4 +165,4 @@ def _read(path: Place) -> dict[str, Any]:
         found = read_json(path)
     except ResultsError:
         return {}
-    return found if isinstance(found, dict) else {}
+    return asked_upgraded(found) if isinstance(found, dict) else {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -81,13 +81,9 @@ def merge(sources: Sequence[Place], target: Place, *, dry_run: bool = False) -> 
 
 def conflict(left: StoredCell, right: StoredCell) -> str:
     """Why two cells in one place cannot both be true, "" if they agree."""
-    if left.record["identity"] != right.record["identity"]:
-        names = [
-            name
-            for name, value in left.record["identity"].items()
-            if right.record["identity"].get(name) != value
-        ]
-        return f"other {', '.join(names)}"
+    one, other = asdict(left.record.identity), asdict(right.record.identity)
+    if one != other:
+        return f"other {', '.join(name for name, value in one.items() if other[name] != value)}"
     values = compare(left.metrics(), right.metrics())
     wrong = values[values["difference"].abs() > VALUE_TOLERANCE]
     if not wrong.empty:

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ltbench.results.errors import ResultsError
-from ltbench.results.files import write_atomically
+from ltbench.results.files import write_place
 from ltbench.results.places import readable
 from ltbench.results.store import StoredCell
 
@@ -47,7 +47,7 @@ MEASURES = ("auprc", "depth")
 
 def has_ranking(cell: StoredCell) -> bool:
     """Whether this cell's run ranked its training images."""
-    return RANKING_FILE in cell.record.get("files", {})
+    return RANKING_FILE in cell.content.get("files", {})
 
 
 def ranking(cell: StoredCell) -> pd.DataFrame:
@@ -88,12 +88,12 @@ def export_ranking(cell: StoredCell, out: Path, *, truth: bool = False, limit: i
     frame = frame.sort_values(["place", "category"], kind="stable")
     columns = ["place", "category", "path", "score", "decision"] + (["injected", "defect"] if truth else [])
     text = frame.assign(decision="")[columns].to_csv(index=False, float_format="%.6g")
-    write_atomically(out, lambda file: file.write(text.encode()))
+    write_place(out, lambda file: file.write(text.encode()))
     return len(frame)
 
 
 def _read(cell: StoredCell, name: str) -> pd.DataFrame:
-    if name not in cell.record.get("files", {}):
+    if name not in cell.content.get("files", {}):
         raise ResultsError(
             f"the cell '{cell.folder}' has no ranking of its training images: run it with --rank-training"
         )

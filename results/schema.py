@@ -9,8 +9,11 @@ import pyarrow as pa
 
 from ltbench.results.errors import ResultsError
 
-SCHEMA_VERSION = 1
-"""Raised when a column changes its meaning; older files stay readable (see tests/golden_results)."""
+SCHEMA_VERSION = 2
+"""Raised when a column or a field of the record changes its meaning; `results.upgrade` reads older records.
+
+2: the record holds the cell as it was asked for ("cell") and the numbers of its split ("split.parameters").
+"""
 
 
 METRICS = pa.schema(

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import io
-import random
 import re
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -19,10 +17,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ltbench.results.errors import ResultsError
-from ltbench.results.files import file_digest, read_json, write_bytes, write_json
+from ltbench.results.files import file_digest, read_json
 from ltbench.results.places import Place, RemotePath, matches, place, readable
-from ltbench.results.schema import CURVES, METRICS, SCHEMA_VERSION, SCORES
+from ltbench.results.reading import checked
+from ltbench.results.record import Identity, Record
+from ltbench.results.schema import CURVES, METRICS, SCORES
 from ltbench.results.status import Status
+from ltbench.results.upgrade import upgraded
 
 RECORD = "cell.json"
 STARTED = "started.json"
@@ -32,10 +33,11 @@ CURVES_FILE = "curves.parquet"
 MAPS_FILE = "maps.npy"
 GALLERY_FILE = "gallery.npz"
 LOG_FILE = "log.txt"
-_CONTENT = (METRICS_FILE, SCORES_FILE, CURVES_FILE, MAPS_FILE, GALLERY_FILE)
+CONTENT = (METRICS_FILE, SCORES_FILE, CURVES_FILE, MAPS_FILE, GALLERY_FILE)
 
-_COMMITS = 8
-_WAIT_SECONDS = 0.2
+COMMITS = 8
+"""Attempts at storing or finding a cell behind a URL, where another driver may be storing the same one."""
+WAIT_SECONDS = 0.2
 
 
 USUAL_VIEW = "resize256-crop224"
@@ -56,11 +58,17 @@ class StoredCell:
     """One cell's folder and its record."""
 
     folder: Place
-    record: Mapping[str, Any]
+    content: Mapping[str, Any]
+    """The record as its JSON document, in the layout of the present schema version."""
+
+    @cached_property
+    def record(self) -> Record:
+        """The record with every value checked; raises ResultsError where one is missing or wrong."""
+        return Record.from_json(self.content, self.folder / RECORD)
 
     @property
     def status(self) -> Status:
-        return Status(self.record["status"])
+        return Status(self.content["status"])
 
     def metrics(self) -> pd.DataFrame:
         """Rows of the schema METRICS."""
@@ -97,7 +105,7 @@ class StoredCell:
 
     def damage(self) -> str:
         """ "" if every file is what the record says, else a sentence."""
-        for name, digest in self.record.get("files", {}).items():
+        for name, digest in self.content.get("files", {}).items():
             path = self.folder / name
             try:
                 found = file_digest(path)
@@ -108,105 +116,25 @@ class StoredCell:
         return ""
 
 
-class CellWriter:
-    """Fills one cell's folder; `finish` writes the record last, so that its existence means "complete".
+def read_record(path: Place) -> Mapping[str, Any]:
+    """The document of a cell, finished or only started, in the layout of the present schema version.
 
-    On this machine a lock keeps two writers of one cell apart. Nothing does behind a URL: there everything is
-    put at the end, and put again until the record and its files are seen to be of one writer. What another
-    driver has finished stays valid meanwhile.
+    Raises ResultsError for a damaged file, a newer version, and an old record that cannot be read.
     """
-
-    def __init__(self, folder: Place, started: Mapping[str, Any]) -> None:
-        self.folder = folder
-        self._files: dict[str, str] = {}
-        self._held: dict[str, memoryview] = {}
-        write_json(folder / STARTED, dict(started))
-        if isinstance(folder, RemotePath):
-            return
-        # The record goes first: without it the other files do not count.
-        for name in (RECORD, *_CONTENT):
-            (folder / name).unlink(missing_ok=True)
-
-    def write_table(self, name: str, table: pa.Table) -> None:
-        self._hold(name, _parquet(table))
-
-    def write_array(self, name: str, array: npt.NDArray[np.float32]) -> None:
-        self._write(name, lambda file: np.save(file, array, allow_pickle=False))
-
-    def write_gallery(self, grids: Mapping[str, npt.NDArray[np.float32]]) -> None:
-        self._write(GALLERY_FILE, lambda file: np.savez(file, allow_pickle=False, **dict(grids)))
-
-    def finish(self, record: Mapping[str, Any]) -> StoredCell:
-        """Write the record; from now on the cell is found."""
-        cell = StoredCell(
-            self.folder, {"schema_version": SCHEMA_VERSION, **record, "files": dict(self._files)}
-        )
-        if isinstance(self.folder, RemotePath):
-            self._commit(self.folder, cell)
-        else:
-            write_json(self.folder / RECORD, cell.record)
-        (self.folder / STARTED).unlink(missing_ok=True)
-        return cell
-
-    def _write(self, name: str, write: Any) -> None:
-        # Into memory first: pyarrow and numpy want to seek, and the files are small.
-        buffer = io.BytesIO()
-        write(buffer)
-        self._hold(name, buffer.getbuffer())
-
-    def _hold(self, name: str, content: memoryview) -> None:
-        self._files[name] = hashlib.sha256(content).hexdigest()
-        if isinstance(self.folder, RemotePath):
-            self._held[name] = content
-        else:
-            write_bytes(self.folder / name, content)
-
-    def _commit(self, folder: RemotePath, cell: StoredCell) -> None:
-        for number in range(_COMMITS):
-            for name, content in self._held.items():
-                write_bytes(folder / name, content)
-            for name in _CONTENT:
-                if name not in self._files:
-                    (folder / name).unlink(missing_ok=True)
-            write_json(folder / RECORD, cell.record)
-            stored = Store(folder).find(folder)
-            if stored is not None:
-                return
-            # By chance: writers that wait equally long would meet again every time.
-            time.sleep(_WAIT_SECONDS * (number + 1) * random.uniform(0.2, 1.8))
-        why = cell.damage() or "its record is unreadable"
-        raise ResultsError(
-            f"'{folder}' does not keep what is written there ({why}): "
-            "end the other run that writes it, then run the same command again"
-        )
+    content: Mapping[str, Any] = upgraded(read_json(path), path)
+    return content
 
 
-def rewrite_tables(cell: StoredCell, tables: Mapping[str, pa.Table], record: Mapping[str, Any]) -> StoredCell:
-    """Replace some of a finished cell's tables, by file name; one without rows takes its file away.
-
-    The other files stay, and so does what would not change.
-    """
-    contents = {name: _parquet(rows) if len(rows) else None for name, rows in tables.items()}
-    files = {name: digest for name, digest in record["files"].items() if name not in contents}
-    files |= {name: hashlib.sha256(content).hexdigest() for name, content in contents.items() if content}
-    # From the first write to the last the record does not fit its files, so a crash there means "run again",
-    # not a lie.
-    for name, content in contents.items():
-        if content and files[name] != record["files"].get(name):
-            write_bytes(cell.folder / name, content)
-    fresh = {**record, "files": files}
-    write_json(cell.folder / RECORD, fresh)
-    for name, content in contents.items():
-        if content is None:
-            # Last: a file that no record names is no part of the cell.
-            (cell.folder / name).unlink(missing_ok=True)
-    return StoredCell(cell.folder, fresh)
+def read_started(folder: Place) -> Identity:
+    """Identity of the cell that was started in a folder; raises ResultsError."""
+    path = folder / STARTED
+    same: Identity = checked(Identity, read_record(path).get("identity"), path, ("identity",))
+    return same
 
 
-def _parquet(rows: pa.Table) -> memoryview:
-    buffer = io.BytesIO()
-    pq.write_table(rows, buffer, compression="zstd")
-    return buffer.getbuffer()
+def cell_folder(dataset: str, split: str, seed: int, method: str, config_digest: str) -> str:
+    """Folder of a cell below the results folder, "/" between names."""
+    return f"{slug(dataset)}/{slug(split)}/seed{seed}/{slug(method)}-{config_digest[:10]}"
 
 
 class Store:
@@ -216,14 +144,12 @@ class Store:
         self.root = root
 
     def folder(self, dataset: str, split: str, seed: int, method: str, config_digest: str) -> Place:
-        return (
-            self.root / slug(dataset) / slug(split) / f"seed{seed}" / f"{slug(method)}-{config_digest[:10]}"
-        )
+        return self.root / cell_folder(dataset, split, seed, method, config_digest)
 
     def find(self, folder: Place) -> StoredCell | None:
         """The finished cell in this folder, or None; a damaged one counts as absent: it is run again."""
         try:
-            cell = StoredCell(folder, read_json(folder / RECORD))
+            cell = StoredCell(folder, read_record(folder / RECORD))
         except ResultsError:
             return None
         return None if cell.damage() else cell
@@ -232,9 +158,9 @@ class Store:
         """What `find` gives; behind a URL, where another driver may just be putting the same cell, looked for
         again during some seconds before it counts as absent.
         """
-        for number in range(_COMMITS if isinstance(folder, RemotePath) else 1):
+        for number in range(COMMITS if isinstance(folder, RemotePath) else 1):
             if number:
-                time.sleep(_WAIT_SECONDS * number)
+                time.sleep(WAIT_SECONDS * number)
             stored = self.find(folder)
             if stored is not None:
                 return stored
@@ -249,14 +175,7 @@ class Store:
     def cells(self) -> Iterator[StoredCell]:
         """All finished cells, in the order of their folders; newer schema versions are refused."""
         for path in matches(self.root, f"*/*/*/*/{RECORD}"):
-            record = read_json(path)
-            version = record.get("schema_version")
-            if not isinstance(version, int) or version > SCHEMA_VERSION:
-                raise ResultsError(
-                    f"'{path}' has schema version {version!r}, this ltbench reads up to "
-                    f"{SCHEMA_VERSION}: update ltbench"
-                )
-            yield StoredCell(path.parent, record)
+            yield StoredCell(path.parent, read_record(path))
 
     def unfinished(self) -> list[Place]:
         """Folders of cells that were started and whose process ended before they were finished."""
@@ -267,15 +186,20 @@ class Store:
 
     def metrics(self) -> pd.DataFrame:
         """The rows of all finished cells; columns of METRICS, possibly no row."""
-        tables = [_table(cell.folder / METRICS_FILE, METRICS) for cell in self.cells()]
-        frame: pd.DataFrame = pa.concat_tables([METRICS.empty_table(), *tables]).to_pandas()
-        return frame
+        return rows_of(self.cells())
 
     def remove(self, cell: StoredCell) -> None:
         if isinstance(cell.folder, RemotePath):
             cell.folder.remove_tree()
         else:
             shutil.rmtree(cell.folder)
+
+
+def rows_of(cells: Iterable[StoredCell]) -> pd.DataFrame:
+    """The rows of these cells; columns of METRICS, possibly no row."""
+    tables = [_table(cell.folder / METRICS_FILE, METRICS) for cell in cells]
+    frame: pd.DataFrame = pa.concat_tables([METRICS.empty_table(), *tables]).to_pandas()
+    return frame
 
 
 def _table(path: Place, schema: pa.Schema) -> pa.Table:

@@ -9,14 +9,13 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
-from ltbench.results.asked import suites
+from ltbench.results.asked import AskedCell, suites
 from ltbench.results.errors import ResultsError
-from ltbench.results.files import read_json
 from ltbench.results.places import Place, below, matches, modified
+from ltbench.results.record import Record
 from ltbench.results.status import Status
-from ltbench.results.store import LOG_FILE, RECORD, STARTED
+from ltbench.results.store import LOG_FILE, RECORD, STARTED, StoredCell, read_record, read_started
 
 JOURNAL = "log.jsonl"
 SILENT_SECONDS = 60.0
@@ -31,7 +30,7 @@ class Finished:
     """What is kept of one record."""
 
     name: str
-    """Of the folder, from the root."""
+    """Folder below the results folder."""
     dataset: str
     split: str
     seed: int
@@ -50,6 +49,10 @@ class Running:
     """A cell that was started and has no record yet."""
 
     name: str
+    """Folder below the results folder."""
+    dataset: str
+    split: str
+    method: str
     stage: str
     """ "fit 31/90", "" before the first step."""
     silent: float
@@ -66,9 +69,14 @@ class Survey:
 
     finished: Sequence[Finished]
     running: Sequence[Running]
-    asked: Mapping[str, Sequence[str]]
-    """Names of the cells that each suite asks for."""
+    asked: Mapping[str, Sequence[AskedCell]]
+    """Cells of each suite, by the suite's name and data set."""
     at: float
+
+    @property
+    def wanted(self) -> dict[str, AskedCell]:
+        """Cells that suites ask for, by folder."""
+        return {cell.folder: cell for cells in self.asked.values() for cell in cells}
 
     @property
     def failed(self) -> list[Finished]:
@@ -78,14 +86,13 @@ class Survey:
     def missing(self) -> int:
         """Cells that suites ask for and that have no row, running ones included."""
         known = {cell.name for cell in self.finished}
-        return len({name for names in self.asked.values() for name in names} - known)
+        return len(self.wanted.keys() - known)
 
     @property
     def waiting(self) -> int:
         """Cells that suites ask for, without a row and not running."""
-        asked = {name for names in self.asked.values() for name in names}
         known = {cell.name for cell in self.finished} | {cell.name for cell in self.running if cell.alive}
-        return len(asked - known)
+        return len(self.wanted.keys() - known)
 
     def counts(self) -> dict[tuple[str, str, str], Counter[str]]:
         """Cells by data set, split and method, then by status; "missing" and "running" are statuses here."""
@@ -93,12 +100,11 @@ class Survey:
         for cell in self.finished:
             table[cell.dataset, cell.split, cell.method][str(cell.status)] += 1
         known = {cell.name for cell in self.finished}
-        running = {cell.name for cell in self.running if cell.alive}
-        for name in {name for names in self.asked.values() for name in names} | running:
-            if name not in known:
-                dataset, split, _, folder = name.split("/")
-                state = "running" if name in running else "missing"
-                table[dataset, split, folder.rpartition("-")[0]][state] += 1
+        running = {cell.name: cell for cell in self.running if cell.alive}
+        for name in (self.wanted.keys() | running.keys()) - known:
+            place = running.get(name) or self.wanted[name]
+            state = "running" if name in running else "missing"
+            table[place.dataset, place.split, place.method][state] += 1
         return dict(sorted(table.items()))
 
     def cells_per_hour(self) -> float | None:
@@ -110,8 +116,8 @@ class Survey:
 
     def seconds_left(self) -> float | None:
         """Until the missing cells are done if as many run at a time as now; None where nothing tells."""
-        names = [cell.name for cell in self.finished]
-        left = {name for asked in self.asked.values() for name in asked} - set(names)
+        names = {cell.name for cell in self.finished}
+        left = [wanted.method for name, wanted in self.wanted.items() if name not in names]
         known: dict[str, list[float]] = defaultdict(list)
         for cell in self.finished:
             if cell.seconds is not None and cell.status is Status.OK:
@@ -120,8 +126,7 @@ class Survey:
         if not left or not every:
             return 0.0 if not left else None
         work = 0.0
-        for name in left:
-            method = name.rsplit("/", 1)[-1].rpartition("-")[0]
+        for method in left:
             work += statistics.median(known.get(method) or every)
         return work / max(1, sum(cell.alive for cell in self.running))
 
@@ -144,8 +149,8 @@ class Surveyor:
             try:
                 changed = modified(path)
                 if name not in self._read or self._read[name][0] != changed:
-                    self._read[name] = (changed, _finished(name, read_json(path)))
-            except (ResultsError, FileNotFoundError, KeyError):
+                    self._read[name] = (changed, _finished(name, _record(path)))
+            except (ResultsError, FileNotFoundError):
                 continue
             finished.append(self._read[name][1])
         return Survey(finished, self._running(), self._asked(), self.clock())
@@ -157,14 +162,14 @@ class Surveyor:
             journal = (self.journals or self.root) / name / JOURNAL
             try:
                 silent = self.clock() - max(modified(journal) if journal.exists() else 0.0, modified(path))
-                stage = _stage(journal)
-            except FileNotFoundError:  # finished meanwhile
+                stage, same = _stage(journal), read_started(path.parent)
+            except (FileNotFoundError, ResultsError):  # finished meanwhile
                 continue
             # A clock that was set back must not make a dead cell live for ever, nor a live one dead.
-            found.append(Running(name, stage, abs(silent)))
+            found.append(Running(name, same.dataset, same.split, same.method, stage, abs(silent)))
         return found
 
-    def _asked(self) -> dict[str, Sequence[str]]:
+    def _asked(self) -> dict[str, Sequence[AskedCell]]:
         return {f"{suite.name} on {suite.dataset}": suite.cells for suite in suites(self.root)}
 
 
@@ -177,27 +182,31 @@ def log_tail(root: Place, cell: Finished, lines: int = TAIL_LINES) -> str:
     return "\n".join(line for line in text.splitlines()[-lines:] if line.strip())
 
 
-def _finished(name: str, record: Mapping[str, Any]) -> Finished:
-    same, timing = record["identity"], record.get("timing") or {}
-    start, end = _seconds(timing.get("started_at")), _seconds(timing.get("finished_at"))
-    counts = (record.get("split") or {}).get("categories") or ()
+def _record(path: Place) -> Record:
+    return StoredCell(path.parent, read_record(path)).record
+
+
+def _finished(name: str, record: Record) -> Finished:
+    same, timing = record.identity, record.timing
+    start, end = _seconds(timing.started_at), _seconds(timing.finished_at)
     return Finished(
         name=name,
-        dataset=same["dataset"],
-        split=same["split"],
-        seed=same["seed"],
-        method=same["method"],
-        status=Status(record["status"]),
-        error=record.get("error") or "",
+        dataset=same.dataset,
+        split=same.split,
+        seed=same.seed,
+        method=same.method,
+        status=record.status,
+        error=record.error,
         ended=end,
         seconds=end - start if start and end >= start else None,
-        images=sum(sum(value for key, value in row.items() if key.startswith("n_")) for row in counts),
+        images=sum(row.n_train + row.n_test for row in record.split.categories),
     )
 
 
-def _seconds(text: Any) -> float:
+def _seconds(text: str | None) -> float:
+    """Seconds since the epoch of a time in ISO 8601; 0 where there is none."""
     try:
-        return datetime.fromisoformat(str(text)).timestamp()
+        return datetime.fromisoformat(text or "").timestamp()
     except ValueError:
         return 0.0
 

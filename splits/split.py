@@ -11,6 +11,7 @@ from functools import cached_property
 from ltbench.splits.images import LabelledImage
 
 MANIFEST_VERSION = 1
+Parameter = str | int | float | bool
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,9 @@ class Split:
     """How the list is known: "release-exact", "generator-exact", "counts-only", "imported" or "own"."""
     source: str = ""
     """Paper, record or file that the list comes from."""
+    parameters: Mapping[str, Parameter] = field(default_factory=dict)
+    """Recipe and its numbers, such as {"recipe": "step", "tail_images": 4, "noise": 0.2}; reports group by
+    them. They do not enter the digest."""
     notes: tuple[str, ...] = ()
     """What a reader of a table should know: a shortage, a realised ratio, a known contradiction."""
 

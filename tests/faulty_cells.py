@@ -131,13 +131,13 @@ def lives_in_another_century() -> None:
 
 
 def _instead_of_the_record(happens: Any) -> None:
-    from ltbench.results.store import CellWriter
+    from ltbench.results.writer import CellWriter
 
     CellWriter.finish = lambda self, record: happens()  # type: ignore[method-assign]
 
 
 def _before_the_record(happens: Any) -> None:
-    from ltbench.results.store import CellWriter
+    from ltbench.results.writer import CellWriter
 
     whole = CellWriter.finish
 

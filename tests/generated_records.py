@@ -5,16 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 
+from ltbench.results.cell_record import CellRecord, ViewRecord
 from ltbench.results.schema import SCHEMA_VERSION
 from ltbench.results.status import Status
-from ltbench.results.store import slug
+from ltbench.results.store import cell_folder, slug
 
 CATEGORIES = (
     "bolt",
@@ -114,6 +116,18 @@ def tail_of(dataset: str, split: str, seed: int, categories: Sequence[str]) -> t
     )
 
 
+def parameters_of(split: str) -> dict[str, Any]:
+    """Parameters of the splits that the tests name."""
+    return {
+        "pareto": {"recipe": "pareto", "noise": 0.1},
+        **{
+            f"meds_nr{percent}": {"recipe": "meds", "noise": int(percent) / 100}
+            for percent in ("00", "10", "40")
+        },
+        "step_k4": {"recipe": "step", "tail_images": 4, "noise": 0.1},
+    }.get(split, {"recipe": "imported", "name": split})
+
+
 def split_record(
     dataset: str, split: str, seed: int, categories: Sequence[str], overlap: str
 ) -> dict[str, Any]:
@@ -134,6 +148,7 @@ def split_record(
     injected = sum(row["n_train_defects"] for row in counts)
     return {
         "id": f"{dataset}/{split}/seed{seed}", "dataset": dataset, "recipe": split, "seed": seed,
+        "parameters": parameters_of(split),
         "digest": digest(f"{dataset}{split}{seed}{overlap}"),
         "overlap": injected if overlap == "paper" else 0,
         "evidence": "generator-exact", "source": "Jung et al., CVPR 2025",
@@ -161,11 +176,17 @@ def record_of(
 ) -> dict[str, Any]:
     """A cell's record, complete but for the digests of its files."""
     name, recipe, seed = split["dataset"], split["recipe"], split["seed"]
-    settings = " ".join(f"--set {key}={json.dumps(value)}" for key, value in method.fields.items())
-    command = f"ltbench run --method {method.name} --dataset {name} --split {recipe} --seed {seed} {settings}"
+    sides = re.fullmatch(r"(resize|squeeze)(\d+)-crop(\d+)", view)
+    assert sides is not None
+    cell = CellRecord(
+        dataset=name, split=recipe, seed=seed, method=method.name, fields=method.fields, overlap=overlap,
+        view=ViewRecord(int(sides[2]), int(sides[3]), squeeze=sides[1] == "squeeze"), limit=None, label="",
+        folder=cell_folder(name, recipe, seed, method.name, method.config_digest),
+    )  # fmt: skip
     return {
         "schema_version": SCHEMA_VERSION, "status": str(status), "error": error,
         "log_tail": "fit: 1234 patches\n" + (f"Traceback\n{error}\n" if error else "done\n"),
+        "cell": asdict(cell),
         "identity": {
             "dataset": name, "split": recipe, "seed": seed, "overlap_policy": overlap, "method": method.name,
             "config_digest": method.config_digest, "split_digest": split["digest"],
@@ -192,14 +213,20 @@ def record_of(
             "citation": f"@misc{{{slug(name)},\n  title = {{{name}}}\n}}", "address": "generated",
             "digest": digest(name), "gallery_allowed": True,
         },
-        "metrics": {key: {"title": title, "recipe": text} for key, (title, text) in metrics.items()},
+        "metrics": {
+            key: {
+                "title": title, "recipe": text, "order": order, "curve": "pro" if key == "aupro" else "",
+                "needs": "scores" if key.startswith("image") else "maps",
+            }
+            for order, (key, (title, text)) in enumerate(metrics.items())
+        },
         "figures": {"memory_bank_mb": 3.25},
         "timing": {
             "fit_seconds": method.fit_seconds, "score_seconds": 4.5, "score_ms_per_image": 6.9,
             "evaluate_seconds": 1.25, "peak_rss_mb": 812.0, "peak_vram_mb": None, "device": "cpu",
             "started_at": f"2026-03-0{seed}T09:15:00+00:00", "finished_at": f"2026-03-0{seed}T09:17:00+00:00",
         },
-        "environment": ENVIRONMENT, "command": command.strip(), "gallery": [],
+        "environment": ENVIRONMENT, "command": cell.command(), "gallery": [],
         "map_post": {"sigma": 4.0, "upsample": "bilinear"} if method.has_maps else None,
     }  # fmt: skip
 

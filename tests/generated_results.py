@@ -24,7 +24,8 @@ from PIL import Image, ImageDraw
 
 from ltbench.results.schema import CURVES, METRICS, SCORES, table
 from ltbench.results.status import Status
-from ltbench.results.store import CURVES_FILE, METRICS_FILE, SCORES_FILE, CellWriter, Store, slug
+from ltbench.results.store import CURVES_FILE, METRICS_FILE, SCORES_FILE, Store, slug
+from ltbench.results.writer import CellWriter
 
 GALLERY_SIZE = 96
 
@@ -111,7 +112,7 @@ def generate(
                     continue
                 if is_last and method.name == "winclip":
                     folder = store.folder(dataset, split_name, seed, method.name, method.config_digest)
-                    CellWriter(folder, {"identity": {"dataset": dataset, "split": split_name, "seed": seed}})
+                    CellWriter(folder, record_of(method, split, Status.OK, "", overlap))
                     continue
                 failed = is_last and method.name == "funad"
                 status = Status.OUT_OF_MEMORY if failed else Status.OK

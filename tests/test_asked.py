@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -12,17 +13,22 @@ from ltbench.benchmark import suites as shipped
 from ltbench.benchmark.commands.bench import is_current
 from ltbench.benchmark.suites import Suite, SuiteMethod
 from ltbench.benchmark.suites.asked import store_facts
+from ltbench.number_ranges import seed_ranges
 from ltbench.reports.boards import boards
 from ltbench.reports.material import read
 from ltbench.reports.pages.index import _progress
-from ltbench.results.asked import PATTERN, ask, ranges, suites
+from ltbench.results.asked import PATTERN, AskedCell, ask, suites
 from ltbench.results.errors import ResultsError
 from ltbench.results.merge import merge
 from ltbench.results.places import matches
 
 
+def asked(seed: int, method: str = "chance") -> AskedCell:
+    return AskedCell(f"d/s/seed{seed}/{method}-0", "d", "s", seed, method)
+
+
 def facts(seeds: list[int], methods: tuple[str, ...] = ("chance",), **more: object) -> dict[str, object]:
-    cells = [f"d/s/seed{seed}/{method}-0" for seed in seeds for method in methods]
+    cells = [asdict(asked(seed, method)) for seed in seeds for method in methods]
     suite = {"name": "demo", "dataset": "d", "splits": ("s",), "methods": methods}
     return {**suite, "seeds": seeds, "cells": cells, **more}
 
@@ -32,7 +38,7 @@ def test_seeds_of_several_calls_add_up(tmp_path: Path) -> None:
         ask(tmp_path, facts([seed], labels={f"chance-{seed}": f"row {seed}"}))
     (suite,) = suites(tmp_path)
     assert suite.seeds == (1, 2, 3)
-    assert suite.cells == tuple(f"d/s/seed{seed}/chance-0" for seed in (1, 2, 3))
+    assert suite.cells == tuple(asked(seed) for seed in (1, 2, 3))
     assert suite.labels == {f"chance-{seed}": f"row {seed}" for seed in (1, 2, 3)}
 
 
@@ -65,8 +71,8 @@ def test_a_file_that_is_no_suite_is_named(tmp_path: Path) -> None:
 
 
 def test_numbers_in_few_words() -> None:
-    assert ranges([1]) == "1"
-    assert ranges([3, 1, 2, 8, 10, 9]) == "1-3,8-10"
+    assert seed_ranges([1]) == "1"
+    assert seed_ranges([3, 1, 2, 8, 10, 9]) == "1-3,8-10"
 
 
 def test_merged_folders_ask_for_all_their_seeds(tmp_path: Path) -> None:
@@ -114,10 +120,13 @@ def test_progress_counts_rows_and_not_methods(tmp_path: Path) -> None:
     """Two rows of one method, one of them on one split only."""
     rows = [SuiteMethod("ltad"), SuiteMethod("ltad", {"x": 1}, only=("pareto",))]
     suite = Suite("own", "Own", "", "synthetic", ["pareto", "clean"], [1], rows)
-    folders = {
-        tmp_path / f"synthetic/{cell.split}/seed1/ltad-{len(cell.fields)}": "" for cell in suite.cells()
-    }
-    store_facts(suite, tmp_path, folders)
+    cells = [
+        AskedCell(
+            f"synthetic/{cell.split}/seed1/ltad-{len(cell.fields)}", "synthetic", cell.split, 1, cell.method
+        )
+        for cell in suite.cells()
+    ]
+    store_facts(suite, tmp_path, dict.fromkeys(cells, ""))
     (progress,) = _progress(read(tmp_path))
     assert (progress.done, progress.asked) == (0, 3)
 

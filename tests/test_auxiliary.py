@@ -112,7 +112,7 @@ def test_it_stands_on_the_result_and_makes_another_question(trees: tuple[Path, P
     embedded = {job.dataset: len(job.images) for job in jobs([prepared])}
     assert embedded == {f"folder:{trees[0]}": 10, f"folder:{trees[1]}": 6}
     stored = execute(prepared, settings)
-    fact = stored.record["method"]["auxiliary"]
+    fact = stored.content["method"]["auxiliary"]
     assert fact["digest"] == opened(f"folder:{trees[1]}").data_digest()
     assert stored.metrics()["needs"].unique().tolist() == ["auxiliary_masks"]
     (trees[1] / "cable" / "test" / "good" / "000.png").unlink()

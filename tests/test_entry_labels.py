@@ -25,11 +25,22 @@ def test_of_lists_only_what_differs_is_named() -> None:
 
 
 def test_a_long_field_is_left_out_where_another_tells_all_apart() -> None:
-    long = [f"{name}={'9' * LONG_FIELD}" for name in ("width", "depth")]
-    hosts = [{"host": "rd", "host_fields": long[:1]}, {"host": "hvq", "host_fields": long[1:]}]
+    long = [{"layers": number * LONG_FIELD} for number in "12"]
+    hosts = [{"host": "rd", **long[0]}, {"host": "hvq", **long[1]}]
     assert told(*hosts) == ["host=rd", "host=hvq"]
-    same_host = [{**hosts[0]}, {**hosts[1], "host": "rd"}]
-    assert told(*same_host) == [f"host_fields={part}" for part in long]
+    assert told(*long) == [f"layers={number * LONG_FIELD}" for number in "12"]
+
+
+def test_fields_of_a_host_are_left_out_where_the_hosts_differ() -> None:
+    hosts = [
+        {"host": "rd", "host_fields": {"width": 64, "depth": 1}},
+        {"host": "hvq", "host_fields": {"width": 32, "codes": 512}},
+    ]
+    assert told(*hosts) == ["host=rd", "host=hvq"]
+    assert told(hosts[0], {**hosts[0], "host_fields": {"width": 32, "depth": 1}}) == [
+        "host.width=64",
+        "host.width=32",
+    ]
 
 
 def test_what_no_field_tells_apart_is_told_by_its_digest() -> None:

@@ -51,7 +51,7 @@ def undisturbed(tree: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def require_equal(found: Place, undisturbed: Path, seeds: int) -> None:
     """Bit for bit, but for the columns that are measured anew."""
     cells = list(Store(found).cells())
-    assert sorted(cell.record["identity"]["seed"] for cell in cells) == list(range(1, seeds + 1))
+    assert sorted(cell.content["identity"]["seed"] for cell in cells) == list(range(1, seeds + 1))
     for cell in cells:
         assert cell.damage() == ""
         whole = undisturbed / below(cell.folder, found)
@@ -144,7 +144,7 @@ def test_a_full_disk_ends_the_run_and_keeps_what_is_finished(
     with pytest.raises(ResultsError, match=r"No space left on device.*choose a folder with free space"):
         drive(*where, SEEDS)
     (kept,) = Store(small_disk / "runs").cells()
-    assert (kept.record["identity"]["seed"], kept.damage()) == (1, "")
+    assert (kept.content["identity"]["seed"], kept.damage()) == (1, "")
     ballast.unlink()
     assert drive(*where, SEEDS).reused == 1
     require_equal(small_disk / "runs", undisturbed, 3)
@@ -195,7 +195,7 @@ def test_a_run_on_s3_killed_and_started_again_ends_where_an_undisturbed_one_does
     finished = [cell for cell in Store(place(url)).cells() if not cell.damage()]
     again = drive(tree, url, str(tmp_path / "home"), SUITE)
     assert again.reused == len(finished) >= 1
-    assert [cell.record["error"] for cell in again.failed] == []
+    assert [cell.content["error"] for cell in again.failed] == []
     require_equal(place(url), undisturbed, 6)
     assert (again.cells[-1].folder / "log.txt").exists()
 

@@ -31,7 +31,7 @@ def cell(tmp_path: Path) -> Cell:
 def run_one(cell: Cell, settings: Settings) -> StoredCell:
     planned = plan([cell], settings).cells
     done = run(planned, settings, Options(keep_maps="all"), lambda *_: nullcontext(Quiet()))
-    assert done.cells[0].status is Status.OK, done.cells[0].record["error"]
+    assert done.cells[0].status is Status.OK, done.cells[0].content["error"]
     return done.cells[0]
 
 
@@ -55,7 +55,7 @@ def test_truncated_features_are_made_again_and_reported(cell: Cell, tmp_path: Pa
     assert log.count("are damaged and will be computed again") == 5
     third = run_one(cell, Settings(home=settings.home, results=tmp_path / "third", jobs=1))
     require_equal(first, third)
-    assert third.record["cache"]["rebuilt"] == 0
+    assert third.content["cache"]["rebuilt"] == 0
 
 
 @pytest.fixture
@@ -78,4 +78,4 @@ def test_a_read_only_cache_is_read_and_what_it_lacks_is_computed(
     log = (tmp_path / "second" / ".locks" / "embed.log").read_text()
     assert log.count("cannot be stored") == 1
     assert "Read-only file system" in log
-    assert again.record["cache"]["hits"] > 0
+    assert again.content["cache"]["hits"] > 0

@@ -23,7 +23,8 @@ from ltbench.benchmark.label_correction import (
 from ltbench.methods.base import Prediction
 from ltbench.results.errors import ResultsError
 from ltbench.results.ranking import export_ranking, has_ranking, label_correction, ranking, summary
-from ltbench.results.store import CellWriter, Store, StoredCell
+from ltbench.results.store import Store, StoredCell
+from ltbench.results.writer import CellWriter
 from ltbench.splits.images import LabelledImage
 from tests.small_images import Painter, context, train_images
 
@@ -130,9 +131,10 @@ class Gallery(Painter):
 def ranked(root: Path, method: Any, *, pictures: bool = True) -> tuple[StoredCell, dict[str, Any]]:
     train = tuple(sorted(train_images(spots=3), key=lambda image: image.key))
     split = SimpleNamespace(train=train, categories=("checks", "stripes"))
-    prepared: Any = SimpleNamespace(split=split, dataset=Gallery(pictures))
+    facts = SimpleNamespace(needs=())
+    prepared: Any = SimpleNamespace(split=split, dataset=Gallery(pictures), facts=facts)
     writer = CellWriter(Store(root).folder("d", "s", 1, "m", "c" * 64), {})
-    facts = rank_training(method, prepared, context(), writer)
+    facts = rank_training(method, prepared, context(), writer, root)
     return writer.finish({"identity": {}, "status": "ok", "label_correction": facts}), facts
 
 

@@ -19,6 +19,7 @@ from ltbench.methods.ltad import LTAD
 from ltbench.methods.uniad import UniAD
 from ltbench.reports.boards import boards
 from ltbench.reports.material import read
+from ltbench.results.asked import AskedCell
 
 NAMES = [name for name in suites.names() if name.startswith("ltad-") or name == "demo-ltad"]
 LAMBDA = {"ltad-mvtec": 500, "ltad-visa": 400, "ltad-dagm": 300, "ltad-ablations": 500}
@@ -175,10 +176,11 @@ def test_labels_of_rows_are_left_for_the_boards(tmp_path: Path) -> None:
     suite = suites.load("demo-ltad")
     labels = [cell.label for cell in suite.cells() if cell.method == "ltad"]
     assert len(set(labels)) == 3
-    folders = {tmp_path / "s" / "seed1" / f"ltad-{number}": label for number, label in enumerate(labels)}
-    store_facts(suite, tmp_path, {**folders, tmp_path / "s" / "seed1" / "chance-0": ""})
+    rows = {f"ltad-{number}": label for number, label in enumerate(labels)}
+    cells = {AskedCell(f"d/s/seed1/{name}", "d", "s", 1, "ltad"): label for name, label in rows.items()}
+    store_facts(suite, tmp_path, {**cells, AskedCell("d/s/seed1/chance-0", "d", "s", 1, "chance"): ""})
     (stored,) = (tmp_path / "suites").glob("*.json")
-    assert json.loads(stored.read_text())["labels"] == {f.name: label for f, label in folders.items()}
+    assert json.loads(stored.read_text())["labels"] == rows
 
 
 def test_a_board_calls_rows_as_their_suite_does(tmp_path: Path) -> None:

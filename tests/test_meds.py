@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import torch
 
+from ltbench.benchmark.cell import Cell, config_digest
 from ltbench.methods import catalog
-from ltbench.methods.base import Context
+from ltbench.methods.base import Context, View
 from ltbench.methods.blocks.bootstrap import Bootstrap, memory_scores
 from ltbench.methods.errors import BadParameter
 from ltbench.methods.features.cache import FeatureCache
@@ -214,21 +215,22 @@ def test_presets_fill_what_is_not_given() -> None:
     )
     assert (code.k, code.loss, code.weight, code.rounding, code.median) == (1, "mse", 10, "floor", "lower")
     assert (Meds().draws, Meds().k, Meds().min_keep) == (0, 1, 1)
-    assert "mining=0.5" in Meds().host_fields
-    assert "mining=0.9" in Meds(host_fields=("mining=0.9",)).host_fields
+    assert Meds().host_fields["mining"] == 0.5
+    assert Meds(host_fields={"mining": 0.9}).host_fields["mining"] == 0.9
 
 
 def test_needs_and_version_are_those_of_the_host_too() -> None:
     assert Meds().needs == {"class_ids_fit"}
     assert Meds(host="hvq").needs == {"class_ids_fit", "class_ids_score"}
-    assert Meds(host="hvq", host_fields=("label_source=centroid",)).needs == {"class_ids_fit"}
+    assert Meds(host="hvq", host_fields={"label_source": "centroid"}).needs == {"class_ids_fit"}
     assert Meds(stop_after="memory").needs == {"class_ids_fit", "class_ids_score"}
     assert "camera_ids_fit" in Meds(per_view=True).needs
     assert Meds().version == Meds.version + catalog.load_class("dinomaly").version - 1
 
 
-def test_lists_of_the_host_are_typed_with_bars() -> None:
-    method = Meds(host="rd", host_fields=("decoder_blocks=1|2|3",))
+@pytest.mark.parametrize("value", ["1,2,3", [1, 2, 3]])
+def test_fields_of_the_host_may_be_lists(value: object) -> None:
+    method = catalog.create("meds", host="rd", host_fields={"decoder_blocks": value})
     assert method._inner().decoder_blocks == (1, 2, 3)
     assert catalog.config(catalog.create("meds", **catalog.config(method))) == catalog.config(method)
 
@@ -259,14 +261,40 @@ def test_cameras_of_real_iad_are_read_from_the_name_of_the_file_alone() -> None:
         ({"host": "patchcore"}, BadParameter, "'patchcore' cannot be trained"),
         ({"host": "meds"}, BadParameter, "'meds' cannot be trained"),
         ({"host": "dinomali"}, UnknownName, "did you mean 'dinomaly'"),
-        ({"host_fields": ("mining",)}, BadParameter, "expected 'name=value'"),
-        ({"host_fields": ("minning=1",)}, BadParameter, "no field 'minning'"),
+        (
+            {"host_fields": {"minning": 1}},
+            BadParameter,
+            "dinomaly has no field 'minning': did you mean 'mining'",
+        ),
+        ({"host_fields": {"mining": "much"}}, BadParameter, "field 'mining' is 'much': expected a number"),
         ({"preset": "theirs"}, BadParameter, "preset is 'theirs'"),
     ],
 )
 def test_nonsense_is_refused_before_anything_runs(fields: dict, error: type, message: str) -> None:
     with pytest.raises(error, match=message):
         Meds(**fields)
+
+
+def test_fields_of_a_host_are_a_table() -> None:
+    with pytest.raises(BadParameter, match="'host_fields' is 'width=8': expected a table of fields"):
+        catalog.create("meds", host_fields="width=8")
+
+
+def test_a_table_has_the_digest_that_a_list_of_texts_had() -> None:
+    """As stored by ltbench 0.1 for the same fields (tests/golden_results)."""
+    fields = {"host": "dinomaly", "draws": 2}
+    inner = {"width": "16", "depth": 1, "ratio": 1, "batch_size": 8, "iterations": 2}
+    cell = Cell(
+        "synthetic", "meds_nr10_total", 1, "meds", {**fields, "host_fields": inner}, view=View(64, 56)
+    )
+    method = catalog.create("meds", **cell.fields)
+    digest = config_digest(
+        cell,
+        method.version,
+        {**catalog.config(method), "limit": 2},
+        "f87494a10bbc844b597fe274d44dc1825c4f463b7657999f5a923380fc92b9c2",
+    )
+    assert digest == "7975c7ca1da4505fc437ddd215d4523c651ff939c53bf4e189c8ab722543a68b"
 
 
 def test_a_host_trains_the_same_with_and_without_another_beside_it() -> None:

@@ -13,14 +13,15 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from remote_roots import in_memory, new_bucket
-from test_store import IDENTITY, write_cell
+from test_store import IDENTITY, record, write_cell
 
 from ltbench.results.errors import ResultsDiffer, ResultsError
 from ltbench.results.files import read_json, write_bytes, write_json
 from ltbench.results.merge import merge
 from ltbench.results.places import Place, RemotePath, below, local_side, matches, modified, place, readable
 from ltbench.results.schema import METRICS, SCORES, table
-from ltbench.results.store import MAPS_FILE, METRICS_FILE, RECORD, SCORES_FILE, STARTED, CellWriter, Store
+from ltbench.results.store import MAPS_FILE, METRICS_FILE, RECORD, SCORES_FILE, STARTED, Store
+from ltbench.results.writer import CellWriter
 
 
 @pytest.fixture(params=["s3", "memory", "local"])
@@ -117,7 +118,7 @@ def test_a_cell_comes_back_as_written(root: Place) -> None:
     written = write_cell(root)
     found = Store(root).find(written.folder)
     assert found is not None
-    assert found.record["identity"] == IDENTITY
+    assert found.content["identity"] == record()["identity"]
     assert found.metrics()["value"].tolist() == [0.9]
     assert found.gallery()["k"].tolist() == [[1, 1], [1, 1]]
     assert found.grids() is None
@@ -189,7 +190,7 @@ def test_drivers_that_finish_one_cell_at_once_leave_one_whole_cell(remote: Remot
     found = Store(remote).find(folder)
     assert found is not None
     # Record and rows are of one and the same writer.
-    assert found.metrics()["fit_seconds"].tolist() == [found.record["timing"]["fit_seconds"]]
+    assert found.metrics()["fit_seconds"].tolist() == [found.content["timing"]["fit_seconds"]]
     assert not (folder / STARTED).exists()
 
 
@@ -203,7 +204,7 @@ def test_a_cell_that_another_driver_is_just_putting_is_waited_for(remote: Remote
     found = Store(remote).settled(cell.folder)
     late.join()
     assert found is not None
-    assert found.record == cell.record
+    assert found.content == cell.content
 
 
 @pytest.mark.parametrize("way", ["to the url", "from the url"])

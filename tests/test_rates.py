@@ -142,7 +142,7 @@ def stored(status: Status = Status.OK, **machine: object) -> StoredCell:
 def test_records_of_this_machine_count_and_those_of_others_do_not(tmp_path: Path) -> None:
     (found,) = rates.load(tmp_path, [stored(), stored(host="elsewhere"), stored(Status.ERROR)]).cells
     assert (found.method, found.fit_seconds, found.peak_rss_mb) == ("patchcore", 21.4, 812.0)
-    split = stored().record["split"]["categories"]
+    split = stored().content["split"]["categories"]
     assert found.test_images == sum(row["n_test_good"] + row["n_test_defects"] for row in split)
     assert found.train_images == sum(row["n_train_good"] + row["n_train_defects"] for row in split)
 

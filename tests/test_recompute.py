@@ -16,9 +16,10 @@ from ltbench.benchmark.recompute import recompute
 from ltbench.benchmark.selection import parse_fields
 from ltbench.benchmark.settings import Settings
 from ltbench.methods import catalog
-from ltbench.results import store
+from ltbench.results import writer
 from ltbench.results.schema import CURVES, METRICS, table
-from ltbench.results.store import CURVES_FILE, METRICS_FILE, RECORD, Store, StoredCell, rewrite_tables
+from ltbench.results.store import CURVES_FILE, METRICS_FILE, RECORD, Store, StoredCell
+from ltbench.results.writer import rewrite_tables
 
 STALE = [{"category": "nut", "curve": "pro", "false_positives": 0.1, "covered": 0.9}]
 """As an older recipe might have left it."""
@@ -47,7 +48,7 @@ def cell(tree: Path, settings: Settings) -> StoredCell:
 def test_recomputing_replaces_the_curves_too(cell: StoredCell, settings: Settings) -> None:
     before = cell.curves()
     assert set(before["category"]) == {"bolt"}  # the other class has no masks
-    stale = rewrite_tables(cell, {CURVES_FILE: table(STALE, CURVES)}, cell.record)
+    stale = rewrite_tables(cell, {CURVES_FILE: table(STALE, CURVES)}, cell.content)
     assert set(stale.curves()["category"]) == {"nut"}
     recompute(stale, settings)
     found = Store(settings.results).find(cell.folder)
@@ -57,7 +58,7 @@ def test_recomputing_replaces_the_curves_too(cell: StoredCell, settings: Setting
 
 
 def test_recomputing_adds_curves_where_none_were_stored(cell: StoredCell, settings: Settings) -> None:
-    without = rewrite_tables(cell, {CURVES_FILE: CURVES.empty_table()}, cell.record)
+    without = rewrite_tables(cell, {CURVES_FILE: CURVES.empty_table()}, cell.content)
     assert not (cell.folder / CURVES_FILE).exists()
     assert without.damage() == ""
     recompute(without, settings)
@@ -78,11 +79,11 @@ def test_a_recomputation_that_is_killed_leaves_the_old_cell_or_a_damaged_one(
             raise KeyboardInterrupt
         real[type(content[0]) is dict](path, *content)
 
-    real = {False: store.write_bytes, True: store.write_json}
-    monkeypatch.setattr(store, "write_bytes", killed)
-    monkeypatch.setattr(store, "write_json", killed)
+    real = {False: writer.write_bytes, True: writer.write_json}
+    monkeypatch.setattr(writer, "write_bytes", killed)
+    monkeypatch.setattr(writer, "write_json", killed)
     with pytest.raises(KeyboardInterrupt):
-        rewrite_tables(cell, fresh, cell.record)
+        rewrite_tables(cell, fresh, cell.content)
     found = Store(settings.results).find(cell.folder)
     assert (found is not None) == (stopped_at == METRICS_FILE)
     if found is not None:
@@ -113,7 +114,10 @@ def test_a_cell_whose_images_are_gone_is_left_as_it_is(tmp_path: Path) -> None:
     [
         ("patchcore", {"layers": ["desc", "stride8"], "grid": None, "coreset_ratio": 0.25}),
         ("patchcore", {"backbone": "timm:vgg16.tv_in1k?mean=0&std=1", "standardise": False}),
-        ("meds", {"host": "uniad", "k": 3.0, "host_fields": ["iterations=5", "layers=desc|stride8"]}),
+        (
+            "meds",
+            {"host": "uniad", "k": 3.0, "host_fields": {"iterations": 5, "layers": ["desc", "stride8"]}},
+        ),
     ],
 )
 def test_a_recorded_command_means_the_same_cell_in_a_shell(method: str, fields: dict[str, object]) -> None:

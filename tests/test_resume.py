@@ -52,20 +52,20 @@ def states(cells: list[Cell], settings: Settings, retry: str = "failed", *, forc
 
 def fail(cell: StoredCell, status: str) -> None:
     """Make a stored cell one that ended otherwise."""
-    write_json(cell.folder / RECORD, {**cell.record, "status": status, "error": "as told"})
+    write_json(cell.folder / RECORD, {**cell.content, "status": status, "error": "as told"})
 
 
 def fitted_at(cell: StoredCell) -> tuple[str, int]:
-    return cell.record["timing"]["finished_at"], (
+    return cell.content["timing"]["finished_at"], (
         Path(str(cell.folder)) / "scores.parquet"
     ).stat().st_mtime_ns
 
 
 def as_if_measured_before(cell: StoredCell) -> None:
     """Give a stored cell's image AUROC the recipe of an older version."""
-    metrics = {name: dict(fact) for name, fact in cell.record["metrics"].items()}
+    metrics = {name: dict(fact) for name, fact in cell.content["metrics"].items()}
     metrics["image_auroc"]["recipe"] = "by an older rule"
-    write_json(cell.folder / RECORD, {**cell.record, "metrics": metrics})
+    write_json(cell.folder / RECORD, {**cell.content, "metrics": metrics})
 
 
 def test_a_new_metric_recipe_alone_computes_values_from_kept_maps_without_a_fit(
@@ -78,7 +78,7 @@ def test_a_new_metric_recipe_alone_computes_values_from_kept_maps_without_a_fit(
     assert states([chance(tree)], settings) == ["recompute"]
     again = run_all([chance(tree)], settings).cells[0]
     assert fitted_at(again) == before
-    assert again.record["metrics"] == first.record["metrics"]
+    assert again.content["metrics"] == first.content["metrics"]
     assert again.metrics()["value"].equals(values)
     assert states([chance(tree)], settings) == ["done"]
 
@@ -163,9 +163,9 @@ def test_every_call_that_ran_something_leaves_a_record_of_cells_and_cache(
     assert embedded["cache"]["misses"] + embedded["cache"]["hits"] == 20
     assert distinct <= embedded["cache"]["misses"] < 20
     for cell in outcome.cells:
-        assert (cell.record["cache"]["hits"], cell.record["cache"]["misses"]) == (20, 0)
+        assert (cell.content["cache"]["hits"], cell.content["cache"]["misses"]) == (20, 0)
     assert call["cache"] == {
-        name: embedded["cache"][name] + sum(cell.record["cache"][name] for cell in outcome.cells)
+        name: embedded["cache"][name] + sum(cell.content["cache"][name] for cell in outcome.cells)
         for name in embedded["cache"]
     }
     assert call["cache"]["bytes_read"] > 0

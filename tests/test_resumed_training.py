@@ -44,10 +44,10 @@ def test_a_killed_training_goes_on_from_its_checkpoint_bit_for_bit(
     counted = tmp_path / "steps"
     monkeypatch.setattr("ltbench.benchmark.engines.local.run_cell", CountedTraining(str(counted), kill_at=7))
     killed = trained(cell, disturbed)
-    assert killed.status is Status.KILLED, killed.record["error"]
+    assert killed.status is Status.KILLED, killed.content["error"]
     assert counted.stat().st_size == 7
     resumed = trained(cell, disturbed)
-    assert resumed.status is Status.OK, resumed.record["error"]
+    assert resumed.status is Status.OK, resumed.content["error"]
     # The seventh step is the only one that was taken twice.
     assert counted.stat().st_size == STEPS + 1
     assert not (resumed.folder / "work").exists()

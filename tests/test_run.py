@@ -86,8 +86,8 @@ def test_a_cell_writes_rows_scores_and_provenance(tree: Path, settings: Settings
     assert grids is not None
     np.testing.assert_array_equal(grids.max(axis=(1, 2)), scores["score"].to_numpy())
     for name in ("command", "environment", "split", "dataset", "method", "timing", "metrics"):
-        assert cell.record[name], name
-    assert cell.record["split"]["digest"] == rows["split_digest"].iloc[0]
+        assert cell.content[name], name
+    assert cell.content["split"]["digest"] == rows["split_digest"].iloc[0]
     assert (cell.folder / "log.txt").exists()
 
 
@@ -114,10 +114,10 @@ def test_same_cell_same_numbers_wherever_it_runs(tree: Path, settings: Settings,
 
 
 def test_force_runs_again(tree: Path, settings: Settings) -> None:
-    first = run_all([chance(tree)], settings).cells[0].record["timing"]["finished_at"]
+    first = run_all([chance(tree)], settings).cells[0].content["timing"]["finished_at"]
     again = run_all([chance(tree)], settings, force=True)
     assert again.reused == 0
-    assert again.cells[0].record["timing"]["finished_at"] >= first
+    assert again.cells[0].content["timing"]["finished_at"] >= first
 
 
 def test_changed_pixels_make_it_another_question(tree: Path, settings: Settings) -> None:
@@ -128,7 +128,7 @@ def test_changed_pixels_make_it_another_question(tree: Path, settings: Settings)
     assert before.damage() == ""
     after = run_all([chance(tree)], settings, force=True)
     assert after.reused == 0
-    assert after.cells[0].record["dataset"]["digest"] != before.record["dataset"]["digest"]
+    assert after.cells[0].content["dataset"]["digest"] != before.content["dataset"]["digest"]
 
 
 def test_two_folders_of_one_name_do_not_take_each_others_place(tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ def test_however_a_data_set_is_typed_its_numbers_are_the_same(tree: Path, tmp_pa
     for number, path in enumerate((tree, tmp_path / "link" / tree.name)):
         settings = Settings(home=tmp_path / "home", results=tmp_path / f"runs{number}", jobs=1)
         cells += run_all([chance(path)], settings).cells
-    assert cells[0].record["identity"] == cells[1].record["identity"]
+    assert cells[0].content["identity"] == cells[1].content["identity"]
     assert cells[0].metrics()["value"].equals(cells[1].metrics()["value"])
 
 
@@ -170,7 +170,7 @@ def test_an_unreadable_image_is_a_failed_row_and_the_rest_goes_on(tree: Path, se
     outcome = run_all([looks, chance(tree)], settings)
     assert [cell.status for cell in outcome.cells] == [Status.ERROR, Status.OK]
     failed = outcome.failed[0]
-    assert "bolt/train/good/001.png" in failed.record["error"]
+    assert "bolt/train/good/001.png" in failed.content["error"]
     rows = failed.metrics()
     assert rows["value"].isna().all()
     assert set(rows["status"]) == {"error"}
@@ -181,7 +181,7 @@ def test_a_mask_of_another_size_is_named(tree: Path, settings: Settings) -> None
     Image.new("L", (8, 8), 255).save(tree / "bolt" / "ground_truth" / "scratch" / "000_mask.png")
     outcome = run_all([chance(tree)], settings)
     assert outcome.cells[0].status is Status.ERROR
-    assert "000_mask.png" in outcome.cells[0].record["error"]
+    assert "000_mask.png" in outcome.cells[0].content["error"]
 
 
 def test_a_failed_cell_is_tried_again_unless_told_not_to(tree: Path, settings: Settings) -> None:
@@ -224,9 +224,9 @@ def test_recomputing_without_maps_leaves_the_cell_alone(tree: Path, settings: Se
 def test_limits_are_named_in_the_split(tree: Path, settings: Settings) -> None:
     limited = Cell(f"folder:{tree}", "clean", 1, "chance", {}, view=VIEW, limit=2)
     cell = run_all([limited], settings).cells[0]
-    assert cell.record["split"]["recipe"] == "clean-limit2"
-    assert {row["n_train_good"] for row in cell.record["split"]["categories"]} == {2}
-    assert "smoke test" in " ".join(cell.record["split"]["notes"])
+    assert cell.content["split"]["recipe"] == "clean-limit2"
+    assert {row["n_train_good"] for row in cell.content["split"]["categories"]} == {2}
+    assert "smoke test" in " ".join(cell.content["split"]["notes"])
 
 
 def test_a_cell_without_its_weights_does_not_stop_the_others(tree: Path, settings: Settings) -> None:
@@ -248,7 +248,7 @@ def test_an_empty_class_is_named_before_anything_runs(tree: Path, settings: Sett
 
 def test_the_command_in_the_record_makes_the_same_cell(tree: Path, settings: Settings) -> None:
     cell = run_all([chance(tree, grid=7)], settings).cells[0]
-    assert cell.record["command"] == (
+    assert cell.content["command"] == (
         f"ltbench run --method chance --dataset folder:{tree} --split clean --seed 1 "
         "--set grid=7 --view 32/32"
     )

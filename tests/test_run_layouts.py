@@ -34,7 +34,7 @@ def test_visa_runs_from_its_files(tmp_path: Path, layout: str) -> None:
             draw_mask(dataset.file(image.mask))
     settings = Settings(home=tmp_path / "home", data=data, results=tmp_path / "runs", jobs=1)
     (stored,) = run_all([cell], settings).cells
-    assert stored.status is Status.OK, stored.record["error"]
+    assert stored.status is Status.OK, stored.content["error"]
     rows = stored.metrics()
     assert set(rows["category"]) == {"candle", "capsules", "cashew", "fryum"}
     assert rows["value"].notna().all()

@@ -64,8 +64,8 @@ def test_a_damaged_cell_is_left_out_and_named(tmp_path: Path) -> None:
     done = merge([tmp_path / "a"], tmp_path / "all")
     assert (done.copied, len(done.damaged)) == (1, 1)
     assert str(path) in done.damaged[0]
-    assert [cell.record["identity"]["seed"] for cell in Store(tmp_path / "all").cells()] == [1]
-    assert whole.record["identity"]["seed"] == 1
+    assert [cell.content["identity"]["seed"] for cell in Store(tmp_path / "all").cells()] == [1]
+    assert whole.content["identity"]["seed"] == 1
 
 
 def test_counts_are_added_by_name() -> None:
@@ -75,11 +75,11 @@ def test_counts_are_added_by_name() -> None:
 
 def test_a_boards_cache_counts_are_those_of_its_cells_and_the_passes_before_them(tmp_path: Path) -> None:
     cell, other = write_cell(tmp_path), write_cell(tmp_path, seed=2)
-    write_json(cell.folder / RECORD, {**cell.record, "cache": READS})
+    write_json(cell.folder / RECORD, {**cell.content, "cache": READS})
     before = dict.fromkeys(READS, 0) | {"misses": 60}
     for one, folder in ((before, cell.folder), ({"misses": 1000}, other.folder)):
         write_run(tmp_path, {"cells": [str(folder.relative_to(tmp_path))], "embedded": [{"cache": one}]})  # type: ignore[arg-type]
-    found = [one for one in Store(tmp_path).cells() if one.record["identity"]["seed"] == 1]
+    found = [one for one in Store(tmp_path).cells() if one.content["identity"]["seed"] == 1]
     facts = dict(cache_facts(tmp_path, found))
     assert facts["image reads"] == "100, 30.0 % of them from the cache"
     assert facts["image forwards"] == "70: 60 before the cells, 10 within them"

@@ -46,6 +46,8 @@ def test_wrong_seeds_are_named(text: str) -> None:
 
 def test_fields_are_split_at_the_first_equals_sign() -> None:
     assert parse_fields(["backbone=timm:x?mean=0.5", "k = 6"]) == {"backbone": "timm:x?mean=0.5", "k": "6"}
+    typed = parse_fields(["host=rd", "host.width=8", "host.layers=a,b"])
+    assert typed == {"host": "rd", "host_fields": {"width": "8", "layers": "a,b"}}
     with pytest.raises(UsageError, match="'k' is no setting"):
         parse_fields(["k"])
 

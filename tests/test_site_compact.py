@@ -107,7 +107,7 @@ def test_the_board_itself_is_never_packed(site: Path) -> None:
 def test_intervals_are_those_of_the_stored_scores_and_are_kept(results: Path) -> None:
     found = read(results)
     ends = image_ends(results, found.cells)
-    cell = next(cell for cell in found.cells if cell.record["identity"]["method"] == "patchcore")
+    cell = next(cell for cell in found.cells if cell.content["identity"]["method"] == "patchcore")
     expected = image_intervals(cell.scores(), Draws())
     for row in expected.itertuples(index=False):
         if np.isfinite(row.ci_low):

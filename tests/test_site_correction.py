@@ -15,7 +15,8 @@ from PIL import Image
 from ltbench.reports.site import build_site
 from ltbench.results.ranking import CORRECTION, CORRECTION_FILE, RANKING, RANKING_FILE
 from ltbench.results.schema import table
-from ltbench.results.store import METRICS_FILE, SCORES_FILE, CellWriter, Store, StoredCell
+from ltbench.results.store import METRICS_FILE, SCORES_FILE, Store, StoredCell
+from ltbench.results.writer import CellWriter
 
 NAMES = ("cap", "gear")
 DEPTHS = {
@@ -33,7 +34,7 @@ def with_rankings(root: Path) -> Path:
         root, boards=[("synthetic", "meds_nr10")], methods=methods, seeds=(1, 2), categories=NAMES, gallery=0
     )
     for cell in list(Store(root).cells()):
-        same = cell.record["identity"]
+        same = cell.content["identity"]
         if (depths := DEPTHS.get((same["method"], same["seed"]))) is not None:
             rank(cell, depths)
     picture = Image.fromarray(np.full((96, 96, 3), 120, np.uint8))
@@ -61,7 +62,7 @@ def rank(cell: StoredCell, depths: tuple[float, float]) -> None:
     ]  # fmt: skip
     corrections.append({"category": "zinc", "n_train": 3, "n_injected": 0, "why": "nothing to find"})
     writer.write_table(CORRECTION_FILE, table(corrections, CORRECTION))
-    writer.finish({**cell.record, "label_correction": {"ranked_by": "rank"}})
+    writer.finish({**cell.content, "label_correction": {"ranked_by": "rank"}})
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from generated_records import METHODS, record_of, split_record
 
 from ltbench.benchmark.commands.results import diff
 from ltbench.results.diff import difference
@@ -18,28 +19,46 @@ from ltbench.results.files import write_json
 from ltbench.results.merge import merge
 from ltbench.results.places import Place
 from ltbench.results.schema import METRICS, SCHEMA_VERSION, SCORES, table
-from ltbench.results.store import METRICS_FILE, RECORD, SCORES_FILE, CellWriter, Store, StoredCell
+from ltbench.results.status import Status
+from ltbench.results.store import METRICS_FILE, RECORD, SCORES_FILE, Store, StoredCell
+from ltbench.results.writer import CellWriter
 
-IDENTITY = {"dataset": "d", "split": "s", "seed": 1, "method": "m", "config_digest": "c" * 64}
+METHOD = METHODS[1]
+
+
+def record(seed: int = 1, status: str = "ok") -> dict[str, Any]:
+    return record_of(METHOD, split_record("d", "s", seed, ("bolt",), "paper"), Status(status), "", "paper")
+
+
+IDENTITY = {
+    name: record()["identity"][name] for name in ("dataset", "split", "seed", "method", "config_digest")
+}
 
 
 def write_cell(root: Place, value: float | None = 0.9, *, seed: int = 1, status: str = "ok") -> StoredCell:
-    identity: dict[str, Any] = {**IDENTITY, "seed": seed}
-    folder = Store(root).folder("d", "s", seed, "m", identity["config_digest"])
-    writer = CellWriter(folder, {"identity": identity})
-    row = {**identity, "category": "bolt", "metric": "image_auroc", "value": value, "status": status}
+    content = record(seed, status)
+    folder = Store(root).folder("d", "s", seed, METHOD.name, METHOD.config_digest)
+    writer = CellWriter(folder, content)
+    row = {
+        **IDENTITY,
+        "seed": seed,
+        "category": "bolt",
+        "metric": "image_auroc",
+        "value": value,
+        "status": status,
+    }
     writer.write_table(METRICS_FILE, table([row], METRICS))
     scores = [{"key": "k", "category": "bolt", "defect": "", "label": False, "injected": False, "score": 0.5}]
     writer.write_table(SCORES_FILE, table(scores, SCORES))
     writer.write_gallery({"k": np.ones((2, 2), np.float32)})
-    return writer.finish({"identity": identity, "status": status, "error": ""})
+    return writer.finish(content)
 
 
 def test_a_finished_cell_comes_back_as_written(tmp_path: Path) -> None:
     written = write_cell(tmp_path)
     found = Store(tmp_path).find(written.folder)
     assert found is not None
-    assert found.record["identity"] == IDENTITY
+    assert found.content["identity"] == record()["identity"]
     assert found.metrics()["value"].tolist() == [0.9]
     assert found.scores()["score"].tolist() == [0.5]
     assert found.gallery()["k"].shape == (2, 2)
@@ -48,8 +67,8 @@ def test_a_finished_cell_comes_back_as_written(tmp_path: Path) -> None:
 
 
 def test_a_started_cell_is_listed_as_unfinished_and_not_found(tmp_path: Path) -> None:
-    folder = Store(tmp_path).folder("d", "s", 1, "m", "c" * 64)
-    CellWriter(folder, {"identity": IDENTITY})
+    folder = Store(tmp_path).folder("d", "s", 1, METHOD.name, METHOD.config_digest)
+    CellWriter(folder, record())
     assert Store(tmp_path).unfinished() == [folder]
     assert Store(tmp_path).find(folder) is None
 
@@ -64,7 +83,7 @@ def test_a_truncated_file_makes_the_cell_absent(tmp_path: Path, name: str) -> No
 
 def test_starting_again_removes_the_old_record_first(tmp_path: Path) -> None:
     cell = write_cell(tmp_path)
-    CellWriter(cell.folder, {"identity": IDENTITY})
+    CellWriter(cell.folder, record())
     assert Store(tmp_path).find(cell.folder) is None
     assert not (cell.folder / METRICS_FILE).exists()
 

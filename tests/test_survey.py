@@ -37,7 +37,10 @@ def finish(root: Path, name: str, *, start: float, end: float, status: Status = 
 
 
 def begin(root: Path, name: str, *, stage: str = "", silent: float = 0.0) -> None:
-    write_json(root / name / STARTED, {})
+    split = split_record(
+        "synthetic", "pareto", int(name.split("/")[2].removeprefix("seed")), ("bolt",), "paper"
+    )
+    write_json(root / name / STARTED, record_of(METHODS[1], split, Status.OK, "", "paper"))
     step = {"event": "step", "stage": stage, "done": 3, "total": 9} if stage else {"event": "started"}
     journal = root / name / JOURNAL
     journal.write_text(json.dumps({"event": "started"}) + "\n" + json.dumps(step) + "\n")
@@ -47,7 +50,11 @@ def begin(root: Path, name: str, *, stage: str = "", silent: float = 0.0) -> Non
 
 def ask(root: Path, names: list[str]) -> None:
     table = {"name": "demo", "dataset": "synthetic", "splits": [], "methods": [], "seeds": []}
-    write_json(root / "suites" / "demo.json", {**table, "cells": names})
+    cells = [
+        {"folder": name, "dataset": "synthetic", "split": "pareto", "seed": seed, "method": "patchcore"}
+        for seed, name in enumerate(names, start=1)
+    ]
+    write_json(root / "suites" / "demo.json", {**table, "cells": cells})
 
 
 @pytest.fixture
@@ -122,7 +129,7 @@ def test_a_record_is_read_again_only_if_it_changed(
     surveyor.look()
     read = []
     monkeypatch.setattr(
-        "ltbench.results.survey.read_json", lambda path: read.append(path) or json.loads(path.read_bytes())
+        "ltbench.results.survey.read_record", lambda path: read.append(path) or json.loads(path.read_bytes())
     )
     surveyor.look()
     assert read == []

@@ -93,10 +93,10 @@ def test_a_run_that_is_killed_ends_as_if_it_had_not_been(
 
     assert started(place, "resumed", method, fields).wait() == 0
     whole, resumed = only_cell(place / "whole"), only_cell(place / "resumed")
-    figures = resumed.record["figures"]
+    figures = resumed.content["figures"]
     assert figures[f"{name}_iterations"] == LONG
     assert figures[f"{name}_images_per_second"] < 0.1
-    assert figures[f"{name}_loss"] == whole.record["figures"][f"{name}_loss"]
+    assert figures[f"{name}_loss"] == whole.content["figures"][f"{name}_loss"]
     assert (whole.scores()["score"] == resumed.scores()["score"]).all()
     assert whole.metrics()["value"].equals(resumed.metrics()["value"])
     assert not checkpoint.parent.exists()

@@ -9,7 +9,7 @@ from ltbench.benchmark.commands.output import percent, print_json, print_table
 from ltbench.benchmark.console import console, print_failures, warn, watching
 from ltbench.benchmark.errors import CellsFailed, UsageError
 from ltbench.benchmark.kept_maps import KeptMaps
-from ltbench.benchmark.selection import parse_fields, parse_seeds, parse_view, select_names
+from ltbench.benchmark.selection import parse_fields, parse_overlap, parse_seeds, parse_view, select_names
 from ltbench.benchmark.settings import Settings
 
 if TYPE_CHECKING:
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from ltbench.benchmark.retry import Retry
     from ltbench.benchmark.run import Outcome, Plan, PlannedCell
     from ltbench.results.store import StoredCell
-
-OVERLAPS = ("paper", "none")
 
 
 def asked_cells(
@@ -31,23 +29,31 @@ def asked_cells(
     overlap: str,
     view: str,
     limit: int | None,
+    metrics: str = "",
 ) -> list[Cell]:
     """Every combination of the named methods, splits and seeds."""
     from ltbench.benchmark.cell import Cell
+    from ltbench.benchmark.describe import require_fields
+    from ltbench.benchmark.metrics import select
     from ltbench.methods import catalog
     from ltbench.splits import recipes
 
-    if overlap not in OVERLAPS:
-        raise UsageError(f"overlap is '{overlap}': expected one of {', '.join(OVERLAPS)}")
-    methods = select_names(method, catalog.names(), "method")
+    files = [name for part in method.split(",") if catalog.is_file(name := part.strip())]
+    methods = select_names(method, [*catalog.names(), *files], "method")
     splits = select_names(split, recipes.names(dataset), "split", open_ended=True)
     fields = parse_fields(set_fields)
+    for name in methods:
+        require_fields(name, fields)
+    measured = select(metrics) if metrics else ()
     return [
-        Cell(dataset, recipe, number, name, fields, overlap, parse_view(view), limit)  # type: ignore[arg-type]
+        Cell(
+            dataset, recipe, number, name, fields, parse_overlap(overlap), parse_view(view), limit,
+            metrics=measured,
+        )
         for recipe in splits
         for number in parse_seeds(seed)
         for name in methods
-    ]
+    ]  # fmt: skip
 
 
 def asked_retry(retry: str, only_missing: bool, force: bool) -> Retry:
@@ -110,6 +116,7 @@ def finish(outcome: Outcome, planned: Plan, command: str, as_json: bool) -> None
             "the same command tries them again"
         )
     planned.require_all()
+    planned.require_metrics(outcome)
 
 
 def mean_values(cell: StoredCell) -> dict[str, float | None]:
@@ -122,25 +129,23 @@ def mean_values(cell: StoredCell) -> dict[str, float | None]:
 
 
 def _print_cells(cells: Sequence[StoredCell]) -> None:
-    titles: dict[str, str] = {}
-    for cell in cells:
-        titles |= {name: fact["title"] for name, fact in cell.record["metrics"].items()}
-    shown = [name for name in titles if name in SHOWN]
+    known = {name: fact for cell in cells for name, fact in cell.record.metrics.items()}
+    shown = dict(sorted(known.items(), key=lambda item: item[1].order))
     rows = []
     for cell in cells:
-        same = cell.record["identity"]
+        same = cell.record.identity
         means = mean_values(cell)
-        values = [percent(means.get(name)) for name in shown]
-        rows.append([same["split"], same["seed"], same["method"], str(cell.status), *values])
-    columns = ["split", "seed", "method", "status", *(titles[name] for name in shown)]
+        values = [
+            percent(means.get(name)) if fact.unit == "%" else means.get(name, "–")
+            for name, fact in shown.items()
+        ]
+        rows.append([same.split, same.seed, same.method, str(cell.status), *values])
+    columns = ["split", "seed", "method", "status", *(fact.title for fact in shown.values())]
     print_table(columns, rows, title="Mean over categories, %")
 
 
-SHOWN = ("image_auroc", "image_ap", "pixel_auroc", "pixel_ap", "aupro")
-
-
 def _as_json(cell: StoredCell) -> dict[str, Any]:
-    record = cell.record
+    record = cell.content
     return {
         "identity": record["identity"],
         "status": record["status"],

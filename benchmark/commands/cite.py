@@ -12,12 +12,11 @@ def cite(results: options.ResultsOption = None, as_json: options.JsonOption = Fa
 
     entries: dict[str, str] = {}
     for cell in Store(options.settings(results=results).results).cells():
-        record = cell.record
-        learned_from = record["method"].get("auxiliary") or {}
+        card, dataset, auxiliary = cell.record.method.card, cell.record.dataset, cell.record.method.auxiliary
         for name, text in (
-            (record["method"]["card"]["title"], record["method"]["card"]["bibtex"]),
-            (record["dataset"]["title"], record["dataset"]["citation"]),
-            (learned_from.get("title", ""), learned_from.get("citation", "")),
+            (card.title, card.bibtex),
+            (dataset.title, dataset.citation),
+            (auxiliary.title, auxiliary.citation) if auxiliary else ("", ""),
         ):
             if text:
                 entries[name] = text

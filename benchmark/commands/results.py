@@ -27,9 +27,9 @@ def show_all(results: options.ResultsOption = None, as_json: options.JsonOption 
     store = _store(results)
     cells = [
         {
-            **{name: cell.record["identity"][name] for name in ("dataset", "split", "seed", "method")},
+            **{name: getattr(cell.record.identity, name) for name in ("dataset", "split", "seed", "method")},
             "status": str(cell.status),
-            "fit_seconds": cell.record.get("timing", {}).get("fit_seconds"),
+            "fit_seconds": cell.record.timing.fit_seconds,
             "folder": below(cell.folder, store.root),
         }
         for cell in store.cells()
@@ -54,9 +54,9 @@ def show(
     if cell is None:
         raise UsageError(f"'{folder}' holds no finished cell below '{store.root}': see 'ltbench results ls'")
     if as_json:
-        print_json("results show", {"record": dict(cell.record)})
+        print_json("results show", {"record": dict(cell.content)})
         return
-    print_text(json.dumps(cell.record, indent=1, ensure_ascii=False))
+    print_text(json.dumps(cell.content, indent=1, ensure_ascii=False))
     table = cell.metrics().pivot_table(index="category", columns="metric", values="value", dropna=False)
     rows = [
         [category, *(percent(value) for value in row)]
@@ -144,7 +144,7 @@ def export(
     dry_run: options.DryRunOption = False,
 ) -> None:
     """Write all rows of all cells as one CSV, parquet or JSON-lines file."""
-    from ltbench.results.files import write_atomically
+    from ltbench.results.files import write_place
 
     kind = out.suffix.lstrip(".")
     if kind not in FORMATS:
@@ -154,11 +154,11 @@ def export(
         would(f"write {len(frame)} rows to '{out}'")
         return
     if kind == "csv":
-        write_atomically(out, lambda file: frame.to_csv(file, index=False))
+        write_place(out, lambda file: frame.to_csv(file, index=False))
     elif kind == "parquet":
-        write_atomically(out, lambda file: frame.to_parquet(file, index=False))
+        write_place(out, lambda file: frame.to_parquet(file, index=False))
     else:
-        write_atomically(out, lambda file: frame.to_json(file, orient="records", lines=True))
+        write_place(out, lambda file: frame.to_json(file, orient="records", lines=True))
     console.print(f"{len(frame)} rows: {out}")
 
 

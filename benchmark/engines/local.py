@@ -10,11 +10,11 @@ from typing import Any
 from ltbench.benchmark.cell_files import store_failure
 from ltbench.benchmark.engines import Options, Watcher
 from ltbench.benchmark.journal import JOURNAL_FILE, Journal
-from ltbench.benchmark.metrics import STANDARD
 from ltbench.benchmark.processes import Child, Processes
 from ltbench.benchmark.resolve import Prepared
 from ltbench.benchmark.settings import Settings
 from ltbench.benchmark.worker import Known, run_cell
+from ltbench.methods.catalog import METHODS
 from ltbench.results.environment import environment
 from ltbench.results.files import write_bytes
 from ltbench.results.places import RemotePath
@@ -51,7 +51,7 @@ def run(
                 running.remove(entry)
                 stored = collect(cells[entry.index], entry.child, settings)
                 finished[entry.index] = stored
-                watcher.finished(entry.index, stored.status, stored.record["error"])
+                watcher.finished(entry.index, stored.status, stored.record.error)
             for entry in running:
                 step = entry.child.advanced
                 if step is not None:
@@ -72,7 +72,7 @@ def start(
     machine: Mapping[str, Any] | None = None,
 ) -> Child:
     """Start the cell in a process of its own; `machine` is `environment()` if the caller has it."""
-    known = Known(cell.facts.weights_digest, machine or environment())
+    known = Known(cell.facts.weights_digest, cell.facts.config_digest, machine or environment())
     place = settings.local(cell.folder)
     return processes.start(
         run_cell,
@@ -87,8 +87,8 @@ def start(
 def _modules(cells: Sequence[Prepared]) -> list[str]:
     """What the cells' processes would otherwise import one by one."""
     datasets = {f"ltbench.splits.datasets.{entry.cell.dataset.partition(':')[0]}" for entry in cells}
-    methods = {f"ltbench.methods.{entry.cell.method}" for entry in cells}
-    return sorted(datasets | methods | {f"ltbench.benchmark.metrics.{name}" for name in STANDARD})
+    methods = {f"ltbench.methods.{name}" for entry in cells if METHODS.is_built_in(name := entry.cell.method)}
+    return sorted(datasets | methods)
 
 
 def collect(cell: Prepared, child: Child, settings: Settings) -> StoredCell:

@@ -15,7 +15,8 @@ from ltbench.benchmark.engines.local import collect, start
 from ltbench.benchmark.errors import UsageError
 from ltbench.benchmark.processes import Processes
 from ltbench.benchmark.resolve import Prepared, Resolver
-from ltbench.benchmark.settings import Settings
+from ltbench.benchmark.settings import Settings, leave_in_environment
+from ltbench.methods.catalog import is_file
 from ltbench.results.status import Status
 from ltbench.results.store import StoredCell
 
@@ -50,7 +51,7 @@ def run(
                 index = running.pop(reference)
                 finished[index] = _result(ray, reference, cells[index])
                 stored = finished[index]
-                watcher.finished(index, stored.status, stored.record["error"])
+                watcher.finished(index, stored.status, stored.record.error)
     finally:
         for reference in running:
             ray.cancel(reference, force=True)
@@ -59,6 +60,7 @@ def run(
 
 def run_here(cell: Cell, settings: Settings, options: Options) -> StoredCell:
     """The task: on whatever node, in a process of its own with the same limits as the local engine."""
+    leave_in_environment(settings)
     prepared = Resolver(settings).prepare(cell)
     processes = Processes(threads_per_child=max(1, settings.task_cpus))
     child = start(prepared, processes, settings, options)
@@ -107,8 +109,11 @@ def _shared(settings: Settings) -> Settings:
 
 
 def _anywhere(cell: Cell) -> Cell:
+    """The cell with absolute paths."""
     kind, _, where = cell.dataset.partition(":")
-    return replace(cell, dataset=f"folder:{Path(where).absolute()}") if kind == "folder" else cell
+    if kind == "folder":
+        cell = replace(cell, dataset=f"folder:{Path(where).absolute()}")
+    return replace(cell, method=str(Path(cell.method).absolute())) if is_file(cell.method) else cell
 
 
 def _resources(settings: Settings) -> dict[str, Any]:
@@ -128,4 +133,4 @@ def _result(ray: Any, reference: Any, entry: Prepared) -> StoredCell:
         reason = " ".join(str(error).split())[:300]
         return store_failure(entry, Status.KILLED, f"Ray gave the cell up: {reason}", "")
     # Under the name that the place has here.
-    return StoredCell(entry.folder, stored.record)
+    return StoredCell(entry.folder, stored.content)

@@ -11,6 +11,7 @@ from typing import Any
 
 from ltbench.benchmark.cell import Cell
 from ltbench.benchmark.errors import UsageError
+from ltbench.benchmark.metrics import select
 from ltbench.benchmark.selection import parse_seeds
 from ltbench.methods import catalog
 from ltbench.methods.base import View
@@ -48,13 +49,16 @@ class Suite:
     default_for: Sequence[str] = ()
     """Data sets whose `make bench DATASET=` means this suite."""
     view: View = field(default_factory=View)
+    metrics: Sequence[str] = ()
+    """Metrics to compute: names, globs, "standard", "all"; none = the standard ones."""
 
     def cells(self, limit: int | None = None) -> list[Cell]:
         """All cells, split by split and seed by seed, so that tables fill up row by row."""
+        metrics = select(self.metrics) if self.metrics else ()
         return [
             Cell(
                 self.dataset, split, seed, method.name, dict(method.fields),
-                view=self.view, limit=limit, label=method.label,
+                view=self.view, limit=limit, label=method.label, metrics=metrics,
             )
             for split in self.splits
             for seed in self.seeds
@@ -64,7 +68,8 @@ class Suite:
 
     def facts(self) -> dict[str, Any]:
         """JSON values: what was asked for."""
-        return {**asdict(self), "methods": list(dict.fromkeys(method.name for method in self.methods))}
+        methods = dict.fromkeys(catalog.recorded_name(row.name) for row in self.methods)
+        return {**asdict(self), "methods": list(methods)}
 
 
 def names() -> list[str]:
@@ -86,16 +91,18 @@ def read(path: Path) -> Suite:
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
         common = content.pop("fields", {})
-        methods = [_row(entry, common) for entry in content.pop("methods")]
+        methods = [_row(entry, common, path.parent) for entry in content.pop("methods")]
         view = View(**content.pop("view", {}))
         return Suite(name=path.stem, methods=methods, view=view, **content)
     except (OSError, tomllib.TOMLDecodeError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(f"cannot read the suite '{path}': {error}") from error
 
 
-def _row(entry: dict[str, Any], common: Mapping[str, Mapping[str, Any]]) -> SuiteMethod:
+def _row(entry: dict[str, Any], common: Mapping[str, Mapping[str, Any]], folder: Path) -> SuiteMethod:
     name, only, label = entry.pop("name"), entry.pop("only", ("*",)), entry.pop("label", "")
-    return SuiteMethod(name, {**common.get(name, {}), **entry}, only, label)
+    # The file of a method is looked for beside the suite.
+    method = str(folder / name) if catalog.is_file(name) else name
+    return SuiteMethod(method, {**common.get(name, {}), **entry}, only, label)
 
 
 def default_for(dataset: str) -> Suite:
@@ -109,11 +116,16 @@ def default_for(dataset: str) -> Suite:
 
 
 def asked_suite(
-    name: str, dataset: str | None, seeds: str | None = None, fields: Mapping[str, Any] | None = None
+    name: str,
+    dataset: str | None,
+    seeds: str | None = None,
+    fields: Mapping[str, Any] | None = None,
+    metrics: str = "",
 ) -> Suite:
     """The suite that a command line means: by name or file, or a data set's own; cut to some seeds.
 
-    `fields` replace hyper-parameters of every method that has a field of that name.
+    `fields` replace hyper-parameters of every method that has a field of that name, `metrics` those of the
+    suite.
     """
     if name:
         suite = read(Path(name)) if name.endswith(".toml") else load(name)
@@ -121,6 +133,8 @@ def asked_suite(
         suite = default_for(dataset or "synthetic")
     if dataset:
         suite = replace(suite, dataset=dataset)
+    if metrics:
+        suite = replace(suite, metrics=(metrics,))
     if fields:
         suite = replace(suite, methods=[_with_fields(method, fields) for method in suite.methods])
     return replace(suite, seeds=parse_seeds(seeds)) if seeds else suite
@@ -128,4 +142,9 @@ def asked_suite(
 
 def _with_fields(method: SuiteMethod, fields: Mapping[str, Any]) -> SuiteMethod:
     known = catalog.config(catalog.create(method.name))
-    return replace(method, fields={**method.fields, **{k: v for k, v in fields.items() if k in known}})
+    changed = dict(method.fields)
+    for name, value in fields.items():
+        if name in known:
+            is_table = isinstance(value, Mapping)
+            changed[name] = {**changed.get(name, {}), **value} if is_table else value
+    return replace(method, fields=changed)

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 
 from ltbench.benchmark.suites import Suite, sources
-from ltbench.results.asked import ask
-from ltbench.results.places import Place, below
+from ltbench.results.asked import AskedCell, ask
+from ltbench.results.places import Place
 
 
-def store_facts(suite: Suite, results: Place, folders: Mapping[Place, str], dataset: str = "") -> None:
+def store_facts(suite: Suite, results: Place, cells: Mapping[AskedCell, str], dataset: str = "") -> None:
     """Write the facts of a suite, by which a report tells partial rows from whole ones.
 
     Args:
         suite: as it was asked for.
         results: the results folder.
-        folders: folders of the suite's cells, each with the label that boards show, "" for none.
+        cells: the suite's cells, each with the label that boards show, "" for none.
         dataset: its name in records, which for a folder is not what was typed; "" = the suite's.
     """
     ask(
@@ -23,8 +24,8 @@ def store_facts(suite: Suite, results: Place, folders: Mapping[Place, str], data
         {
             **suite.facts(),
             "dataset": dataset or suite.dataset,
-            "cells": sorted(below(folder, results) for folder in folders),
-            "labels": {folder.name: label for folder, label in sorted(folders.items(), key=str) if label},
+            "cells": [asdict(cell) for cell in sorted(cells, key=lambda cell: cell.folder)],
+            "labels": {cell.folder_name: label for cell, label in sorted(cells.items(), key=str) if label},
             "settings": sources.facts(suite),
         },
     )

@@ -77,12 +77,10 @@ def told(suite: str, method: str, *field: str) -> str:
 
 
 def spread(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Fields of a row; those of a host, which MeDS has in a list, as "host.field"."""
+    """Fields of a row; those of a host, which MeDS has in a table, by the host's name: "dinomaly.size"."""
     found = {name: value for name, value in fields.items() if name != "host_fields"}
-    for pair in fields.get("host_fields", ()):
-        name, _, value = pair.partition("=")
-        found[f"{fields['host']}.{name}"] = value
-    return found
+    inner = fields.get("host_fields", {})
+    return found | {f"{fields['host']}.{name}": value for name, value in inner.items()}
 
 
 def unused() -> list[str]:

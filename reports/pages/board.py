@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ from ltbench.reports.packing import details_unit
 from ltbench.reports.page import File, Page, Site
 from ltbench.reports.writing import plural, short_digest
 from ltbench.results.asked import ALL_ROWS
+from ltbench.results.record import SplitRecord
 
 
 @dataclass(frozen=True)
@@ -99,9 +100,7 @@ def _rows(sheet: Sheet, runs: str, notes: Footnotes) -> Iterator[Row]:
 def which_sizes(board: Board) -> str:
     """Whether the figure of one seed stands for all."""
     seed, *others = board.seeds
-    sizes = {
-        other: {c: row["n_train_good"] for c, row in board.counts(other).items()} for other in board.seeds
-    }
+    sizes = {other: {c: row.n_train_good for c, row in board.counts(other).items()} for other in board.seeds}
     same = all(sizes[other] == sizes[seed] for other in others)
     if same:
         return "The same for every seed." if others else f"Of seed {seed}."
@@ -111,12 +110,12 @@ def which_sizes(board: Board) -> str:
 def lede(board: Board) -> str:
     """One sentence of what is trained and judged."""
     split = board.splits[board.seeds[0]]
-    rows = split["categories"]
-    good = sum(row["n_train_good"] for row in rows)
-    bad = sum(row["n_train_defects"] for row in rows)
-    tested = sum(row["n_test_good"] + row["n_test_defects"] for row in rows)
+    rows = split.categories
+    good = sum(row.n_train_good for row in rows)
+    bad = sum(row.n_train_defects for row in rows)
+    tested = sum(row.n_test for row in rows)
     groups = " and ".join(
-        f"{len(split['groups'][name])} {name}" for name in board.group_names if name in split["groups"]
+        f"{len(split.groups[name])} {name}" for name in board.group_names if name in split.groups
     )
     share = f"{100 * bad / (good + bad):.1f} %" if good + bad else "0 %"
     return (
@@ -126,27 +125,30 @@ def lede(board: Board) -> str:
     )
 
 
-def _tested_too(split: Mapping[str, Any]) -> str:
-    overlap = split["overlap"]
-    return f"{overlap:,} of the defective ones are tested too" if overlap else "none of them is tested too"
+def _tested_too(split: SplitRecord) -> str:
+    return (
+        f"{split.overlap:,} of the defective ones are tested too"
+        if split.overlap
+        else "none of them is tested too"
+    )
 
 
 def protocol(board: Board) -> Iterator[tuple[str, Any]]:
     """What all numbers of the board share."""
     policy = {"paper": "injected defects stay in the test set", "none": "injected defects leave the test set"}
-    yield "Injected defects also tested", _by_seed(board, lambda split: f"{split['overlap']:,}")
+    yield "Injected defects also tested", _by_seed(board, lambda split: f"{split.overlap:,}")
     yield "Overlap policy", f"{board.overlap_policy}: {policy.get(board.overlap_policy, 'see the record')}"
-    yield "Split digest", _by_seed(board, lambda split: short_digest(split["digest"]), code=True)
+    yield "Split digest", _by_seed(board, lambda split: short_digest(split.digest), code=True)
     yield (
         "Split list",
-        _by_seed(board, lambda split: f"{split['evidence']}; {split['source'] or 'no source'}"),
+        _by_seed(board, lambda split: f"{split.evidence}; {split.source or 'no source'}"),
     )
-    for note in sorted({note for split in board.splits.values() for note in split.get("notes", [])}):
+    for note in sorted({note for split in board.splits.values() for note in split.notes}):
         yield "Note", note
     yield "Evaluation view", Markup("<code>{}</code>").format(board.view)
     facts = board.dataset_facts
-    yield "Data digest", Markup("<code>{}</code>").format(short_digest(str(facts.get("digest", ""))))
-    yield "Data licence", facts.get("licence") or "not recorded"
+    yield "Data digest", Markup("<code>{}</code>").format(short_digest(facts.digest))
+    yield "Data licence", facts.licence or "not recorded"
     yield "Seeds asked for", ", ".join(str(seed) for seed in board.asked)
     if board.suites:
         yield "Suites", ", ".join(suite.title for suite in board.suites)

@@ -79,8 +79,8 @@ def _rows(table: Table, notes: Footnotes, runs: str) -> list[Markup]:
 
 def _heading(board: Board, category: str) -> Heading:
     rows = {seed: board.counts(seed)[category] for seed in board.seeds if category in board.counts(seed)}
-    sizes = [row["n_train_good"] + row["n_train_defects"] for row in rows.values()]
-    groups = {row.get("group", "") for row in rows.values()}
+    sizes = [row.n_train for row in rows.values()]
+    groups = {row.group for row in rows.values()}
     size = f"{min(sizes)}" if min(sizes) == max(sizes) else f"{min(sizes)}–{max(sizes)}"
     return Heading(category, size, TINTS.get(groups.pop(), "") if len(groups) == 1 else "")
 
@@ -93,9 +93,9 @@ def _sizes(board: Board, category: str) -> SizeRow:
         if row is None:
             cells.append(("none", ""))
             continue
-        defects = f" + {row['n_train_defects']}" if row["n_train_defects"] else ""
-        cells.append((f"{row['n_train_good']}{defects}", TINTS.get(row.get("group", ""), "")))
-        tested.add(f"{row['n_test_good']} good, {row['n_test_defects']} defective")
+        defects = f" + {row.n_train_defects}" if row.n_train_defects else ""
+        cells.append((f"{row.n_train_good}{defects}", TINTS.get(row.group, "")))
+        tested.add(f"{row.n_test_good} good, {row.n_test_defects} defective")
     return SizeRow(category, "; ".join(sorted(tested)), tuple(cells))
 
 

@@ -76,7 +76,7 @@ def build_board(site: Site, sheet: Sheet) -> Iterable[File]:
     # In percent; the more is found early, the higher.
     rows.sort(key=lambda row: -(row.overall["auprc"].mean or 0))
     shots: dict[tuple[str, str], list[Shot]] = {}
-    if board.dataset_facts.get("gallery_allowed"):
+    if board.dataset_facts.gallery_allowed:
         for row in rows:
             for category, shot, file in _shots(site, board, row):
                 shots.setdefault((row.entry.anchor, category), []).append(shot)
@@ -120,7 +120,7 @@ def _row(entry: Entry) -> Row:
         for measure in MEASURES
         for category, values in joined[measure].dropna().groupby(level=0)
     }
-    ways = {(cell.record.get("label_correction") or {}).get("ranked_by") for cell in cells.values()}
+    ways = {(cell.record.label_correction or {}).get("ranked_by") for cell in cells.values()}
     return Row(entry, tuple(cells), ways == {"rank"}, overall, by_category)
 
 

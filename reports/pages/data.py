@@ -88,9 +88,9 @@ def _runs(cells: Iterable[StoredCell]) -> pd.DataFrame:
     identity = ("dataset", "split", "seed", "method", "config_digest")
     rows = [
         {
-            **{key: cell.record["identity"].get(key) for key in identity},
-            "status": cell.record["status"],
-            "record": json.dumps({k: v for k, v in cell.record.items() if k != "files"}, sort_keys=True),
+            **{key: getattr(cell.record.identity, key) for key in identity},
+            "status": str(cell.status),
+            "record": json.dumps({k: v for k, v in cell.content.items() if k != "files"}, sort_keys=True),
         }
         for cell in cells
     ]

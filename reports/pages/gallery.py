@@ -41,7 +41,7 @@ class Maps:
 def is_wanted(site: Site, sheet: Sheet) -> bool:
     """True if the licence allows it and a record names a picture that exists."""
     folder = _folder(site, sheet.board)
-    return bool(sheet.board.dataset_facts.get("gallery_allowed")) and any(
+    return bool(sheet.board.dataset_facts.gallery_allowed) and any(
         _stored(folder, sheet.board, picture.key).exists() for picture in _pictures(sheet.board)
     )
 
@@ -85,15 +85,15 @@ def _pictures(board: Board) -> list[Picture]:
     """Pictures of the first seed's records: other seeds have other test sets."""
     found: dict[str, Picture] = {}
     for entry in board.entries:
-        for fact in entry.record.get("gallery") or ():
-            found.setdefault(fact["key"], Picture(fact["key"], fact["category"], fact.get("defect") or ""))
+        for fact in entry.record.gallery:
+            found.setdefault(fact.key, Picture(fact.key, fact.category, fact.defect))
     return [picture for picture in found.values() if picture.category in board.categories]
 
 
 def _maps(entry: Entry) -> Maps | None:
     for seed, cell in sorted(entry.cells.items()):
         if cell.status is Status.OK and (grids := cell.gallery()):
-            return Maps(entry, seed, grids, cell.record.get("map_post"))
+            return Maps(entry, seed, grids, cell.record.map_post)
     return None
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
 
 from ltbench.reports.cells import NEEDS
 from ltbench.reports.entries import Entry
@@ -12,6 +11,7 @@ from ltbench.reports.page import File, Page, Site
 from ltbench.reports.writing import settings
 from ltbench.results.asked import ROW, Setting, Suite
 from ltbench.results.parity import read_stages
+from ltbench.results.record import CardRecord
 
 
 @dataclass
@@ -19,7 +19,7 @@ class MethodCard:
     """A method over all boards."""
 
     name: str
-    card: Mapping[str, Any]
+    card: CardRecord
     needs: list[tuple[str, str]]
     configurations: dict[str, Configuration] = field(default_factory=dict)
     sources: list[Sources] = field(default_factory=list)
@@ -48,16 +48,16 @@ def build(site: Site) -> Iterable[File]:
     cards: dict[str, MethodCard] = {}
     for sheet in site.sheets:
         for entry in sheet.board.entries:
-            needs = [NEEDS.get(need, (need, "")) for need in entry.facts.get("needs", ())]
+            needs = [NEEDS.get(need, (need, "")) for need in entry.facts.needs]
             card = cards.setdefault(entry.method, MethodCard(entry.method, entry.card, needs))
             configuration = card.configurations.setdefault(
-                entry.config_digest, Configuration(entry, settings(dict(entry.facts.get("fields", {}))))
+                entry.config_digest, Configuration(entry, settings(entry.facts.fields))
             )
             configuration.boards.append(sheet.board.name)
     for card in cards.values():
         card.sources = [found for suite in site.material.suites if (found := _sources(suite, card.name))]
     compared = {stage.method for stage in read_stages()}
-    ordered = sorted(cards.values(), key=lambda card: str(card.card.get("title") or card.name).casefold())
+    ordered = sorted(cards.values(), key=lambda card: (card.card.title or card.name).casefold())
     yield site.page("methods.html", "methods", PAGE, cards=ordered, compared=compared)
 
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ltbench.number_ranges import seed_ranges
 from ltbench.reports.entries import Entry
 from ltbench.reports.feature_cache import cache_facts
 from ltbench.reports.leaderboard import Sheet
 from ltbench.reports.page import File, Page, Site
 from ltbench.reports.writing import amount, settings, short_digest
+from ltbench.results.cell_record import CellRecord
+from ltbench.results.record import EnvironmentRecord
 from ltbench.results.status import Status
 from ltbench.results.store import StoredCell
 
@@ -28,13 +30,18 @@ class Run:
     error: str
     log: str
     costs: tuple[str, ...]
-    command: str
+    cell: CellRecord
     started: str
     split_digest: str
     machine: int
     """Number of its environment in the page's list."""
     counts: bool
     """False where the suites do not ask for this seed."""
+
+    @property
+    def command(self) -> str:
+        """The command line that makes the run again."""
+        return self.cell.command()
 
 
 @dataclass(frozen=True)
@@ -49,11 +56,10 @@ class Method:
 
 
 def build_board(site: Site, sheet: Sheet) -> Iterable[File]:
-    machines: dict[str, int] = {}
+    machines: list[EnvironmentRecord] = []
     methods = [_method(entry, machines) for entry in sheet.board.entries]
     odd = [
-        (one.why, one.cell.record["method"], _run(one.cell, machines, counts=False))
-        for one in sheet.board.odd
+        (one.why, one.cell.record.method, _run(one.cell, machines, counts=False)) for one in sheet.board.odd
     ]
     yield site.page(
         PAGE.file(sheet.board.name),
@@ -63,7 +69,7 @@ def build_board(site: Site, sheet: Sheet) -> Iterable[File]:
         methods=methods,
         odd=odd,
         cache=cache_facts(site.material.root, _cells(sheet)),
-        machines=[(number, list(_machine(json.loads(text)))) for text, number in machines.items()],
+        machines=[(number, list(_machine(machine))) for number, machine in enumerate(machines, start=1)],
     )
 
 
@@ -72,50 +78,38 @@ def _cells(sheet: Sheet) -> list[StoredCell]:
     return [*entries, *(one.cell for one in sheet.board.odd)]
 
 
-def _method(entry: Entry, machines: dict[str, int]) -> Method:
+def _method(entry: Entry, machines: list[EnvironmentRecord]) -> Method:
     runs = tuple(
         _run(cell, machines, counts=seed in entry.asked) for seed, cell in sorted(entry.cells.items())
     )
-    return Method(entry, settings(entry.facts.get("fields", {})), runs, _commands(runs))
+    return Method(entry, settings(entry.facts.fields), runs, _commands(runs))
 
 
 def _commands(runs: Sequence[Run]) -> tuple[str, ...]:
-    words = {run.command.replace(f"--seed {run.seed}", "--seed {}") for run in runs if run.command}
-    if len(words) == 1 and "{}" in (command := words.pop()):
-        return (command.replace("{}", ranges([run.seed for run in runs])),)
-    return tuple(run.command for run in runs if run.command)
+    if len({run.cell.command("SEEDS") for run in runs}) == 1:
+        return (runs[0].cell.command(seed_ranges([run.seed for run in runs])),)
+    return tuple(run.command for run in runs)
 
 
-def ranges(seeds: Sequence[int]) -> str:
-    """As the command line takes seeds: [1, 2, 3, 5] -> "1-3,5"."""
-    parts: list[list[int]] = []
-    for seed in sorted(seeds):
-        if parts and seed == parts[-1][-1] + 1:
-            parts[-1].append(seed)
-        else:
-            parts.append([seed])
-    return ",".join(str(part[0]) if len(part) == 1 else f"{part[0]}-{part[-1]}" for part in parts)
-
-
-def _run(cell: StoredCell, machines: dict[str, int], counts: bool) -> Run:
+def _run(cell: StoredCell, machines: list[EnvironmentRecord], counts: bool) -> Run:
     record = cell.record
-    timing: Mapping[str, Any] = record.get("timing") or {}
-    figures: Mapping[str, Any] = record.get("figures") or {}
-    environment = json.dumps(record.get("environment", {}), sort_keys=True)
+    costs = {**record.figures, **vars(record.timing)}
+    if record.environment not in machines:
+        machines.append(record.environment)
     failed = cell.status is not Status.OK
     return Run(
-        seed=record["identity"]["seed"],
+        seed=record.identity.seed,
         status=str(cell.status),
-        error=record.get("error") or "",
-        log="\n".join(str(record.get("log_tail") or "").splitlines()[-LOG_LINES:]) if failed else "",
+        error=record.error,
+        log="\n".join(record.log_tail.splitlines()[-LOG_LINES:]) if failed else "",
         costs=tuple(
-            _cost(timing.get(key, figures.get(key)))
+            _cost(costs.get(key))
             for key in ("fit_seconds", "score_seconds", "evaluate_seconds", "peak_rss_mb", "peak_vram_mb")
         ),
-        command=record.get("command") or "",
-        started=str(timing.get("started_at") or "")[:16].replace("T", " "),
-        split_digest=short_digest(record["identity"]["split_digest"]),
-        machine=machines.setdefault(environment, len(machines) + 1),
+        cell=record.cell,
+        started=(record.timing.started_at or "")[:16].replace("T", " "),
+        split_digest=short_digest(record.identity.split_digest),
+        machine=machines.index(record.environment) + 1,
         counts=counts,
     )
 
@@ -124,15 +118,13 @@ def _cost(value: Any) -> str:
     return "" if value is None else amount(float(value))
 
 
-def _machine(environment: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _machine(environment: EnvironmentRecord) -> Iterator[tuple[str, str]]:
     for name in ("host", "system", "cpu", "cores", "memory_gib", "accelerator", "python"):
-        if environment.get(name) not in (None, ""):
-            yield name.replace("_", " "), str(environment[name])
-    commit = environment.get("git_commit") or ""
-    if commit:
-        yield "commit", commit[:12] + (" with uncommitted changes" if environment.get("git_dirty") else "")
-    packages = environment.get("packages") or {}
-    yield "packages", ", ".join(f"{name} {number}" for name, number in sorted(packages.items()))
+        if (value := getattr(environment, name)) not in (None, ""):
+            yield name.replace("_", " "), str(value)
+    if commit := environment.git_commit:
+        yield "commit", commit[:12] + (" with uncommitted changes" if environment.git_dirty else "")
+    yield "packages", ", ".join(f"{name} {number}" for name, number in sorted(environment.packages.items()))
 
 
 PAGE = Page("runs", "Runs", 40, build_board=build_board)

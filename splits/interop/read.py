@@ -69,6 +69,7 @@ def to_split(listing: Listing, dataset: Dataset, *, name: str, seed: int, overla
         test=tuple(judged),
         evidence="imported",
         source=f"{listing.format}: {Path(listing.source).name}",
+        parameters={"recipe": "imported", "name": name},
         notes=(*listing.notes, *notes),
     )
 

@@ -10,7 +10,7 @@ from ltbench.splits.datasets import Dataset
 from ltbench.splits.errors import SplitsError
 from ltbench.splits.images import LabelledImage
 from ltbench.splits.recipes import Overlap
-from ltbench.splits.split import Split
+from ltbench.splits.split import Parameter, Split
 
 HEAD_MINIMUM = 20
 """A category that keeps fewer good training images than this is tail (TailedCore, section 5.1)."""
@@ -82,6 +82,7 @@ def assemble(
     overlap: Overlap,
     chosen: Chosen,
     *,
+    parameters: Mapping[str, Parameter],
     groups: Mapping[str, tuple[str, ...]],
     evidence: str,
     source: str,
@@ -112,5 +113,6 @@ def assemble(
         groups=groups,
         evidence=evidence,
         source=source,
+        parameters=parameters,
         notes=notes,
     )

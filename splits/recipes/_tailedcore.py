@@ -15,6 +15,7 @@ from ltbench.splits.datasets import Dataset
 from ltbench.splits.errors import SplitsError
 from ltbench.splits.images import LabelledImage
 from ltbench.splits.recipes._assemble import Pools
+from ltbench.splits.split import Parameter
 
 SOURCE = "TailedCore (CVPR 2025), github.com/jungyg/TailedCore manifest/"
 
@@ -80,6 +81,11 @@ class Noise:
     """True for what the authors released: the data set's default, and the ablation's lists."""
     is_ablation: bool
     """True where `ablation_counts` says how many defects a class receives."""
+
+    @property
+    def parameters(self) -> dict[str, Parameter]:
+        """Parameters of the split."""
+        return {"noise": self.ratio, **({"ablation": True} if self.is_ablation else {})}
 
 
 _NOISE = re.compile(r"(?P<base>.+?)(?P<ablation>_ablation)?(_nr(?P<percent>\d\d))?")

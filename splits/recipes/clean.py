@@ -23,6 +23,7 @@ def build(name: str, dataset: Dataset, seed: int, overlap: Overlap) -> Split | N
         seed,
         overlap,
         Chosen(train_goods(dataset)),
+        parameters={"recipe": "clean"},
         groups={},
         evidence="release-exact" if official else "own",
         source=f"{dataset.title}'s own training and test parts",

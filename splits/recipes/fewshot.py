@@ -31,6 +31,7 @@ def build(name: str, dataset: Dataset, seed: int, overlap: Overlap) -> Split | N
         seed,
         overlap,
         Chosen(kept, notes=notes),
+        parameters={"recipe": "fewshot", "images": shots},
         groups={},
         evidence="own",
         source="few-shot draw of ltbench",

@@ -50,5 +50,6 @@ def build(name: str, dataset: Dataset, seed: int, overlap: Overlap) -> Split | N
         test=tuple(test),
         evidence="imported",
         source="Real-IAD's realiad_jsons_fuiad lists, from this machine",
+        parameters={"recipe": "fuiad", "noise": int(match[1]) / 100},
         notes=tuple(notes),
     )

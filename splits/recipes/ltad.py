@@ -98,6 +98,12 @@ def build(name: str, dataset: Dataset, seed: int, overlap: Overlap) -> Split | N
         seed,
         overlap,
         Chosen(kept, notes=notes),
+        parameters={
+            "recipe": "ltad",
+            "shape": match[2],
+            "imbalance": int(match[3]),
+            **({"reverse": True} if match[1] else {}),
+        },
         groups={"high": tuple(sorted(order[:half])), "low": tuple(sorted(order[half:]))},
         evidence=evidence,
         source=rule_of(SOURCE, evidence),

@@ -76,6 +76,13 @@ def build(name: str, dataset: Dataset, seed: int, overlap: Overlap) -> Split | N
         seed,
         overlap,
         Chosen(goods, injected, (realised(sum(counts.values()), len(injected), contamination), *notes)),
+        parameters={
+            "recipe": "meds",
+            "noise": contamination.ratio,
+            **({"noise_of": "total"} if match[2] else {}),
+            **({"shortage": contamination.shortage} if match[3] else {}),
+            **({"stratified": True} if match[4] else {}),
+        },
         groups={},
         evidence=evidence,
         source=rule_of(SOURCE, evidence),

@@ -56,6 +56,12 @@ def build(name: str, dataset: Dataset, seed: int, overlap: Overlap) -> Split | N
     chosen = Chosen(kept, injected, (*base.notes, note, *notes))
     split = assemble(
         name, dataset, seed, overlap, chosen,
+        parameters={
+            **base.parameters,
+            "added_noise": contamination.ratio,
+            **({"added_to": "heads"} if match["heads"] else {}),
+            **({"added_stratified": True} if match["stratified"] else {}),
+        },
         groups=base.groups, evidence="own", source=base.source, tested=base.test,
     )  # fmt: skip
     return replace(split, source=f"{base.source}; defects added by ltbench" if base.source else "ltbench")

@@ -100,6 +100,7 @@ def build(name: str, dataset: Dataset, seed: int, overlap: Overlap) -> Split | N
         seed,
         overlap,
         Chosen(kept, injected, (*([facts.note] if facts.note else []), *notes, *short)),
+        parameters={"recipe": "pareto", **parsed[1].parameters},
         groups=head_and_tail(kept),
         evidence=evidence,
         source=rule_of(facts.source, evidence),

@@ -60,6 +60,7 @@ def build(name: str, dataset: Dataset, seed: int, overlap: Overlap) -> Split | N
         seed,
         overlap,
         Chosen(kept, injected, tuple([facts.note] if facts.note else []) + tuple(notes)),
+        parameters={"recipe": "step", "tail_images": int(match[1]), **parsed[1].parameters},
         groups=head_and_tail(kept),
         evidence=evidence,
         source=rule_of(facts.source, evidence),

@@ -1,0 +1,199 @@
+"""JSON values as frozen dataclasses, and the JSON schema of such a dataclass."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import inspect
+import types
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from enum import StrEnum
+from functools import cache, partial
+from typing import Any
+
+from ltbench.results.errors import ResultsError
+from ltbench.results.places import Place
+
+Read = Callable[[Any], Any]
+
+_PLAIN: Mapping[type, tuple[str, str]] = types.MappingProxyType(
+    {
+        str: ("string", "a text"),
+        int: ("integer", "a whole number"),
+        float: ("number", "a number"),
+        bool: ("boolean", "true or false"),
+    }
+)
+"""Type -> its name in a JSON schema, and in a sentence."""
+
+
+class WrongValue(Exception):
+    """A value is missing or of another type than its field."""
+
+    def __init__(self, told: str, expected: str) -> None:
+        super().__init__(told)
+        self.told, self.expected = told, expected
+        self.names: list[str] = []
+        """Fields from the outermost object to the value."""
+
+
+@cache
+def reader(kind: Any) -> Read:
+    """A function that reads a JSON value as `kind` and raises WrongValue.
+
+    `kind` is a dataclass, a plain type, a StrEnum, Any, "T | None", "tuple[T, ...]" or "Mapping[str, T]".
+    """
+    if kind is Any:
+        return lambda value: value
+    if dataclasses.is_dataclass(kind):
+        return _object_reader(kind)
+    if typing.get_origin(kind) is not None:
+        return _generic_reader(kind)
+    return partial(_choice if issubclass(kind, StrEnum) else _plain, kind)
+
+
+def _generic_reader(kind: Any) -> Read:
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin is types.UnionType:
+        inner = reader(arguments[0])
+        return lambda value: None if value is None else inner(value)
+    member = reader(arguments[-1] if origin is Mapping else arguments[0])
+    if origin is Mapping:
+        return lambda value: {
+            name: _within(name, member, part) for name, part in _as(dict, value, "an object").items()
+        }
+    return lambda value: tuple(
+        _within(str(position), member, part) for position, part in enumerate(_as(list, value, "a list"))
+    )
+
+
+def _object_reader(kind: Any) -> Read:
+    hints = typing.get_type_hints(kind)
+    fields = [(one.name, reader(hints[one.name]), _is_required(one)) for one in dataclasses.fields(kind)]
+
+    def read(value: Any) -> Any:
+        content = _as(dict, value, "an object")
+        found = {}
+        for name, inner, required in fields:
+            if name in content:
+                found[name] = _within(name, inner, content[name])
+            elif required:
+                missing = WrongValue("no value", description(hints[name]))
+                missing.names.append(name)
+                raise missing
+        return kind(**found)
+
+    return read
+
+
+def _within(name: str, read: Read, value: Any) -> Any:
+    try:
+        return read(value)
+    except WrongValue as wrong:
+        wrong.names.insert(0, name)
+        raise
+
+
+def _as(kind: type | tuple[type, ...], value: Any, expected: str) -> Any:
+    if not isinstance(value, kind):
+        raise WrongValue(repr(value), expected)
+    return value
+
+
+def _choice(kind: type[StrEnum], value: Any) -> StrEnum:
+    try:
+        return kind(value)
+    except ValueError as error:
+        raise WrongValue(repr(value), description(kind)) from error
+
+
+def _plain(kind: type, value: Any) -> Any:
+    # In Python, True is an int.
+    if type(value) is kind or (kind is float and type(value) is int):
+        return value
+    raise WrongValue(repr(value), description(kind))
+
+
+def _is_required(field: dataclasses.Field[Any]) -> bool:
+    return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+
+
+def checked(kind: Any, content: Any, path: Place, above: Sequence[str] = ()) -> Any:
+    """Read `content` as `kind`, a dataclass; raises ResultsError naming the file and the field.
+
+    `above` are the names of the objects that `content` lies in.
+    """
+    try:
+        return reader(kind)(content)
+    except WrongValue as wrong:
+        name = ".".join([*above, *wrong.names]) or "the document"
+        raise ResultsError(
+            f"'{path}' has {wrong.told} in '{name}': expected {wrong.expected}; "
+            "run the cell again with --force"
+        ) from wrong
+
+
+def description(kind: Any) -> str:
+    """The values of a type in words: "a text or null", "a list"."""
+    if kind is Any:
+        return "any value"
+    if kind in _PLAIN:
+        return _PLAIN[kind][1]
+    origin = typing.get_origin(kind)
+    if origin is types.UnionType:
+        return f"{description(typing.get_args(kind)[0])} or null"
+    if origin is tuple:
+        return "a list"
+    if isinstance(kind, type) and issubclass(kind, StrEnum):
+        return "one of " + ", ".join(kind)
+    return "an object"
+
+
+def json_schema(kind: Any) -> dict[str, Any]:
+    """The JSON schema of what `reader(kind)` reads; texts under a dataclass' fields become descriptions."""
+    if kind is Any:
+        return {}
+    if kind in _PLAIN:
+        return {"type": _PLAIN[kind][0]}
+    if dataclasses.is_dataclass(kind):
+        hints, texts = typing.get_type_hints(kind), field_texts(typing.cast(type, kind))
+        fields = dataclasses.fields(kind)
+        return {
+            "type": "object",
+            "description": inspect.getdoc(typing.cast(type, kind)),
+            "properties": {
+                one.name: {"description": texts[one.name], **_without_text(json_schema(hints[one.name]))}
+                for one in fields
+            },
+            "required": [one.name for one in fields if _is_required(one)],
+        }
+    if typing.get_origin(kind) is not None:
+        return _generic_schema(kind)
+    return {"enum": list(kind)}
+
+
+def _generic_schema(kind: Any) -> dict[str, Any]:
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin is types.UnionType:
+        return {"anyOf": [json_schema(arguments[0]), {"type": "null"}]}
+    if origin is tuple:
+        return {"type": "array", "items": json_schema(arguments[0])}
+    return {"type": "object", "additionalProperties": json_schema(arguments[1])}
+
+
+def _without_text(schema: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in schema.items() if name != "description"}
+
+
+def field_texts(kind: type) -> dict[str, str]:
+    """The text under each field of a dataclass, in the order of the fields."""
+    (body,) = ast.parse(inspect.cleandoc(inspect.getsource(kind))).body
+    found, name = {}, ""
+    for node in typing.cast(ast.ClassDef, body).body:
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            name = node.target.id
+        elif name and isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            found[name] = " ".join(str(node.value.value).split())
+            name = ""
+    return found

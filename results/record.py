@@ -1,0 +1,324 @@
+"""A cell's record, `cell.json`, as typed objects: every value is checked where it is read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ltbench.results.cell_record import CellRecord
+from ltbench.results.places import Place
+from ltbench.results.reading import checked
+from ltbench.results.status import Status
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Facts that are equal where two cells answer the same question."""
+
+    dataset: str
+    """Name of the data set."""
+    split: str
+    """Name of the split, with the limit where there is one ("step_k4-limit2")."""
+    seed: int
+    """Seed of split and method."""
+    overlap_policy: str
+    """Policy on injected defects: "paper" or "none"."""
+    method: str
+    """Name of the method."""
+    config_digest: str
+    """sha256 of method, version, fields, weights, view and overlap policy: equal over splits and seeds."""
+    split_digest: str
+    """sha256 of the training and test lists."""
+    data_digest: str
+    """sha256 of the data set's files."""
+    view: str
+    """Evaluation resolution, such as "resize256-crop224"."""
+
+
+@dataclass(frozen=True)
+class CardRecord:
+    """Facts of a method for a reader of its numbers."""
+
+    title: str
+    """Name as the field writes it."""
+    family: str = ""
+    """Kind of method, such as "memory bank"."""
+    summary: str = ""
+    """One or two sentences."""
+    paper: str = ""
+    """Authors, venue and year."""
+    url: str = ""
+    """Address of the official code."""
+    bibtex: str = ""
+    """Citation."""
+    licence: str = ""
+    """Licence of the official code."""
+    deviations: tuple[str, ...] = ()
+    """Differences from the paper, a sentence each."""
+
+
+@dataclass(frozen=True)
+class AuxiliaryRecord:
+    """A labelled data set, other than the judged one, that the method learned from."""
+
+    name: str
+    """Name on the command line."""
+    title: str
+    """Name as its authors write it."""
+    licence: str
+    """Licence of the images."""
+    citation: str
+    """Citation."""
+    digest: str
+    """sha256 of its test images and masks."""
+    images: int
+    """Number of test images."""
+    defects: int
+    """Number of defective ones."""
+    without_mask: int
+    """Number of defective ones without a mask."""
+
+
+@dataclass(frozen=True)
+class MethodRecord:
+    """The method, everything that configures it, and what it was told beyond pixels."""
+
+    name: str
+    """Name on the command line."""
+    version: int
+    """Number that is raised by each change of the code that moves values."""
+    fields: Mapping[str, Any]
+    """All hyper-parameters, defaults included."""
+    needs: tuple[str, ...]
+    """Information beyond pixels that the method was given, such as "class_names"."""
+    card: CardRecord
+    """Title, paper, licence, deviations."""
+    backbone: str
+    """Network that computes the features; "" without one."""
+    weights_digest: str
+    """sha256 of the pretrained weights; "" without any."""
+    auxiliary: AuxiliaryRecord | None = None
+    """Labelled data set that the method learned from; null without one."""
+
+
+@dataclass(frozen=True)
+class CategoryCounts:
+    """Numbers of images of one category."""
+
+    category: str
+    """Name of the category."""
+    group: str
+    """Group that the split puts the category in: "head", "tail", "high", "low" or ""."""
+    n_train_good: int
+    """Good training images."""
+    n_train_defects: int
+    """Defects injected into the training images."""
+    n_test_good: int
+    """Good test images."""
+    n_test_defects: int
+    """Defective test images."""
+
+    @property
+    def n_train(self) -> int:
+        """Training images, injected defects included."""
+        return self.n_train_good + self.n_train_defects
+
+    @property
+    def n_test(self) -> int:
+        """Test images."""
+        return self.n_test_good + self.n_test_defects
+
+
+@dataclass(frozen=True)
+class SplitRecord:
+    """The split: which images trained and which were tested."""
+
+    id: str
+    """Data set, recipe and seed: "mvtec/pareto/seed1"."""
+    dataset: str
+    """Name of the data set."""
+    recipe: str
+    """Name of the split, with the limit where there is one."""
+    seed: int
+    """Seed of the split."""
+    parameters: Mapping[str, Any]
+    """Recipe and its numbers, such as {"recipe": "step", "tail_images": 4, "noise": 0.2}."""
+    digest: str
+    """sha256 of the training and test lists."""
+    overlap: int
+    """Injected defects that are tested too."""
+    evidence: str
+    """Origin of the list: "release-exact", "generator-exact", "counts-only", "imported" or "own"."""
+    source: str
+    """Paper, record or file that the list comes from."""
+    notes: tuple[str, ...]
+    """Shortages, realised ratios and the like, a sentence each."""
+    groups: Mapping[str, tuple[str, ...]]
+    """Categories of each group, such as "head" and "tail"."""
+    categories: tuple[CategoryCounts, ...]
+    """Numbers of images of each category."""
+
+
+@dataclass(frozen=True)
+class DatasetRecord:
+    """The data set."""
+
+    name: str
+    """Name on the command line."""
+    title: str
+    """Name as its authors write it."""
+    licence: str = ""
+    """Licence of the images."""
+    citation: str = ""
+    """Citation."""
+    address: str = ""
+    """Place where the images can be had."""
+    digest: str = ""
+    """sha256 of the data set's files."""
+    gallery_allowed: bool = False
+    """The licence allows that a report shows images."""
+
+
+@dataclass(frozen=True)
+class MetricRecord:
+    """A metric that was computed."""
+
+    title: str
+    """Name as a table's head has it."""
+    recipe: str
+    """Exact definition; values of two recipes are never compared."""
+    needs: str = ""
+    """Part of the prediction that it is computed from: "scores" or "maps"."""
+    order: int = 1000
+    """Place among a table's columns, lowest first."""
+    shown: bool = True
+    """It is computed where no metrics are asked for."""
+    unit: str = "%"
+    """"%" for a fraction in [0, 1], which tables show in percent; else the value's own unit."""
+    higher_is_better: bool = True
+    """A higher value is a better one."""
+    curve: str = ""
+    """Stored curve under which it is the area: "pro" or ""."""
+
+
+@dataclass(frozen=True)
+class EnvironmentRecord:
+    """Machine, packages and commit."""
+
+    host: str
+    """Name of the machine."""
+    python: str
+    """Version of Python."""
+    packages: Mapping[str, str]
+    """Versions of the packages that can move a value."""
+    system: str = ""
+    """Operating system."""
+    cpu: str = ""
+    """Processor."""
+    cores: int | None = None
+    """Number of processor cores."""
+    memory_gib: float | None = None
+    """Memory of the machine."""
+    accelerator: str | None = None
+    """GPU and its library; null where a processor computed."""
+    git_commit: str = ""
+    """Commit of ltbench; "" for an installed package."""
+    git_dirty: bool | None = None
+    """The checkout had uncommitted changes; null for an installed package."""
+
+
+@dataclass(frozen=True)
+class TimingRecord:
+    """Time and memory that the cell took; null where it did not come so far."""
+
+    device: str | None = None
+    """Device that computed: "cpu", "cuda", "cuda:1"."""
+    threads: int | None = None
+    """Threads of torch."""
+    started_at: str | None = None
+    """Start, ISO 8601, UTC."""
+    finished_at: str | None = None
+    """End, ISO 8601, UTC."""
+    fit_seconds: float | None = None
+    """Time of fitting."""
+    score_seconds: float | None = None
+    """Time of scoring all test images."""
+    evaluate_seconds: float | None = None
+    """Time of computing the metrics."""
+    score_ms_per_image: float | None = None
+    """Time of scoring one test image."""
+    peak_rss_mb: float | None = None
+    """Most memory of the process."""
+    peak_vram_mb: float | None = None
+    """Most memory of the GPU."""
+
+
+@dataclass(frozen=True)
+class PictureRecord:
+    """A test image that reports show."""
+
+    key: str
+    """Hash of the image's path."""
+    category: str
+    """Category of the image."""
+    defect: str
+    """Type of the defect; "" for a good image."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """All that is known of a finished cell."""
+
+    schema_version: int
+    """Version of this layout."""
+    status: Status
+    """"ok", or how the run failed."""
+    cell: CellRecord
+    """The cell as it was asked for."""
+    identity: Identity
+    """Facts that make it the same cell again."""
+    method: MethodRecord
+    """The method with all its fields."""
+    split: SplitRecord
+    """The split with its numbers of images."""
+    dataset: DatasetRecord
+    """The data set."""
+    metrics: Mapping[str, MetricRecord]
+    """Metrics by name."""
+    environment: EnvironmentRecord
+    """Machine, packages and commit."""
+    command: str = ""
+    """Command line that makes the cell."""
+    error: str = ""
+    """Reason of a failure; "" for a cell that ended well."""
+    log_tail: str = ""
+    """Last lines that a failed cell printed."""
+    timing: TimingRecord = field(default_factory=TimingRecord)
+    """Time and memory."""
+    figures: Mapping[str, float | None] = field(default_factory=dict)
+    """Figures that the method reported, such as "memory_bank_mb"."""
+    map_post: Mapping[str, Any] | None = None
+    """Upsampling and smoothing that make an anomaly map of a patch score grid."""
+    label_correction: Mapping[str, Any] | None = None
+    """Summary of the ranking of training images (--rank-training); null without one."""
+    gallery: tuple[PictureRecord, ...] = ()
+    """Test images that reports show."""
+    cache: Mapping[str, int] = field(default_factory=dict)
+    """Counts of the feature cache."""
+    files: Mapping[str, str] = field(default_factory=dict)
+    """sha256 of each of the cell's files."""
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any], path: Place) -> Record:
+        """Read a record of the present schema version.
+
+        Args:
+            content: the JSON document; names that are not known are ignored.
+            path: its file, for the error message.
+
+        Raises:
+            ResultsError: a value is missing or of another type.
+        """
+        record: Record = checked(cls, content, path)
+        return record

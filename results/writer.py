@@ -1,0 +1,136 @@
+"""Write the files of one cell, so that its record exists only when it is complete."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import random
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ltbench.results.errors import ResultsError
+from ltbench.results.files import write_bytes, write_json
+from ltbench.results.places import Place, RemotePath
+from ltbench.results.schema import SCHEMA_VERSION
+from ltbench.results.store import (
+    COMMITS,
+    CONTENT,
+    GALLERY_FILE,
+    RECORD,
+    STARTED,
+    WAIT_SECONDS,
+    Store,
+    StoredCell,
+)
+
+
+class CellWriter:
+    """Fills one cell's folder; `finish` writes the record last, so that its existence means "complete".
+
+    On this machine a lock keeps two writers of one cell apart. Nothing does behind a URL: there everything is
+    put at the end, and put again until the record and its files are seen to be of one writer. What another
+    driver has finished stays valid meanwhile.
+    """
+
+    def __init__(self, folder: Place, started: Mapping[str, Any]) -> None:
+        self.folder = folder
+        self._files: dict[str, str] = {}
+        self._held: dict[str, memoryview] = {}
+        write_json(folder / STARTED, {"schema_version": SCHEMA_VERSION, **started})
+        if isinstance(folder, RemotePath):
+            return
+        # The record goes first: without it the other files do not count.
+        for name in (RECORD, *CONTENT):
+            (folder / name).unlink(missing_ok=True)
+
+    def write_table(self, name: str, table: pa.Table) -> None:
+        self._hold(name, _parquet(table))
+
+    def write_array(self, name: str, array: npt.NDArray[np.float32]) -> None:
+        self._write(name, lambda file: np.save(file, array, allow_pickle=False))
+
+    def write_gallery(self, grids: Mapping[str, npt.NDArray[np.float32]]) -> None:
+        self._write(GALLERY_FILE, lambda file: np.savez(file, allow_pickle=False, **dict(grids)))
+
+    def finish(self, record: Mapping[str, Any]) -> StoredCell:
+        """Write the record; from now on the cell is found."""
+        content = {"schema_version": SCHEMA_VERSION, **record, "files": dict(self._files)}
+        # Tuples become lists: the cell reads the same before and after it is stored.
+        cell = StoredCell(self.folder, json.loads(json.dumps(content)))
+        if isinstance(self.folder, RemotePath):
+            self._commit(self.folder, cell)
+        else:
+            write_json(self.folder / RECORD, cell.content)
+        (self.folder / STARTED).unlink(missing_ok=True)
+        return cell
+
+    def _write(self, name: str, write: Any) -> None:
+        # Into memory first: pyarrow and numpy want to seek, and the files are small.
+        buffer = io.BytesIO()
+        write(buffer)
+        self._hold(name, buffer.getbuffer())
+
+    def _hold(self, name: str, content: memoryview) -> None:
+        self._files[name] = hashlib.sha256(content).hexdigest()
+        if isinstance(self.folder, RemotePath):
+            self._held[name] = content
+        else:
+            write_bytes(self.folder / name, content)
+
+    def _commit(self, folder: RemotePath, cell: StoredCell) -> None:
+        for number in range(COMMITS):
+            for name, content in self._held.items():
+                write_bytes(folder / name, content)
+            for name in CONTENT:
+                if name not in self._files:
+                    (folder / name).unlink(missing_ok=True)
+            write_json(folder / RECORD, cell.content)
+            stored = Store(folder).find(folder)
+            if stored is not None:
+                return
+            # By chance: writers that wait equally long would meet again every time.
+            time.sleep(WAIT_SECONDS * (number + 1) * random.uniform(0.2, 1.8))
+        why = cell.damage() or "its record is unreadable"
+        raise ResultsError(
+            f"'{folder}' does not keep what is written there ({why}): "
+            "end the other run that writes it, then run the same command again"
+        )
+
+
+def rewrite_tables(
+    cell: StoredCell, tables: Mapping[str, pa.Table], content: Mapping[str, Any]
+) -> StoredCell:
+    """Replace some of a finished cell's tables, by file name, and its record's document.
+
+    A table without rows takes its file away.
+
+    The other files stay, and so does what would not change.
+    """
+    parts = {name: _parquet(rows) if len(rows) else None for name, rows in tables.items()}
+    files = {name: digest for name, digest in content["files"].items() if name not in parts}
+    files |= {name: hashlib.sha256(part).hexdigest() for name, part in parts.items() if part}
+    # From the first write to the last the record does not fit its files, so a crash there means "run again",
+    # not a lie.
+    for name, part in parts.items():
+        if part and files[name] != content["files"].get(name):
+            write_bytes(cell.folder / name, part)
+    fresh = {**content, "files": files}
+    write_json(cell.folder / RECORD, fresh)
+    for name, part in parts.items():
+        if part is None:
+            # Last: a file that no record names is no part of the cell.
+            (cell.folder / name).unlink(missing_ok=True)
+    return StoredCell(cell.folder, fresh)
+
+
+def _parquet(rows: pa.Table) -> memoryview:
+    buffer = io.BytesIO()
+    pq.write_table(rows, buffer, compression="zstd")
+    return buffer.getbuffer()
