@@ -26,7 +26,7 @@ from ltbench.benchmark.metrics import select
 from ltbench.benchmark.resolve import Resolver
 from ltbench.benchmark.result_set import Results
 from ltbench.benchmark.selection import parse_overlap, parse_seeds, parse_view
-from ltbench.benchmark.settings import load_settings
+from ltbench.benchmark.settings import Settings, leave_in_environment, load_settings
 from ltbench.methods import catalog
 from ltbench.methods.base import Method, Progress, Title, View, no_progress
 from ltbench.results.places import Place, place
@@ -85,7 +85,7 @@ def evaluate(
     """
     if limit is not None and limit < 1:
         raise UsageError(f"limit is '{limit}': expected 1 or more images per category, or None for all")
-    settings = load_settings({"results": results, "device": device})
+    settings = _settings(results=results, device=device)
     temporary = _TemporaryFolder() if results is None else None
     if temporary is not None:
         settings = replace(settings, results=temporary.path)
@@ -110,7 +110,7 @@ def evaluate(
 
 def open_dataset(name: str) -> Dataset:
     """Open a data set by name ("synthetic", "mvtec", "folder:PATH"). Raises UnknownName and DataMissing."""
-    return datasets.open_dataset(name, load_settings().data_root)
+    return datasets.open_dataset(name, _settings().data_root)
 
 
 def build_split(split: str, dataset: str = "synthetic", seed: int = 1, *, overlap: str = "paper") -> Split:
@@ -148,6 +148,12 @@ def report(results: str | Path = "runs", out: str | Path = "site") -> SiteReport
     from ltbench.reports.site import build_site
 
     return build_site(_results_folder(results), Path(out))
+
+
+def _settings(**given: Any) -> Settings:
+    settings = load_settings(given)
+    leave_in_environment(settings)
+    return settings
 
 
 def _results_folder(results: str | Path) -> Place:

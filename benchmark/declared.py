@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import inspect
 import linecache
+import sys
 import typing
 import uuid
 from functools import cache
@@ -120,16 +121,13 @@ def source_digest(kind: type) -> str:
     """
     if _is_ours(kind):
         return ""
-    functions = [
-        inspect.unwrap(value)
-        for base in kind.__mro__
-        if not _is_ours(base)
-        for value in vars(base).values()
-        if inspect.isfunction(value)
-    ]
-    files = sorted({function.__code__.co_filename for function in functions})
+    bases = [base for base in kind.__mro__ if not _is_ours(base)]
+    functions = [value for base in bases for value in vars(base).values() if inspect.isfunction(value)]
+    # A notebook's class has no file, but its functions know their cell.
+    files = {inspect.unwrap(function).__code__.co_filename for function in functions}
+    files |= {getattr(sys.modules.get(base.__module__), "__file__", None) or "" for base in bases}
     texts = []
-    for file in files:
+    for file in sorted(files):
         # The file may have been edited since another class of it was looked up.
         linecache.checkcache(file)
         texts.append("".join(linecache.getlines(file)))

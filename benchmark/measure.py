@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,6 @@ from ltbench.benchmark.resolve import Prepared
 from ltbench.benchmark.settings import Settings
 from ltbench.benchmark.stopwatch import Stopwatch
 from ltbench.benchmark.visible_images import visible_images
-from ltbench.methods import catalog
 from ltbench.methods.base import Context, Method, Prediction, Progress
 
 if TYPE_CHECKING:
@@ -51,15 +51,20 @@ def measure(
         progress=progress,
         report=figures.__setitem__,
     )
-    method = catalog.create(cell.method, **cell.fields)
+    method = copy.deepcopy(prepared.method)
     with watch.time("fit"):
-        method.fit(visible_images(method, "fit", split.train, prepared), context)
+        method.fit(visible_images("fit", split.train, prepared), context)
     with watch.time("score"):
-        prediction = method.score(visible_images(method, "score", split.test, prepared), context)
+        prediction = method.score(visible_images("score", split.test, prepared), context)
     check_prediction(prediction, len(split.test))
     with watch.time("evaluate"):
         judged = evaluate(
-            prediction, split, prepared.dataset, cell.view, kept_regions=settings.home / "regions"
+            prediction,
+            split,
+            prepared.dataset,
+            cell.view,
+            names=cell.metric_names,
+            kept_regions=settings.home / "regions",
         )
         values = list(progress(judged, "evaluate", len(split.categories)))
     facts = {

@@ -67,14 +67,15 @@ class Results:
     def per_class(self, split: str | None = None, dataset: str | None = None) -> pd.DataFrame:
         """One row per cell, category and metric; columns PER_CLASS.
 
-        Values lie in [0, 1]; one that could not be computed is NaN, and `why` says why.
+        Values are fractions of 1, or in the metric's own unit; one that could not be computed is NaN, and
+        `why` says why.
         """
         return rows_of(self.select(split=split, dataset=dataset).cells)[list(PER_CLASS)]
 
     def leaderboard(
         self, split: str | None = None, dataset: str | None = None, *, group: str = "all"
     ) -> pd.DataFrame:
-        """One row per method and configuration, the best by the first metric on top.
+        """One row per method and configuration, the best by the first metric on top of its split.
 
         Args:
             split: name of the split as it is stored, "pareto"; None = all.
@@ -83,14 +84,15 @@ class Results:
 
         Returns:
             Columns dataset, split, method, config_digest, seeds (number in the mean), one column per metric
-            with the mean over categories, then over seeds, in [0, 1], and `why` for values that are missing.
+            with the mean over categories, then over seeds, and `why` for values that are missing.
 
         Raises:
             ResultsError: the cells cannot stand in one table, e.g. as their splits differ.
         """
         from ltbench.reports.aggregate import board
 
-        rows = board(rows_of(self.select(split=split, dataset=dataset).cells))
+        cells = self.select(split=split, dataset=dataset).cells
+        rows = board(rows_of(cells))
         known = list(dict.fromkeys(rows["group"]))
         if len(rows) and group not in known:
             raise UsageError(f"no results of group '{group}': expected one of {', '.join(known)}")
@@ -100,8 +102,10 @@ class Results:
         table = rows.pivot(index=key, columns="metric", values="mean")[metrics]
         table["why"] = rows.groupby(key)["why"].agg(_joined)
         table = table.reset_index().rename_axis(columns=None)
+        facts = [fact for cell in cells for fact in cell.record.metrics.items()]
+        lower_is_better = {name for name, fact in facts if not fact.higher_is_better}
         first = metrics[:1]
-        ascending = [True, True, *(False for _ in first)]
+        ascending = [True, True, *(name in lower_is_better for name in first)]
         return table.sort_values(["dataset", "split", *first], ascending=ascending, ignore_index=True)
 
     @property

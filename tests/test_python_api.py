@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import io
+import linecache
 import re
 import subprocess
 import sys
@@ -12,9 +14,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 import ltbench
 from ltbench.benchmark.api import evaluate
+from ltbench.benchmark.declared import card_of, name_of, source_digest
 from ltbench.benchmark.errors import BrokenPrediction, UsageError
 from ltbench.methods.chance import Chance
 from ltbench.methods.errors import BadParameter
@@ -119,6 +123,41 @@ def test_changed_source_runs_again(tmp_path: Path) -> None:
         exec(compile(file.read_text(), str(file), "exec"), space)
         folders.append(evaluate(space["Same"](), results=tmp_path / "runs", **SMALL).cells[0].folder)
     assert folders[0] == folders[1] != folders[2]
+
+
+def test_source_of_a_class_is_the_notebook_cell_it_is_written_in() -> None:
+    def typed(cell: str, text: str, *, known: bool) -> str:
+        space: dict[str, Any] = {"__name__": "__notebook__"}
+        if known:
+            linecache.cache[cell] = (len(text), None, text.splitlines(keepends=True), cell)
+        exec(compile(text, cell, "exec"), space)
+        return source_digest(space["Typed"])
+
+    text = "class Typed:\n    def fit(self, train, context): return 1\n"
+    assert typed("<cell 1>", text, known=True) == typed("<cell 2>", text, known=True)
+    assert typed("<cell 1>", text, known=True) != typed("<cell 3>", text.replace("1", "2"), known=True)
+    assert typed("<prompt>", text, known=False) != typed("<prompt>", text, known=False)
+
+
+def test_subclass_is_another_method_than_the_one_it_extends() -> None:
+    class Finer(Chance):
+        grid: int = 7
+
+    assert name_of(Chance()) == "chance"
+    assert name_of(Finer()) == card_of(Finer()).title == "Finer"
+    assert source_digest(Chance) == ""
+    assert source_digest(Finer) == source_digest(Finer) != ""
+
+
+def test_progress_is_shown_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = io.StringIO()
+    for module in ("api", "console"):
+        terminal = Console(file=screen, force_terminal=True, width=200)
+        monkeypatch.setattr(f"ltbench.benchmark.{module}.console", terminal)
+    evaluate("chance", seeds=[1, 2], **SMALL)
+    shown = screen.getvalue()
+    assert "synthetic pareto seed 2 chance" in shown
+    assert "evaluate" in shown
 
 
 def test_class_in_a_file_is_one_method_by_name_and_as_an_object(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ __all__ = ["MetricValues", "names", "score"]
 
 
 class MetricValues(dict[str, float | None]):
-    """Values by name of the metric, in [0, 1]; None where it is not defined, and then `why` says why."""
+    """Values by name of the metric; None where a metric is not defined, and then `why` says why."""
 
     def __init__(self, values: dict[str, float | None], why: dict[str, str]) -> None:
         super().__init__(values)
