@@ -71,7 +71,7 @@ COMMANDS = {
         ["plan", "demo", "--dataset", "folder:parts"],
         "unknown: no cell of patchcore on tiny has run here",
     ),
-    "metrics recompute": (["metrics", "recompute"], "would compute the metrics of 1 cells anew"),
+    "metrics recompute": (["metrics", "recompute"], "would compute the metrics of 1 cells in"),
     "results merge": (["results", "merge", "other"], "would be: 1 copied"),
     "results export": (["results", "export", "rows.csv"], "would write 14 rows to 'rows.csv'"),
     "rank export": (["rank", "export", "CELL", "list.csv"], "to 'list.csv'"),

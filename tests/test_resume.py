@@ -61,10 +61,10 @@ def fitted_at(cell: StoredCell) -> tuple[str, int]:
     ).stat().st_mtime_ns
 
 
-def as_if_measured_before(cell: StoredCell) -> None:
-    """Give a stored cell's image AUROC the recipe of an older version."""
+def as_if_measured_before(cell: StoredCell, metric: str) -> None:
+    """Give a metric of a stored cell the recipe of an older version."""
     metrics = {name: dict(fact) for name, fact in cell.content["metrics"].items()}
-    metrics["image_auroc"]["recipe"] = "by an older rule"
+    metrics[metric]["recipe"] = "by an older rule"
     write_json(cell.folder / RECORD, {**cell.content, "metrics": metrics})
 
 
@@ -74,7 +74,7 @@ def test_a_new_metric_recipe_alone_computes_values_from_kept_maps_without_a_fit(
     first = run_all([chance(tree)], settings).cells[0]
     values = first.metrics()["value"]
     before = fitted_at(first)
-    as_if_measured_before(first)
+    as_if_measured_before(first, "aupro")
     assert states([chance(tree)], settings) == ["recompute"]
     again = run_all([chance(tree)], settings).cells[0]
     assert fitted_at(again) == before
@@ -86,7 +86,9 @@ def test_a_new_metric_recipe_alone_computes_values_from_kept_maps_without_a_fit(
 def test_without_maps_a_new_recipe_needs_the_method_again(tree: Path, settings: Settings) -> None:
     first = run_all([chance(tree)], settings, keep_maps="none").cells[0]
     before = fitted_at(first)
-    as_if_measured_before(first)
+    as_if_measured_before(first, "image_auroc")
+    assert states([chance(tree)], settings) == ["recompute"]
+    as_if_measured_before(first, "aupro")
     assert states([chance(tree)], settings) == ["to run"]
     again = run_all([chance(tree)], settings).cells[0]
     assert fitted_at(again)[1] > before[1]
