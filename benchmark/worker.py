@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
 
-from ltbench.benchmark.settings import Settings
+from ltbench.benchmark.errors import UsageError
+from ltbench.benchmark.settings import Settings, leave_in_environment
 from ltbench.benchmark.threads import tune_malloc
 from ltbench.results.status import Status
 
@@ -49,6 +50,7 @@ class Known:
     """What the parent, on the same machine, has looked up: no cell needs to do it again."""
 
     weights_digest: str
+    config_digest: str
     environment: Mapping[str, Any]
 
 
@@ -86,8 +88,12 @@ def run_cell(cell: Any, settings: Settings, options: Any, known: Known | None, p
     from ltbench.benchmark.resolve import Resolver
 
     settle(settings.device)
+    leave_in_environment(settings)
+    prepared = Resolver(settings).prepare(cell, known.weights_digest if known else None)
+    if known and prepared.facts.config_digest != known.config_digest:
+        raise UsageError(f"the file of method '{cell.method}' was edited after the run began: run it again")
     execute(
-        Resolver(settings).prepare(cell, known.weights_digest if known else None),
+        prepared,
         settings,
         cache=open_cache(settings),
         progress=progress,
