@@ -15,11 +15,12 @@ from ltbench.benchmark import metrics
 from ltbench.benchmark.cell import Cell
 from ltbench.benchmark.cli import app
 from ltbench.benchmark.engines import Options
-from ltbench.benchmark.errors import BenchmarkError
+from ltbench.benchmark.errors import BenchmarkError, UsageError
 from ltbench.benchmark.metrics.base import Metric
 from ltbench.benchmark.recompute import recompute, why_not
 from ltbench.benchmark.run import plan, run
 from ltbench.benchmark.settings import Settings
+from ltbench.benchmark.suites import asked_suite
 from ltbench.reports.boards import boards
 from ltbench.reports.leaderboard import sheet
 from ltbench.reports.material import read
@@ -133,3 +134,21 @@ def test_the_facts_of_a_metric_are_stored(tree: Path, settings: Settings) -> Non
         metric: Metric = metrics.load(name)
         for fact in ("title", "needs", "order", "shown", "unit", "higher_is_better", "curve"):
             assert getattr(facts, fact) == getattr(metric, fact)
+
+
+def test_a_suite_asks_for_metrics(tmp_path: Path) -> None:
+    file = tmp_path / "own.toml"
+    text = (
+        'title = "t"\nsummary = "s"\ndataset = "synthetic"\nsplits = ["clean"]\nseeds = [1]\n'
+        'metrics = {}\n[[methods]]\nname = "chance"\n'
+    )
+    file.write_text(text.format('["image_auroc", "aupro_0*"]'))
+    (cell,) = asked_suite(str(file), None).cells()
+    assert cell.metric_names == ("image_auroc", "aupro_05", "aupro_01")
+    assert "--metrics image_auroc,aupro_05,aupro_01" in cell.command()
+    (cell,) = asked_suite(str(file), None, metrics="standard").cells()
+    assert cell.metric_names == metrics.standard()
+    for wrong, why in (('"aupr0"', "no metric matches 'aupr0'"), ("5", "cannot read the suite")):
+        file.write_text(text.format(wrong))
+        with pytest.raises(UsageError, match=why):
+            asked_suite(str(file), None)

@@ -47,7 +47,7 @@ class MapSource(Protocol):
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Of the maps."""
+        """Type of the maps."""
         ...
 
     def fill(self, out: npt.NDArray[Any]) -> None:
@@ -93,10 +93,10 @@ class Truth:
     mask_rule: str = "as given"
     """How masks came to the maps' size, e.g. "nearest, > 0"; part of a pixel metric's recipe."""
     view: str = ""
-    """What part of an image is judged, e.g. "resize256-crop224"; part of a pixel metric's recipe."""
+    """Part of an image that is judged, e.g. "resize256-crop224"; part of a pixel metric's recipe."""
 
     known_regions: Regions | None = field(default=None, repr=False)
-    """Regions of `masks`, where somebody has them already."""
+    """Regions of `masks`, if they were labelled before."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "labels", np.asarray(self.labels, bool))
@@ -169,7 +169,7 @@ class Truth:
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """What a method said about one category's test images, in the truth's order."""
+    """A method's prediction for one category's test images, in the truth's order."""
 
     scores: Floats | None = None
     """(N,), higher = more anomalous."""

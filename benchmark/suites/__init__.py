@@ -49,16 +49,15 @@ class Suite:
     default_for: Sequence[str] = ()
     """Data sets whose `make bench DATASET=` means this suite."""
     view: View = field(default_factory=View)
-    metrics: Sequence[str] = ()
-    """Metrics to compute: names, globs, "standard", "all"; none = the standard ones."""
+    metrics: tuple[str, ...] = ()
+    """Names of the metrics to compute; none = the standard ones."""
 
     def cells(self, limit: int | None = None) -> list[Cell]:
         """All cells, split by split and seed by seed, so that tables fill up row by row."""
-        metrics = select(self.metrics) if self.metrics else ()
         return [
             Cell(
                 self.dataset, split, seed, method.name, dict(method.fields),
-                view=self.view, limit=limit, label=method.label, metrics=metrics,
+                view=self.view, limit=limit, label=method.label, metrics=self.metrics,
             )
             for split in self.splits
             for seed in self.seeds
@@ -93,6 +92,8 @@ def read(path: Path) -> Suite:
         common = content.pop("fields", {})
         methods = [_row(entry, common, path.parent) for entry in content.pop("methods")]
         view = View(**content.pop("view", {}))
+        if "metrics" in content:
+            content["metrics"] = select(content["metrics"])
         return Suite(name=path.stem, methods=methods, view=view, **content)
     except (OSError, tomllib.TOMLDecodeError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(f"cannot read the suite '{path}': {error}") from error
@@ -134,7 +135,7 @@ def asked_suite(
     if dataset:
         suite = replace(suite, dataset=dataset)
     if metrics:
-        suite = replace(suite, metrics=(metrics,))
+        suite = replace(suite, metrics=select(metrics))
     if fields:
         suite = replace(suite, methods=[_with_fields(method, fields) for method in suite.methods])
     return replace(suite, seeds=parse_seeds(seeds)) if seeds else suite
