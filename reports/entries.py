@@ -10,8 +10,9 @@ from types import MappingProxyType
 from typing import Any
 
 from ltbench.results.cell_record import flat_fields
+from ltbench.results.method_record import CardRecord, MethodRecord
 from ltbench.results.published.variants import Name, printed_as
-from ltbench.results.record import CardRecord, Identity, MethodRecord, Record
+from ltbench.results.record import Identity, Record
 from ltbench.results.status import Status
 from ltbench.results.store import StoredCell, slug
 

@@ -12,35 +12,40 @@ import pyarrow.parquet as pq
 from ltbench.results.errors import ResultsError
 from ltbench.results.files import write_place
 from ltbench.results.places import readable
+from ltbench.results.schema import Column, schema_of
 from ltbench.results.store import StoredCell
 
 RANKING_FILE = "ranking.parquet"
 CORRECTION_FILE = "label_correction.parquet"
 
-RANKING = pa.schema(
-    [
-        ("key", pa.string()),
-        ("path", pa.string()),  # relative to the data set's root
-        ("category", pa.string()),
-        ("defect", pa.string()),  # "" = good
-        ("injected", pa.bool_()),  # True = a defect among the training images
-        ("score", pa.float32()),  # higher = more suspicious
-        ("place", pa.int32()),  # in its category, 1 = to be looked at first
-    ]
+RANKING_COLUMNS = (
+    Column("key", pa.string(), "Hash of the image's path"),
+    Column("path", pa.string(), "Path below the data set's root"),
+    Column("category", pa.string(), "Name of the category"),
+    Column("defect", pa.string(), 'Type of the defect; "" for a good image'),
+    Column("injected", pa.bool_(), "True for a defect among the training images"),
+    Column("score", pa.float32(), "Suspicion, higher is more suspicious"),
+    Column("place", pa.int32(), "Rank within the category; 1 is the most suspicious"),
 )
+RANKING = schema_of(RANKING_COLUMNS)
 
-CORRECTION = pa.schema(
-    [
-        ("category", pa.string()),
-        ("n_train", pa.int32()),
-        ("n_injected", pa.int32()),
-        ("auprc", pa.float64()),  # average precision of finding the injected defects, null = see `why`
-        ("auprc_floor", pa.float64()),  # of a ranking that knows nothing: the share of injected defects
-        ("depth", pa.float64()),  # share of the images to look at until the last injected defect is found
-        ("depth_floor", pa.float64()),  # of a perfect ranking: the same share
-        ("why", pa.string()),
-    ]
+CORRECTION_COLUMNS = (
+    Column("category", pa.string(), "Name of the category"),
+    Column("n_train", pa.int32(), "Training images of the category"),
+    Column("n_injected", pa.int32(), "Injected defects among them"),
+    Column(
+        "auprc",
+        pa.float64(),
+        "Average precision of finding the injected defects; null with a reason in `why`",
+    ),
+    Column(
+        "auprc_floor", pa.float64(), "Average precision of a random ranking: the share of injected defects"
+    ),
+    Column("depth", pa.float64(), "Share of the images to inspect until the last injected defect is found"),
+    Column("depth_floor", pa.float64(), "Depth of a perfect ranking: the share of injected defects"),
+    Column("why", pa.string(), "Reason of a missing value"),
 )
+CORRECTION = schema_of(CORRECTION_COLUMNS)
 
 MEASURES = ("auprc", "depth")
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ltbench.results.cell_record import CellRecord
+from ltbench.results.method_record import MethodRecord
 from ltbench.results.places import Place
 from ltbench.results.reading import checked
 from ltbench.results.status import Status
@@ -34,72 +35,6 @@ class Identity:
     """sha256 of the data set's files."""
     view: str
     """Evaluation resolution, such as "resize256-crop224"."""
-
-
-@dataclass(frozen=True)
-class CardRecord:
-    """Facts of a method for a reader of its numbers."""
-
-    title: str
-    """Name as the field writes it."""
-    family: str = ""
-    """Kind of method, such as "memory bank"."""
-    summary: str = ""
-    """One or two sentences."""
-    paper: str = ""
-    """Authors, venue and year."""
-    url: str = ""
-    """Address of the official code."""
-    bibtex: str = ""
-    """Citation."""
-    licence: str = ""
-    """Licence of the official code."""
-    deviations: tuple[str, ...] = ()
-    """Differences from the paper, a sentence each."""
-
-
-@dataclass(frozen=True)
-class AuxiliaryRecord:
-    """A labelled data set, other than the judged one, that the method learned from."""
-
-    name: str
-    """Name on the command line."""
-    title: str
-    """Name as its authors write it."""
-    licence: str
-    """Licence of the images."""
-    citation: str
-    """Citation."""
-    digest: str
-    """sha256 of its test images and masks."""
-    images: int
-    """Number of test images."""
-    defects: int
-    """Number of defective ones."""
-    without_mask: int
-    """Number of defective ones without a mask."""
-
-
-@dataclass(frozen=True)
-class MethodRecord:
-    """The method, everything that configures it, and what it was told beyond pixels."""
-
-    name: str
-    """Name on the command line."""
-    version: int
-    """Number that is raised by each change of the code that moves values."""
-    fields: Mapping[str, Any]
-    """All hyper-parameters, defaults included."""
-    needs: tuple[str, ...]
-    """Information beyond pixels that the method was given, such as "class_names"."""
-    card: CardRecord
-    """Title, paper, licence, deviations."""
-    backbone: str
-    """Network that computes the features; "" without one."""
-    weights_digest: str
-    """sha256 of the pretrained weights; "" without any."""
-    auxiliary: AuxiliaryRecord | None = None
-    """Labelled data set that the method learned from; null without one."""
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 
@@ -16,72 +16,87 @@ SCHEMA_VERSION = 2
 """
 
 
-METRICS = pa.schema(
-    [
-        ("schema_version", pa.int16()),
-        ("dataset", pa.string()),
-        ("data_digest", pa.string()),
-        ("split", pa.string()),  # recipe name, e.g. "step_k4"
-        ("split_digest", pa.string()),
-        ("overlap", pa.int32()),  # injected defects that are also tested
-        ("seed", pa.int32()),
-        ("method", pa.string()),
-        ("method_version", pa.int32()),
-        ("config_digest", pa.string()),
-        ("needs", pa.string()),  # comma list: what the method was told beyond pixels
-        ("backbone", pa.string()),
-        ("weights_digest", pa.string()),
-        ("view", pa.string()),  # evaluation resolution, e.g. "resize256-crop224"
-        ("category", pa.string()),
-        ("group", pa.string()),  # "head", "tail", "high", "low" or ""
-        ("n_train", pa.int32()),  # good images and injected defects
-        ("n_train_defects", pa.int32()),
-        ("n_test_good", pa.int32()),
-        ("n_test_defects", pa.int32()),
-        ("metric", pa.string()),
-        ("recipe", pa.string()),
-        ("value", pa.float64()),  # 0..1; null = could not be computed, see `why`
-        ("why", pa.string()),
-        ("ci_low", pa.float64()),
-        ("ci_high", pa.float64()),
-        ("status", pa.string()),
-        ("error", pa.string()),
-        ("fit_seconds", pa.float64()),
-        ("score_ms_per_image", pa.float64()),
-        ("peak_rss_mb", pa.float64()),
-        ("peak_vram_mb", pa.float64()),
-        ("memory_bank_mb", pa.float64()),
-        ("device", pa.string()),
-        ("host", pa.string()),
-        ("python", pa.string()),
-        ("torch", pa.string()),
-        ("packages", pa.string()),  # JSON: name -> version
-        ("git_commit", pa.string()),
-        ("git_dirty", pa.bool_()),
-        ("started_at", pa.string()),  # ISO 8601, UTC
-        ("source", pa.string()),  # "measured"
-    ]
-)
+class Column(NamedTuple):
+    """A column of a table of results."""
 
-SCORES = pa.schema(
-    [
-        ("key", pa.string()),
-        ("category", pa.string()),
-        ("defect", pa.string()),  # "" = good
-        ("label", pa.bool_()),  # True = defective
-        ("injected", pa.bool_()),  # True = the same image was also in the training list
-        ("score", pa.float32()),
-    ]
-)
+    name: str
+    kind: pa.DataType
+    text: str
+    """Meaning and unit."""
 
-CURVES = pa.schema(
-    [
-        ("category", pa.string()),
-        ("curve", pa.string()),  # "pro": the mean overlap of defect regions
-        ("false_positives", pa.float32()),  # rate, 0..0.3
-        ("covered", pa.float32()),
-    ]
+
+def schema_of(columns: Iterable[Column]) -> pa.Schema:
+    """The Arrow schema of some columns."""
+    return pa.schema([(column.name, column.kind) for column in columns])
+
+
+METRIC_COLUMNS = (
+    Column("schema_version", pa.int16(), "Version of the layout of results"),
+    Column("dataset", pa.string(), "Name of the data set"),
+    Column("data_digest", pa.string(), "sha256 of the data set's files"),
+    Column("split", pa.string(), 'Name of the split, such as "step_k4"'),
+    Column("split_digest", pa.string(), "sha256 of the training and test lists"),
+    Column("overlap", pa.int32(), "Injected defects that are tested too"),
+    Column("seed", pa.int32(), "Seed of split and method"),
+    Column("method", pa.string(), "Name of the method"),
+    Column(
+        "method_version", pa.int32(), "Number that is raised by each change of the code that moves values"
+    ),
+    Column(
+        "config_digest", pa.string(), "sha256 of method, version, fields, weights, view and overlap policy"
+    ),
+    Column("needs", pa.string(), "Information beyond pixels that the method was given, a comma list"),
+    Column("backbone", pa.string(), "Network that computes the features"),
+    Column("weights_digest", pa.string(), "sha256 of the pretrained weights"),
+    Column("view", pa.string(), 'Evaluation resolution, such as "resize256-crop224"'),
+    Column("category", pa.string(), "Name of the category"),
+    Column("group", pa.string(), '"head", "tail", "high", "low" or ""'),
+    Column("n_train", pa.int32(), "Training images of the category: good ones and injected defects"),
+    Column("n_train_defects", pa.int32(), "Injected defects of the category"),
+    Column("n_test_good", pa.int32(), "Good test images of the category"),
+    Column("n_test_defects", pa.int32(), "Defective test images of the category"),
+    Column("metric", pa.string(), "Name of the metric"),
+    Column("recipe", pa.string(), "Exact definition of the metric"),
+    Column("value", pa.float64(), "Value as a fraction, 0 to 1; null where it could not be computed"),
+    Column("why", pa.string(), "Reason of a missing value"),
+    Column("ci_low", pa.float64(), "Lower end of a confidence interval; null where none was computed"),
+    Column("ci_high", pa.float64(), "Upper end of it"),
+    Column("status", pa.string(), '"ok", or how the run failed'),
+    Column("error", pa.string(), "Reason of a failure"),
+    Column("fit_seconds", pa.float64(), "Time of fitting"),
+    Column("score_ms_per_image", pa.float64(), "Time of scoring one test image"),
+    Column("peak_rss_mb", pa.float64(), "Most memory of the process"),
+    Column("peak_vram_mb", pa.float64(), "Most memory of the GPU"),
+    Column("memory_bank_mb", pa.float64(), "Size of the memory bank that the method reported"),
+    Column("device", pa.string(), 'Device that computed: "cpu", "cuda"'),
+    Column("host", pa.string(), "Name of the machine"),
+    Column("python", pa.string(), "Version of Python"),
+    Column("torch", pa.string(), "Version of torch"),
+    Column("packages", pa.string(), "Versions of packages, JSON"),
+    Column("git_commit", pa.string(), "Commit of ltbench"),
+    Column("git_dirty", pa.bool_(), "The checkout had uncommitted changes"),
+    Column("started_at", pa.string(), "Start, ISO 8601, UTC"),
+    Column("source", pa.string(), '"measured"'),
 )
+METRICS = schema_of(METRIC_COLUMNS)
+
+SCORE_COLUMNS = (
+    Column("key", pa.string(), "Hash of the image's path"),
+    Column("category", pa.string(), "Name of the category"),
+    Column("defect", pa.string(), 'Type of the defect; "" for a good image'),
+    Column("label", pa.bool_(), "True for a defective image"),
+    Column("injected", pa.bool_(), "True for an image that was also in the training list"),
+    Column("score", pa.float32(), "Anomaly score, higher is more anomalous"),
+)
+SCORES = schema_of(SCORE_COLUMNS)
+
+CURVE_COLUMNS = (
+    Column("category", pa.string(), "Name of the category"),
+    Column("curve", pa.string(), '"pro": mean overlap of the defect regions'),
+    Column("false_positives", pa.float32(), "Rate of false positives, 0 to 0.3"),
+    Column("covered", pa.float32(), "Mean share of each defect region that is found"),
+)
+CURVES = schema_of(CURVE_COLUMNS)
 
 
 def table(rows: Iterable[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:

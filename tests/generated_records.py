@@ -19,19 +19,9 @@ from ltbench.results.status import Status
 from ltbench.results.store import cell_folder, slug
 
 CATEGORIES = (
-    "bolt",
-    "button",
-    "cable",
-    "cap",
-    "capsule",
-    "fabric",
-    "gear",
-    "granite",
-    "leather",
-    "mesh",
-    "pcb",
-    "wood",
-)
+    "bolt", "button", "cable", "cap", "capsule", "fabric",
+    "gear", "granite", "leather", "mesh", "pcb", "wood",
+)  # fmt: skip
 METRIC_TITLES = {
     "image_auroc": ("Image AUROC", "scores per category"),
     "image_ap": ("Image AP", "scores per category, ties averaged"),
@@ -116,16 +106,12 @@ def tail_of(dataset: str, split: str, seed: int, categories: Sequence[str]) -> t
     )
 
 
-def parameters_of(split: str) -> dict[str, Any]:
-    """Parameters of the splits that the tests name."""
-    return {
-        "pareto": {"recipe": "pareto", "noise": 0.1},
-        **{
-            f"meds_nr{percent}": {"recipe": "meds", "noise": int(percent) / 100}
-            for percent in ("00", "10", "40")
-        },
-        "step_k4": {"recipe": "step", "tail_images": 4, "noise": 0.1},
-    }.get(split, {"recipe": "imported", "name": split})
+PARAMETERS: Mapping[str, dict[str, Any]] = {
+    "pareto": {"recipe": "pareto", "noise": 0.1},
+    "step_k4": {"recipe": "step", "tail_images": 4, "noise": 0.1},
+    **{f"meds_nr{text}": {"recipe": "meds", "noise": int(text) / 100} for text in ("00", "10", "40")},
+}
+"""Of the splits that the tests name."""
 
 
 def split_record(
@@ -148,7 +134,7 @@ def split_record(
     injected = sum(row["n_train_defects"] for row in counts)
     return {
         "id": f"{dataset}/{split}/seed{seed}", "dataset": dataset, "recipe": split, "seed": seed,
-        "parameters": parameters_of(split),
+        "parameters": PARAMETERS.get(split, {"recipe": "imported", "name": split}),
         "digest": digest(f"{dataset}{split}{seed}{overlap}"),
         "overlap": injected if overlap == "paper" else 0,
         "evidence": "generator-exact", "source": "Jung et al., CVPR 2025",

@@ -15,6 +15,7 @@ from ltbench.benchmark.cell import build_split, cell_of
 from ltbench.benchmark.recompute import recompute
 from ltbench.benchmark.settings import Settings
 from ltbench.reports.material import read
+from ltbench.results import document
 from ltbench.results.errors import ResultsError
 from ltbench.results.reading import checked
 from ltbench.results.record import Record
@@ -184,3 +185,21 @@ def test_a_recorded_cell_is_the_cell_again() -> None:
     assert again.as_recorded(cell.record.cell.folder) == cell.record.cell
     split = build_split(again, open_dataset("synthetic", Path("none")))
     assert split.digest == cell.record.identity.split_digest
+
+
+def test_the_page_and_the_json_schema_are_current() -> None:
+    assert document.PAGE.read_text(encoding="utf-8") == document.page()
+    assert document.JSON_SCHEMA.read_text(encoding="utf-8") == document.schema_text()
+
+
+@pytest.mark.parametrize("change", [without("identity", "seed"), with_value("1", "cell", "seed")])
+def test_the_json_schema_refuses_what_the_reader_refuses(change: Callable[[dict[str, Any]], None]) -> None:
+    jsonschema = pytest.importorskip("jsonschema")
+    schema = json.loads(document.schema_text())
+    for cell in Store(VERSION_1).cells():
+        jsonschema.validate(cell.content, schema)
+    record = content()
+    jsonschema.validate(record, schema)
+    change(record)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(record, schema)

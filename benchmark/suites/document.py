@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ltbench.benchmark import suites
 from ltbench.benchmark.suites import sources
 from ltbench.results.asked import ALL_ROWS, ROW, Setting
+from ltbench.results.document import markdown_table
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "suites.md"
 MARKED = {
@@ -42,7 +43,7 @@ def document() -> str:
 
 def _repositories() -> str:
     rows = [(name, text) for name, text in sources.content()["repositories"].items()]
-    return "Names of code below, all on github.com:\n\n" + _table(("name", "repository"), rows)
+    return "Names of code below, all on github.com:\n\n" + markdown_table(("name", "repository"), rows)
 
 
 def _marked(mark: str, title: str, found: Mapping[str, Sequence[Setting]]) -> str:
@@ -52,7 +53,7 @@ def _marked(mark: str, title: str, found: Mapping[str, Sequence[Setting]]) -> st
             if one.source.startswith(mark):
                 where.setdefault((one.method, one.field, one.source), []).append(name)
     rows = [(method, field, source, ", ".join(names)) for (method, field, source), names in where.items()]
-    return f"## {title}\n\n" + _table(("method", "field", "source", "suites"), rows)
+    return f"## {title}\n\n" + markdown_table(("method", "field", "source", "suites"), rows)
 
 
 def _section(name: str, settings: Sequence[Setting]) -> str:
@@ -61,7 +62,9 @@ def _section(name: str, settings: Sequence[Setting]) -> str:
     for one in settings:
         rows.append((one.method if one.method != method else "", one.field, _value(one), one.source))
         method = one.method
-    return f"### {name}: {suites.load(name).title}\n\n" + _table(("method", "field", "value", "source"), rows)
+    return f"### {name}: {suites.load(name).title}\n\n" + markdown_table(
+        ("method", "field", "value", "source"), rows
+    )
 
 
 def _value(one: Setting) -> str:
@@ -69,12 +72,6 @@ def _value(one: Setting) -> str:
         return one.value
     value, default, _ = one.value.partition(" (default)")
     return f"`{value}`{' *(default)*' if default else ''}"
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    cells = [[str(cell).replace("|", "\\|") for cell in line] for line in lines]
-    return "".join(f"| {' | '.join(line)} |\n" for line in cells)
 
 
 def main() -> None:

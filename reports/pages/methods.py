@@ -10,8 +10,8 @@ from ltbench.reports.entries import Entry
 from ltbench.reports.page import File, Page, Site
 from ltbench.reports.writing import settings
 from ltbench.results.asked import ROW, Setting, Suite
+from ltbench.results.method_record import CardRecord
 from ltbench.results.parity import read_stages
-from ltbench.results.record import CardRecord
 
 
 @dataclass
