@@ -12,11 +12,11 @@ import pandas as pd
 
 from ltbench.reports.conflicts import protocol_conflicts
 from ltbench.reports.cube import Asked, Cube, Floats, cubes
+from ltbench.reports.entries import BASELINE
 from ltbench.results.errors import ResultsError
 from ltbench.results.status import Status
 
 __all__ = [
-    "BASELINE",
     "BOARD",
     "COSTS",
     "KEY",
@@ -27,8 +27,6 @@ __all__ = [
     "seed_means",
 ]
 
-BASELINE = "chance"
-"""Random scores: shown on every board, never ranked."""
 KEY = ("dataset", "split", "method", "config_digest", "metric", "group")
 """What names a number of a table."""
 BOARD = (*KEY, "mean", "sd", "n_seeds", "expected_seeds", "n_categories", "ranked", "why")

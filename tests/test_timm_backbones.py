@@ -172,7 +172,7 @@ def test_half_downloaded_files_are_refused(checkpoint: Path, tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("model", "kind", "sentence"),
     [
-        ("resnet19", BadParameter, r"timm knows no model 'resnet19': did you mean one of resnet1"),
+        ("resnet19", BadParameter, r"timm knows no model 'resnet19': did you mean 'resnet1"),
         (
             f"{SMALL}.nowhere",
             BadParameter,

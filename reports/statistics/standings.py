@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ltbench.reports.aggregate import BASELINE, KEY
+from ltbench.reports.aggregate import KEY
 from ltbench.reports.cube import Asked, Cube, cubes
+from ltbench.reports.entries import BASELINE
 from ltbench.reports.statistics.intervals import LEVEL, seed_interval
 from ltbench.reports.statistics.paired import Unit
 from ltbench.reports.statistics.ranking import Friedman, critical_difference, friedman, rank_intervals, ranks

@@ -39,10 +39,10 @@ class UnknownName(PluginError):
         super().__init__(f"unknown {kind} '{name}': {did_you_mean(name, known)}{listed}")
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """The hint "did you mean 'NAME'? " with the closest known name, or ""."""
-    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
-    return f"did you mean '{close[0]}'? " if close else ""
+def did_you_mean(name: str, known: Iterable[str], most: int = 1) -> str:
+    """The hint "did you mean 'NAME'? " with the closest known names, at most so many, or ""."""
+    close = difflib.get_close_matches(name, list(known), n=most, cutoff=0.5)
+    return f"did you mean {' or '.join(map(repr, close))}? " if close else ""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ object beside the file (`FILE` with the suffix `.json`) may give the same option
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
@@ -23,6 +22,7 @@ import torch
 from ltbench.methods.errors import BadParameter, MethodsError
 from ltbench.methods.features import block_groups, weights
 from ltbench.methods.features.padding import fix_padding
+from ltbench.registry import did_you_mean
 
 RECIPE = "timm/1"
 TRANSFORMER_RECIPE = "timm/2"
@@ -164,9 +164,9 @@ def known_config(timm: ModuleType, name: str) -> tuple[str, Any]:
     """Architecture and pretrained configuration of a name; raises BadParameter with close names."""
     architecture = name.partition(".")[0]
     if not timm.is_model(architecture):
-        close = ", ".join(difflib.get_close_matches(architecture, timm.list_models(), n=3))
+        hint = did_you_mean(architecture, timm.list_models(), most=3)
         raise BadParameter(
-            f"timm knows no model '{architecture}': did you mean one of {close or 'timm.list_models()'}?"
+            f"timm knows no model '{architecture}': {hint}'timm.list_models()' names all of them"
         )
     try:
         return architecture, timm.get_pretrained_cfg(name)
