@@ -18,10 +18,8 @@ from ltbench.results.schema import SCHEMA_VERSION
 from ltbench.results.status import Status
 from ltbench.results.store import cell_folder, slug
 
-CATEGORIES = (
-    "bolt", "button", "cable", "cap", "capsule", "fabric",
-    "gear", "granite", "leather", "mesh", "pcb", "wood",
-)  # fmt: skip
+CATEGORIES = ("bolt", "button", "cable", "cap", "capsule", "fabric",
+              "gear", "granite", "leather", "mesh", "pcb", "wood")  # fmt: skip
 METRIC_TITLES = {
     "image_auroc": ("Image AUROC", "scores per category"),
     "image_ap": ("Image AP", "scores per category, ties averaged"),
