@@ -65,19 +65,20 @@ def board_standings(board: Board) -> Standings:
     tests: dict[tuple[str, str], Test] = {}
     intervals: dict[Place, tuple[float, float]] = {}
     rows = board.rows
-    # The tests look for the highest mean.
+    # The tests look for the highest mean; an interval of fractions is cut at 0 and 1.
+    fractions = {metric.name for metric in board.metrics if metric.unit == "%"}
     falling = [metric.name for metric in board.metrics if not metric.higher_is_better]
     if falling:
-        rows = rows.assign(value=rows["value"].where(~rows["metric"].isin(falling), -rows["value"]))
+        rows = rows.assign(value=rows["value"].where(~rows["metric"].isin(falling), 1 - rows["value"]))
     for row in standings(rows, board.wanted).itertuples(index=False):
         place = (row.method, row.config_digest, row.metric, row.group)
         tests.setdefault(
             (row.metric, row.group),
             Test(int(row.units), float(row.friedman_p), float(row.critical_difference), str(row.note)),
         )
-        if not math.isnan(row.ci_low):
+        if row.metric in fractions and not math.isnan(row.ci_low):
             ends = (float(row.ci_low), float(row.ci_high))
-            intervals[place] = (-ends[1], -ends[0]) if row.metric in falling else ends
+            intervals[place] = (1 - ends[1], 1 - ends[0]) if row.metric in falling else ends
         if row.tier:
             methods[place] = Standing(
                 rank=float(row.rank),

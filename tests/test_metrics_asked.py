@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from generated_results import generate
 from split_trees import mvtec_style_class
 from test_run import chance, run_all, silent
 from typer.testing import CliRunner
@@ -152,3 +153,23 @@ def test_a_suite_asks_for_metrics(tmp_path: Path) -> None:
         file.write_text(text.format(wrong))
         with pytest.raises(UsageError, match=why):
             asked_suite(str(file), None)
+
+
+def test_boards_rank_by_the_metrics_own_sense(tmp_path: Path) -> None:
+    board = boards(read(generate(tmp_path / "results", gallery=0)))[0]
+    turned = [replace(metric, higher_is_better=False) for metric in board.metrics]
+    upward, downward = (sheet(each).metrics[0] for each in (board, replace(board, metrics=turned)))
+    means = [[line.numbers[-2].mean for line in table.lines if line.rank] for table in (upward, downward)]
+    assert len(means[0]) > 2
+    assert means[0] == means[1][::-1] == sorted(means[0], reverse=True)
+    best = [
+        {line.entry.method for line in table.lines if line.numbers[-2].mark == "best"}
+        for table in (upward, downward)
+    ]
+    assert upward.lines[0].entry.method in best[0]
+    assert downward.lines[0].entry.method in best[1] - best[0]
+    intervals = [
+        {line.entry.anchor: line.numbers[-2].interval for line in table.lines} for table in (upward, downward)
+    ]
+    for anchor, ends in intervals[0].items():
+        assert intervals[1][anchor] == (None if ends is None else pytest.approx(ends))
