@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from ltbench.benchmark.cell import Cell
 from ltbench.benchmark.console import console, watching
-from ltbench.benchmark.declared import fields_of, name_of, require_method
+from ltbench.benchmark.declared import fields_of, require_method, typed_name
 from ltbench.benchmark.device import require_device, settle
 from ltbench.benchmark.engines import Watcher
 from ltbench.benchmark.errors import UsageError
@@ -174,7 +174,7 @@ def _chosen(
         raise UsageError(
             f"fields are given beside an object of '{type(method).__name__}': set them where it is made"
         )
-    name, values = name_of(given), fields_of(given)
+    name, values = typed_name(given), fields_of(given)
     if name not in catalog.names():
         return name, values, {name: given}
     defaults = fields_of(catalog.create(name))

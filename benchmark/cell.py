@@ -41,7 +41,8 @@ class Cell:
     @property
     def method_name(self) -> str:
         """Name on results: that of the class for a method in a file, wherever the file is."""
-        return recorded_name(self.method)
+        name: str = recorded_name(self.method)
+        return name
 
     @property
     def title(self) -> str:

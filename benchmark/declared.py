@@ -10,6 +10,7 @@ import sys
 import typing
 import uuid
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from ltbench.methods import catalog
@@ -58,6 +59,20 @@ def name_of(method: Method) -> str:
     return kind.__name__
 
 
+def typed_name(method: Method) -> str:
+    """Name by which the command line finds a method: "FILE.py:CLASS" for a dataclass in a file of its own.
+
+    A class of a script or notebook cannot be found again, and has its bare name.
+    """
+    kind, name = type(method), name_of(method)
+    file = getattr(sys.modules.get(kind.__module__), "__file__", None)
+    is_found = name == kind.__qualname__ and kind.__module__ != "__main__" and dataclasses.is_dataclass(kind)
+    if not file or not is_found or not catalog.is_file(file):
+        return name
+    path = Path(file)
+    return f"{path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path}:{name}"
+
+
 def fields_of(method: Method) -> dict[str, Any]:
     """Hyper-parameters of a method as JSON values. Raises BadParameter where they cannot be recorded."""
     kind = type(method)
@@ -75,6 +90,10 @@ def fields_of(method: Method) -> dict[str, Any]:
             f"a field of '{kind.__name__}' cannot be recorded ({error}): expected numbers, texts, true or "
             "false, None, or tuples of them; build everything else in fit"
         ) from error
+    for field in dataclasses.fields(method):
+        # As the command line reads it: 2 and 2.0 are one configuration.
+        if field.type in (float, "float") and type(fields.get(field.name)) is int:
+            fields[field.name] = float(fields[field.name])
     return fields
 
 

@@ -37,13 +37,15 @@ class MethodFacts:
     config_digest: str
     auxiliary: Mapping[str, Any] | None = None
     """Facts of the labelled data set that it learned from; None for a method that sees none."""
+    source_digest: str = ""
+    """Digest of the source of a class from outside of this package."""
 
 
 def method_facts(
     cell: Cell, method: Method, weights_digest: str, auxiliary: Auxiliary | None = None
 ) -> MethodFacts:
     """Facts of the cell's method; raises BadParameter where it declares what cannot be recorded."""
-    fields, version = fields_of(method), version_of(method)
+    fields, version, source = fields_of(method), version_of(method), source_digest(type(method))
     if cell.limit is not None:
         fields = {**fields, "limit": cell.limit}
     return MethodFacts(
@@ -60,9 +62,10 @@ def method_facts(
             fields,
             weights_digest,
             auxiliary_digest=auxiliary.digest if auxiliary else "",
-            source_digest=source_digest(type(method)),
+            source_digest=source,
         ),
         auxiliary=auxiliary.facts() if auxiliary else None,
+        source_digest=source,
     )
 
 
@@ -103,6 +106,7 @@ def base_record(
             "backbone": facts.backbone,
             "weights_digest": facts.weights_digest,
             "auxiliary": dict(facts.auxiliary) if facts.auxiliary else None,
+            "source_digest": facts.source_digest,
         },
         "split": {
             "id": split.id,

@@ -166,6 +166,18 @@ def test_class_in_a_file_is_one_method_by_name_and_as_an_object(tmp_path: Path) 
     assert by_name.cells[0].folder == as_object.cells[0].folder
 
 
+def test_command_of_an_object_finds_its_class_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(Path(__file__).parent)
+    (cell,) = evaluate(Brightness(power=2), results=tmp_path / "runs", **SMALL).cells
+    words = cell.record.command.split()
+    assert words[:4] == ["ltbench", "run", "--method", "test_python_api.py:Brightness"]
+    done = subprocess.run(
+        [sys.executable, "-m", *words, "--results", str(tmp_path / "runs")],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert "1 cells, 1 of them finished before" in done.stderr
+
+
 def test_nothing_is_left_of_a_temporary_place() -> None:
     results = evaluate("chance", **SMALL)
     folder = results.cells[0].folder
