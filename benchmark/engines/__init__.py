@@ -1,4 +1,4 @@
-"""Ways to run many cells: the folder is the registry, one module an engine."""
+"""Ways to run many cells: one module of this folder each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pages of the site: the folder is the registry, one module a page, each with one `PAGE`."""
+"""Pages of the site: modules with a `PAGE` in this folder, in installed packages or in a person's folder."""
 
 from __future__ import annotations
 

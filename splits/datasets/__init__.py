@@ -1,4 +1,4 @@
-"""Data sets by name: the folder is the registry, one module a data set."""
+"""Data sets by name: modules of this folder, of installed packages or of a person's folder."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from ltbench.registry import Registry
+from ltbench.splits.datasets.facts import Facts
 from ltbench.splits.images import LabelledImage, Pixels, PixelSource
 
 DATASETS = Registry(
@@ -55,6 +56,12 @@ class Dataset(PixelSource, Protocol):
 def names() -> list[str]:
     """Names of all data sets; `folder` stands for `folder:PATH`."""
     return DATASETS.names()
+
+
+def public_facts() -> dict[str, Facts]:
+    """Facts of the data sets that are handed out, by program or to persons, by name."""
+    facts = {name: getattr(DATASETS.load(name), "FACTS", None) for name in DATASETS.names()}
+    return {name: fact for name, fact in facts.items() if fact and fact.is_public}
 
 
 def open_dataset(name: str, data_root: Path) -> Dataset:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from ltbench.registry import UnknownName
-from ltbench.splits.datasets import DATASETS
+from ltbench.splits.datasets import DATASETS, public_facts
 from ltbench.splits.datasets.download import Progress, download
 from ltbench.splits.datasets.facts import Archive, Facts
 from ltbench.splits.datasets.files import FileDataset
@@ -29,11 +29,10 @@ class Fetched:
 
 def facts_of(name: str) -> Facts:
     """Name, licence and origin of a public data set. Raises UnknownName."""
-    facts = {known: getattr(DATASETS.load(known), "FACTS", None) for known in DATASETS.names()}
-    public: dict[str, Facts] = {known: fact for known, fact in facts.items() if fact and fact.is_public}
-    if name not in public:
-        raise UnknownName("data set to fetch", name, public)
-    return public[name]
+    facts = public_facts()
+    if name not in facts:
+        raise UnknownName("data set to fetch", name, facts)
+    return facts[name]
 
 
 def fetch(

@@ -1,4 +1,4 @@
-"""Split recipes by name: the folder is the registry, one module a family of recipes."""
+"""Split recipes by name: modules of this folder, of installed packages or of a person's folder."""
 
 from __future__ import annotations
 

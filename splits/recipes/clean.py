@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from ltbench.splits.datasets import Dataset
+from ltbench.splits.datasets import Dataset, public_facts
 from ltbench.splits.recipes import Overlap
 from ltbench.splits.recipes._assemble import Chosen, assemble, train_goods
 from ltbench.splits.split import Split
 
 EXAMPLES = ("clean",)
 
-_OFFICIAL = {"mvtec", "visa", "dagm", "realiad"}
-
 
 def build(name: str, dataset: Dataset, seed: int, overlap: Overlap) -> Split | None:
     """Every good image of the training part; any seed gives the same lists."""
     if name != "clean":
         return None
-    official = dataset.name.partition(":")[0] in _OFFICIAL
+    official = dataset.name.partition(":")[0] in public_facts()
     return assemble(
         name,
         dataset,

@@ -1,1 +1,1 @@
-"""One module per family of backbones; the folder is the registry."""
+"""Families of backbones, one module each."""
