@@ -276,49 +276,6 @@ def test_empty_folder_is_an_empty_leaderboard(tmp_path: Path) -> None:
         ltbench.load_results(tmp_path / "missing")
 
 
-def test_metrics_of_arrays_are_those_of_the_benchmark() -> None:
-    results = evaluate("chance", **SMALL)
-    rows = results.per_class().query("category == category.min()").set_index("metric")["value"]
-    frame = results.scores[1]
-    chosen = (frame["category"] == frame["category"].min()).to_numpy()
-    dataset, split = ltbench.open_dataset("synthetic"), ltbench.build_split("pareto")
-    masks = [dataset.mask(image) for image in split.test if image.key in set(frame["key"][chosen])]
-    values = ltbench.metrics.score(frame["label"][chosen], frame["score"][chosen])
-    assert len(masks) == chosen.sum()
-    assert values == {name: rows[name] for name in values}
-    assert set(values) == {"image_auroc", "image_ap", "image_f1max"}
-
-
-def test_metrics_of_arrays_take_masks_and_maps() -> None:
-    masks = np.zeros((4, 16, 16), np.uint8)
-    masks[2:, 4:8, 4:8] = 255
-    values = ltbench.metrics.score([0, 0, 1, 1], [0.1, 0.2, 0.3, 0.4], masks, masks / 255)
-    assert values["pixel_auroc"] == values["image_auroc"] == 1
-    assert not values.why
-    assert list(ltbench.metrics.score([0, 1], [0, 1], metrics=["image_ap"])) == ["image_ap"]
-
-
-def test_metric_without_a_value_is_none_with_a_reason() -> None:
-    values = ltbench.metrics.score([0, 0], [0.1, 0.2], metrics=["image_auroc", "aupro"])
-    assert values == {"image_auroc": None, "aupro": None}
-    assert set(values.why) == {"image_auroc", "aupro"}
-    assert "one class only" in values.why["image_auroc"]
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (([0, 2], [0, 1]), "labels have shape (2,) and values 0, 2: expected one per image"),
-        (([0, 1], [0, 1, 2]), "scores have shape (3,): expected (2,), one per label"),
-        (([0, 1], [0, 1], np.zeros((3, 4, 4))), "masks have shape (3, 4, 4): expected (2, height, width)"),
-        (([0, 1], [0, 1], np.zeros((2, 4, 4)), np.zeros((2, 8, 8))), "expected maps at the masks' size"),
-    ],
-)
-def test_arrays_that_do_not_fit_are_told_in_a_sentence(arguments: tuple[Any, ...], message: str) -> None:
-    with pytest.raises(UsageError, match=re.escape(message)):
-        ltbench.metrics.score(*arguments)
-
-
 def test_examples_of_the_documentation_run(tmp_path: Path) -> None:
     """All blocks in order as one script, in an empty folder and without a `__main__` guard."""
     text = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
