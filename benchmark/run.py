@@ -162,7 +162,8 @@ def run(
     engine: str = "local",
     retry: Retry | None = None,
 ) -> Outcome:
-    """Run what is not done; the outcome holds every asked cell, cached or new."""
+    """Run what is not done; the outcome holds every asked cell, cached or new. Raises UnknownName."""
+    chosen = engines.load(engine)
     again = retry or Retry()
     states = [
         entry.state(force=options.force, retry=again, rank_training=options.rank_training)
@@ -173,20 +174,20 @@ def run(
         store = Store(settings.results)
         for entry in waiting:
             entry.prepared.require_same_images(store)
-    if waiting and engine == "local":
+    if waiting and chosen.IS_LOCAL:
         require_device(settings.device)
     fresh: dict[int, StoredCell] = {}
     if waiting:
         features = [entry.prepared for entry, state in zip(planned, states, strict=True) if state == "to run"]
-        call = _Call(settings, engine, len(planned))
+        call = _Call(settings, engine, len(planned), notes_rates=chosen.IS_LOCAL)
         with call:
-            if engine == "local":
+            if chosen.IS_LOCAL:
                 # Engines on other machines embed in their cells: they share no process with us.
                 call.embedded = embed(features, settings, watch)
             titles = [entry.prepared.cell.title for entry in waiting]
             with watch(titles, len(planned) - len(waiting)) as watcher:
                 call.watcher = _Timed(watcher)
-                call.cells = engines.load(engine).run(
+                call.cells = chosen.run(
                     [entry.prepared for entry in waiting], settings, options, call.watcher
                 )
         fresh = {id(entry): cell for entry, cell in zip(waiting, call.cells, strict=True)}
@@ -221,8 +222,9 @@ class _Timed:
 class _Call:
     """Notes, however it ends, what one call did: a run record, and rates for the next plan."""
 
-    def __init__(self, settings: Settings, engine: str, asked: int) -> None:
+    def __init__(self, settings: Settings, engine: str, asked: int, *, notes_rates: bool) -> None:
         self._settings, self._engine, self._asked = settings, engine, asked
+        self._notes_rates = notes_rates
         self.embedded: list[Embedded] = []
         self.cells: list[StoredCell] = []
         self.watcher: _Timed | None = None
@@ -233,7 +235,7 @@ class _Call:
 
     def __exit__(self, *_: object) -> None:
         settings = self._settings
-        if self._engine == "local":
+        if self._notes_rates:
             # Cells of a cluster say nothing about this machine.
             rates.note(settings.home, [*self._measured(), *self._passes()])
         parts = [one.cache for one in self.embedded]

@@ -37,6 +37,9 @@ class Watcher(Protocol):
 class Engine(Protocol):
     """A module of this folder."""
 
+    IS_LOCAL: bool
+    """Whether cells run on this machine: features are then embedded before, and speeds noted for plans."""
+
     @staticmethod
     def run(
         cells: Sequence[Prepared], settings: Settings, options: Options, watcher: Watcher

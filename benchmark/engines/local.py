@@ -21,6 +21,7 @@ from ltbench.results.places import RemotePath
 from ltbench.results.status import Status
 from ltbench.results.store import LOG_FILE, Store, StoredCell
 
+IS_LOCAL = True
 LOOK_EVERY_SECONDS = 0.05
 
 

@@ -23,6 +23,7 @@ from ltbench.results.store import StoredCell
 if TYPE_CHECKING:
     from ltbench.benchmark.cell import Cell
 
+IS_LOCAL = False
 NODE_DEATHS = 3
 """How often a cell is started anew because its node went away; its own failures are never retried here."""
 LOOK_EVERY_SECONDS = 1.0
