@@ -170,7 +170,7 @@ def record_of(
     return {
         "schema_version": SCHEMA_VERSION, "status": str(status), "error": error,
         "log_tail": "fit: 1234 patches\n" + (f"Traceback\n{error}\n" if error else "done\n"),
-        "cell": asdict(cell),
+        "cell": json.loads(json.dumps(asdict(cell))),
         "identity": {
             "dataset": name, "split": recipe, "seed": seed, "overlap_policy": overlap, "method": method.name,
             "config_digest": method.config_digest, "split_digest": split["digest"],
