@@ -117,7 +117,11 @@ def require_field(name: str, field: str, known: Collection[str]) -> None:
     """Raise BadParameter if the method called `name` has no such field."""
     if field not in known:
         hint = did_you_mean(field, known)
-        raise BadParameter(f"{name} has no field '{field}': {hint}known are {', '.join(sorted(known))}")
+        # "host.width=8" on a command line is an entry of the table "host_fields".
+        entry = f" (set by {field.removesuffix('_fields')}.NAME)" if field.endswith("_fields") else ""
+        raise BadParameter(
+            f"{name} has no field '{field}'{entry}: {hint}known are {', '.join(sorted(known))}"
+        )
 
 
 def config(method: Method) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from ltbench.reports.material import read
 from ltbench.reports.pages.index import _progress
 from ltbench.results.asked import PATTERN, AskedCell, ask, suites
 from ltbench.results.errors import ResultsError
+from ltbench.results.files import write_json
 from ltbench.results.merge import merge
 from ltbench.results.places import matches
 
@@ -55,6 +56,15 @@ def test_asking_again_for_the_same_touches_no_file(tmp_path: Path) -> None:
     before = file.stat().st_mtime_ns
     ask(tmp_path, facts([1, 2]))
     assert file.stat().st_mtime_ns == before
+
+
+def test_cells_that_version_1_asked_for_are_read(tmp_path: Path) -> None:
+    """They were the names of folders."""
+    old = {**facts([1]), "cells": ["d/s/seed1/chance-0"]}
+    write_json(tmp_path / "suites" / "old.json", old)
+    ask(tmp_path, facts([2]))
+    (suite,) = suites(tmp_path)
+    assert suite.cells == (asked(1), asked(2))
 
 
 def test_the_same_suite_on_two_data_sets_is_two(tmp_path: Path) -> None:

@@ -271,6 +271,11 @@ def test_fields_of_a_host_are_a_table() -> None:
         catalog.create("meds", host_fields="width=8")
 
 
+def test_a_table_of_a_method_without_a_host_is_refused() -> None:
+    with pytest.raises(BadParameter, match=r"no field 'host_fields' \(set by host.NAME\): known are"):
+        catalog.create("padim", host_fields={"width": "8"})
+
+
 def test_a_table_has_the_digest_that_a_list_of_texts_had() -> None:
     """As stored by ltbench 0.1 for the same fields (tests/golden_results)."""
     inner = {"width": "16", "depth": 1, "ratio": 1, "batch_size": 8, "iterations": 2}
