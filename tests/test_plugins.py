@@ -119,9 +119,7 @@ def test_a_module_without_its_attribute_is_named(folder: Path) -> None:
 def test_an_unknown_name_is_answered_with_the_nearest_and_all_known() -> None:
     engines = Registry("engine", "ltbench.benchmark.engines")
     assert engines.names() == ["local", "ray"]
-    with pytest.raises(
-        UnknownName, match=r"unknown engine 'locl': did you mean .local.\? known are"
-    ):
+    with pytest.raises(UnknownName, match=r"unknown engine 'locl': did you mean .local.\? known are"):
         engines.load("locl")
 
 
