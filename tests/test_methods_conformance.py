@@ -216,8 +216,19 @@ def test_fields_are_configuration_and_survive_recording(name: str) -> None:
     recorded = catalog.config(method)
     assert recorded == catalog.config(make(name)), "running must not change what is recorded"
     assert catalog.config(catalog.create(name, **json.loads(json.dumps(recorded)))) == recorded
-    typed = {field: as_typed(value) for field, value in recorded.items()}
+    typed = {
+        typed_field: as_typed(part)
+        for field, value in recorded.items()
+        for typed_field, part in entries(field, value)
+    }
     assert catalog.config(catalog.create(name, **typed)) == recorded
+
+
+def entries(field: str, value: object) -> list[tuple[str, object]]:
+    """A field as `--set` takes it: a table entry by entry, "host_fields" as "host.width"."""
+    if not isinstance(value, dict):
+        return [(field, value)]
+    return [(f"{field.removesuffix('_fields')}.{name}", part) for name, part in value.items()]
 
 
 def as_typed(value: object) -> str:
