@@ -216,23 +216,14 @@ def test_fields_are_configuration_and_survive_recording(name: str) -> None:
     recorded = catalog.config(method)
     assert recorded == catalog.config(make(name)), "running must not change what is recorded"
     assert catalog.config(catalog.create(name, **json.loads(json.dumps(recorded)))) == recorded
-    typed = {
-        typed_field: as_typed(part)
-        for field, value in recorded.items()
-        for typed_field, part in entries(field, value)
-    }
+    typed = {field: as_typed(value) for field, value in recorded.items()}
     assert catalog.config(catalog.create(name, **typed)) == recorded
 
 
-def entries(field: str, value: object) -> list[tuple[str, object]]:
-    """A field as `--set` takes it: a table entry by entry, "host_fields" as "host.width"."""
-    if not isinstance(value, dict):
-        return [(field, value)]
-    return [(f"{field.removesuffix('_fields')}.{name}", part) for name, part in value.items()]
-
-
-def as_typed(value: object) -> str:
-    """A field's value the way a person types it."""
+def as_typed(value: object) -> object:
+    """A field's value the way a person types it; the entries of a table are typed one by one."""
+    if isinstance(value, dict):
+        return {name: as_typed(part) for name, part in value.items()}
     if isinstance(value, list):
         return ",".join(str(part) for part in value)
     return "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
