@@ -98,7 +98,7 @@ def fields_of(method: Method) -> dict[str, Any]:
 
 
 def needs_of(method: Method | type[Method]) -> frozenset[Need]:
-    """What a method asks for beyond pixels; nothing where its class does not say. Raises BadParameter."""
+    """Needs that a method declares beyond pixels; none where its class declares none. Raises BadParameter."""
     needs = frozenset(getattr(method, "needs", ()))
     unknown = sorted(map(str, needs - set(typing.get_args(Need))))
     if unknown:

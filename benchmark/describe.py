@@ -27,7 +27,7 @@ class Description:
     card: dict[str, Any]
     """The fields of `methods.base.Card`."""
     needs: tuple[str, ...]
-    """What the method is told beyond pixels, sorted."""
+    """Inputs that the method gets beyond pixels, sorted."""
     fields: dict[str, Any]
     """Hyper-parameters with their defaults as JSON values."""
     documentation: dict[str, str]

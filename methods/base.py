@@ -74,7 +74,7 @@ class MapPost:
     upsample: Literal["bilinear", "bilinear_corners", "nearest"] = "bilinear"
     """"bilinear" = align_corners False."""
     border: Literal["mirror", "zero"] = "mirror"
-    """What the Gaussian finds beyond the map: the map mirrored, or zeros, which darken its rim."""
+    """Values beyond the map's border for the Gaussian: the map mirrored, or zeros, which darken its rim."""
     radius: int | None = None
     """Pixels of the Gaussian to either side of its middle; None = four standard deviations."""
     via: int | None = None

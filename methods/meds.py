@@ -31,9 +31,9 @@ PRESETS: dict[str, dict[str, Any]] = {
                       "median": "lower", "k": 3.0, "min_keep": 0},
 }  # fmt: skip
 OFFICIAL_CODE_OF_HOST: dict[str, dict[str, Any]] = {"inpformer": {"loss": "l1", "k": 1.0}}
-"""What the authors' scripts for a host set otherwise than their code for Dinomaly."""
+"""Settings of the authors' scripts for a host that differ from those for Dinomaly."""
 HOST_FIELDS = {"dinomaly": {"mining": 0.5}}
-"""What MeDS changes of a host's own settings (appendix B.2)."""
+"""Settings of a host that MeDS changes (appendix B.2)."""
 
 
 @dataclass

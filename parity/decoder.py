@@ -109,7 +109,7 @@ def load(clone: Clone) -> ModuleType:
 
 
 def their_model(clone: Clone) -> SimpleNamespace:
-    """What of their model the decoder needs: our decoder's weights, texts and features, and no language."""
+    """Stand-in for their model: our decoder's weights, texts and features, and no language model."""
     module = load(clone)
     sentences: list[str] = []
     for name in NAMES:

@@ -24,7 +24,7 @@ def path(method: str) -> Path:
 
 
 def record(case: Case, official: Arrays) -> dict[str, Any]:
-    """What is kept of the authors' answer: a sample of each array, and a summary of all its entries."""
+    """Golden values of the authors' answer: a sample of each array, and a summary of all its entries."""
     return {
         "repository": case.repository.url,
         "commit": case.repository.commit,

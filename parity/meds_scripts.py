@@ -1,4 +1,4 @@
-"""What the scripts of MeDS' authors need to run on given features: no files, no threads, no pictures."""
+"""Stand-ins by which the scripts of MeDS' authors run on given features, without files and threads."""
 
 from __future__ import annotations
 
