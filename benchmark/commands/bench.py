@@ -11,7 +11,6 @@ from ltbench.benchmark.commands import options
 from ltbench.benchmark.commands.cells import asked_retry, finish, plan_cells, run_cells
 from ltbench.benchmark.console import console
 from ltbench.benchmark.selection import parse_fields
-from ltbench.results import asked
 from ltbench.results.places import Place, matches, modified
 
 
@@ -93,6 +92,8 @@ def is_current(results: Place, site: Path) -> bool:
     index = site / "index.html"
     if not index.exists():
         return False
+    from ltbench.results import asked
+
     patterns = ("*/*/*/*/cell.json", "*/*/*/*/started.json", asked.PATTERN)
     records = [record for pattern in patterns for record in matches(results, pattern)]
     if any(modified(record) > index.stat().st_mtime for record in records):

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from rich.markup import escape
 
-from ltbench.benchmark.estimate import Interval
-
 if TYPE_CHECKING:
+    from ltbench.benchmark.estimate import Interval
     from ltbench.benchmark.forecast import EmbeddingPlan, Forecast
     from ltbench.benchmark.run import Plan, PlannedCell, State
 
