@@ -21,7 +21,7 @@ BLAS_FOLDERS = {"numpy.libs", "scipy.libs"}
 BUSY = "while True: sum(range(10_000))"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def busy_machine() -> Iterator[None]:
     """Four processes that compute beside the test."""
     loops = [subprocess.Popen([sys.executable, "-c", BUSY]) for _ in range(4)]
@@ -49,7 +49,6 @@ def test_fits_beside_busy_processes_give_one_answer(name: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("busy_machine")
 @pytest.mark.parametrize("method", ["padim", "patchcore", "softpatch", "tailedcore", "inreach", "rd", "hvq"])
 def test_cells_of_one_and_of_two_threads_store_the_same_scores(method: str, tmp_path: Path) -> None:
     """Images of the size that users have, where products are large enough to be shared by threads."""
