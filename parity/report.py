@@ -63,7 +63,7 @@ def stage_of(outcome: Outcome) -> Stage:
         commit=case.repository.commit,
         licence=case.repository.licence,
         difference=_two_digits(outcome.difference),
-        tolerance=case.tolerance,
+        tolerance=float(case.tolerance),
         setting=case.setting,
         default_difference=None if default is None else _two_digits(default),
         verdict=outcome.verdict,
