@@ -1,4 +1,4 @@
-"""What the cases of the memory banks and PaDiM share: a small network, pictures, replayed random draws."""
+"""Shared by the cases of the memory banks and PaDiM: a small network, pictures, replayed random draws."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ def products(name: str, sizes: Sequence[int], *, spread: float = 12.0) -> npt.ND
 
 
 def context(seed: int = 0) -> Context:
-    """What a method is given: the whole picture, and one source of random numbers."""
+    """Context of a fit: the whole picture as the view, and one source of random numbers."""
     return Context(rng=np.random.default_rng(seed), view=View(SIDE, SIDE))
 
 
@@ -242,7 +242,7 @@ def maps(prediction: Prediction) -> npt.NDArray[np.float32]:
 
 
 def outcome(rows: npt.NDArray[Any], scores: npt.NDArray[Any], maps: npt.NDArray[Any]) -> Arrays:
-    """What is compared of a fitted method: every 32nd number of its memory, image scores, maps."""
+    """Compared arrays of a fitted method: every 32nd number of its memory, image scores, maps."""
     return {"memory": rows[:, ::32], "scores": scores, "maps": maps}
 
 

@@ -106,7 +106,7 @@ def steps(clone: Clone, rate: float) -> Arrays:
 
 
 def maps(utils: ModuleType, **options: Any) -> Arrays:
-    """What the authors' evaluation hands to the metrics: maps and image scores of given reconstructions."""
+    """Inputs of the metrics in the authors' evaluation: maps and image scores of given reconstructions."""
     given = tokens.pairs()
     shown = len(given["targets"][0])
     seen: dict[str, Any] = {}
@@ -156,5 +156,5 @@ def hand_over(student: nn.Module, official: nn.Module) -> None:
 
 
 def official_name(name: str) -> str:
-    """What the authors call a parameter of ours."""
+    """Name of one of our parameters in the authors' module."""
     return tokens.renamed(name).replace("prototypes", "prototype_token")

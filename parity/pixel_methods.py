@@ -1,4 +1,4 @@
-"""What the cases of DRAEM, CutPaste and RegAD share: pictures, replayed random draws, noted steps."""
+"""Shared by the cases of DRAEM, CutPaste and RegAD: pictures, replayed random draws, noted steps."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def scaled(images: ImageSet) -> torch.Tensor:
 
 
 def context(side: int) -> Context:
-    """What a method is given: the whole picture at so many pixels."""
+    """Context of a fit whose view is the whole picture at so many pixels."""
     return Context(rng=np.random.default_rng(0), view=View(side, side))
 
 

@@ -1,4 +1,4 @@
-"""What the cases of hosts on tokens share: given tokens in place of a transformer, and runs of our side."""
+"""Shared by the cases of hosts on tokens: given tokens in place of a transformer, and runs of our side."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def tokens() -> torch.Tensor:
 
 
 def grouped() -> Maps:
-    """What our backbone reads as "tokens.2-5" and "tokens.6-9": (images, C, T)."""
+    """Features that our backbone reads as "tokens.2-5" and "tokens.6-9": (images, C, T)."""
     return tuple(tokens()[group].mean(dim=0).transpose(1, 2) for group in GROUPS)
 
 

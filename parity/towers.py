@@ -1,4 +1,4 @@
-"""What the cases of the language-vision methods share: a small CLIP, features without rounding, pictures."""
+"""Shared by the cases of the language-vision methods: a small CLIP, features without rounding, pictures."""
 
 from __future__ import annotations
 
@@ -106,5 +106,5 @@ def as_clip_sees(pixels: npt.NDArray[np.uint8]) -> torch.Tensor:
 
 
 def context(side: int) -> Context:
-    """What a method is given: whole pictures of one size."""
+    """Context of a fit on whole pictures of one size."""
     return Context(rng=np.random.default_rng(0), view=View(side, side))

@@ -33,7 +33,7 @@ class Side:
 
 @dataclass(frozen=True)
 class Limit:
-    """What our side cannot be faster than, whoever writes it."""
+    """Lower bound on our side's time for any implementation."""
 
     ceiling: str
     """Name of a measured ceiling of this machine: "sort", "memory", "float32 product", "bfloat16 product"."""
@@ -88,7 +88,7 @@ class Row:
     target: str = ""
     """What the verdict is about: "60x faster, 8x leaner"."""
     limit: str = ""
-    """Of our side: what bounds it."""
+    """Resource that bounds our side."""
     share: float | None = None
-    """Of our side: time that the limit alone would take, over the time taken."""
+    """Time that our side's limit alone would take, over the time taken."""
     answer: Mapping[str, float] = field(default_factory=dict)

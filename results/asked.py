@@ -75,7 +75,7 @@ class Suite:
     labels: Mapping[str, str] = field(default_factory=dict)
     """What it calls its rows, by the name of their folders ("method-config10")."""
     settings: tuple[Setting, ...] = ()
-    """Of suites that follow a paper."""
+    """Suites that follow a paper."""
 
 
 def ask(root: Place, facts: Mapping[str, Any]) -> None:

@@ -85,7 +85,7 @@ def memory_only(preset: str = "official_code") -> Arrays:
 
 @contextmanager
 def replayed_draws(classes: Sequence[int]) -> Iterator[None]:
-    """What our method draws, in place of what torch would draw for the authors: one memory after another."""
+    """Draws of our method in place of torch's on the authors' side, one memory after another."""
     seed = int(tokens.context().rng.integers(2**31))
     drawn = [
         drawn_images(np.zeros(COUNTS[one], np.int64), Bootstrap(0.1, 100), np.random.default_rng([seed, one]))

@@ -78,7 +78,7 @@ class _Pictures(torch.utils.data.Dataset[Any]):
 
 @cache
 def _theirs(clone: Clone) -> Arrays:
-    """What the script computes on the way to its curves, by the channels that ltbench drew."""
+    """Arrays that the script computes before its curves, from the channels that ltbench drew."""
     module = clone.load("main", stubs=("skimage", "skimage.morphology", "skimage.segmentation"))
     chosen = list(_ours()["chosen"])
     asked: list[int] = []

@@ -41,7 +41,7 @@ def long_picture() -> npt.NDArray[np.uint8]:
 
 
 def our_pixels() -> Arrays:
-    """What a Wide-ResNet-50 is shown of it in the benchmark's default view."""
+    """Part of a picture that a Wide-ResNet-50 sees in the benchmark's default view."""
     images, _ = memory.image_set(long_picture()[None])
     pixels = PixelReader(images, Context(np.random.default_rng(0)).view, None, threaded=False).read([Row(0)])
     _, config = timm.known_config(timm.imported_timm(), timm.parse(WIDE.removeprefix("timm:")).name)

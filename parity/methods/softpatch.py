@@ -29,7 +29,7 @@ AS_RELEASED: dict[str, Any] = {"neighbours": 5, "coreset_of": "all", "coreset_st
 
 @cache
 def _our_filter(**fields: Any) -> Arrays:
-    """What the method asks of the filter and is answered while it is fitted."""
+    """Arguments and answers of the patch filter while a method is fitted."""
     found: list[Denoised] = []
 
     def recorded(*arguments: Any, **options: Any) -> Denoised:
