@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from typing import Any
 from unittest import mock
 
@@ -16,22 +15,9 @@ from torch import nn
 from ltbench.methods.base import Context, View
 from ltbench.methods.training import engine
 from ltbench.methods.training.engine import Batch
-from ltbench.splits.images import ImageSet, LabelledImage, Pixels
+from ltbench.splits.images import ImageSet, LabelledImage
 from parity.case import Arrays
-
-
-@dataclass(frozen=True)
-class Pictures:
-    """Pixels as the source of an image set."""
-
-    pixels_of: npt.NDArray[np.uint8]
-    """(N, H, W, 3)."""
-
-    def pixels(self, image: LabelledImage) -> Pixels:
-        return self.pixels_of[int(image.path)]
-
-    def content_digest(self, image: LabelledImage) -> str:
-        return image.path
+from parity.memory import Pictures
 
 
 def image_set(pixels: npt.NDArray[np.uint8]) -> ImageSet:

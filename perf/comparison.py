@@ -86,7 +86,7 @@ class Row:
     verdict: str = ""
     """ "ok", what was missed, or why the side was not measured."""
     target: str = ""
-    """What the verdict is about: "60x faster, 8x leaner"."""
+    """Goal that the verdict judges: "60x faster, 8x leaner"."""
     limit: str = ""
     """Resource that bounds our side."""
     share: float | None = None

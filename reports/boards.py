@@ -101,7 +101,7 @@ class Board:
 
     @property
     def wanted(self) -> Asked:
-        """What `ltbench.reports.aggregate` takes as the seeds asked for."""
+        """Seeds asked for, in the form that `ltbench.reports.aggregate` takes."""
         return {(self.dataset, self.split): self.asked}
 
     @property

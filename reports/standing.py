@@ -15,7 +15,7 @@ Place = tuple[str, str, str, str]
 
 @dataclass(frozen=True)
 class Standing:
-    """Of one method in one column; see `ltbench.reports.statistics.standings`."""
+    """Standing of one method in one column; see `ltbench.reports.statistics.standings`."""
 
     rank: float
     rank_low: float

@@ -109,7 +109,7 @@ PARAMETERS: Mapping[str, dict[str, Any]] = {
     "step_k4": {"recipe": "step", "tail_images": 4, "noise": 0.1},
     **{f"meds_nr{text}": {"recipe": "meds", "noise": int(text) / 100} for text in ("00", "10", "40")},
 }
-"""Of the splits that the tests name."""
+"""Parameters of the splits that the tests name."""
 
 
 def split_record(

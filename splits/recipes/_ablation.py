@@ -19,7 +19,7 @@ from ltbench.splits.recipes._tailedcore import Noise, Provenance, provenance
 
 SOURCE = "TailedCore (CVPR 2025), github.com/roomo7time/tailedcore data_configs/"
 PERCENTS = (0, 5, 40)
-"""Of the lists that the main release does not hold under another name."""
+"""Noise ratios whose lists the main release does not hold under another name."""
 _SEED_OFFSET = 100
 
 
