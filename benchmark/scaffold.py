@@ -33,8 +33,8 @@ class {title}:
     version: ClassVar[int] = 1
 
     # The fields are the hyper-parameters: exactly these are recorded.
-    backbone: str = "tiny"
-    """Frozen features: "tiny", "desc" or "timm:NAME"."""
+    backbone: str = "timm:tf_efficientnet_lite0"
+    """Frozen features: "timm:NAME", or "desc", which needs no weights."""
 
     def fit(self, train: ImageSet, context: Context) -> None:
         features = self._features(train, context, "fit")

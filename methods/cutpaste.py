@@ -14,6 +14,7 @@ from torch.nn import functional
 from ltbench.methods import catalog
 from ltbench.methods.base import Card, Context, Need, Prediction
 from ltbench.methods.blocks.shrinkage import ShrunkGaussian
+from ltbench.methods.features.backbone import DEFAULT_BACKBONE
 from ltbench.methods.features.transform import VIEWED
 from ltbench.methods.layers import trunk
 from ltbench.methods.layers.trunk import Trunk
@@ -56,8 +57,7 @@ class CutPaste:
             "One Gaussian with a shrunk covariance for all products: which product an image shows is not "
             "told. The paper has one model per product.",
             "encoder, size, iterations and batch_size: defaults fit one core; the paper's are 'resnet18', "
-            "256, 65536 steps and 32 source images. 'tiny' is trained with a new batch norm behind every "
-            "convolution: without any it grows until its channels die.",
+            "256, 65536 steps and 32 source images.",
             "head: one hidden layer before the last; the paper does not say how many.",
             "maps: Grad-CAM of the classifier's odds at the coarsest maps; the paper's localisation trains a "
             "second model on 32 x 32 patches, and LTAD's tables have none.",
@@ -72,8 +72,8 @@ class CutPaste:
     needs: ClassVar[frozenset[Need]] = frozenset()
     version: ClassVar[int] = 3
 
-    encoder: str = "tiny"
-    """Network that is trained: 'tiny' as shipped, 'resnet18' from random weights (paper), or
+    encoder: str = DEFAULT_BACKBONE
+    """Network that is trained: 'timm:NAME', 'resnet18' from random weights (paper), or
     'timm:resnet18.tv_in1k'."""
     size: int | None = 112
     """Side in pixels of what the encoder sees (paper: 256); none = the view's."""
@@ -101,7 +101,7 @@ class CutPaste:
         self._view = view_of_size(context.view, self.size)
         bank = PixelBank(train, self._view, context, title="read training images")
         with seeded(context):
-            encoder = trunk.load(self.encoder, context.weights_root, normalise=True, with_norms=True)
+            encoder = trunk.load(self.encoder, context.weights_root, normalise=True)
             self._model = Teller(encoder, self.head).to(context.device)
             optimizer = torch.optim.SGD(
                 self._model.parameters(),

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ltbench.methods.base import Card, Context, Need, Prediction
+from ltbench.methods.features.backbone import DEFAULT_BACKBONE
 from ltbench.methods.reconstruction.hosting import Host, fit_host
 from ltbench.methods.reconstruction.recipes import ranked_by_patches, token_host, token_teacher
 from ltbench.methods.reconstruction.teacher import SHIFTED
@@ -37,7 +38,7 @@ class Dinomaly:
 }""",
         licence="Apache-2.0",
         deviations=(
-            "backbone: 'tiny' ships with the package and gives one group of grid features; the paper's is "
+            "backbone: the default is a smaller network with one group of grid features; the paper's is "
             "'timm:vit_base_patch14_reg4_dinov2.lvd142m' at size = 392 with two groups of four blocks.",
             "grid, width, depth, ratio, learning_rate and iterations: the defaults are a budget for a "
             "processor; the paper has none, none, 8, 4, 2e-3 and 10 000.",
@@ -54,7 +55,7 @@ class Dinomaly:
     needs: ClassVar[frozenset[Need]] = frozenset()
     version: ClassVar[int] = 2
 
-    backbone: str = "tiny"
+    backbone: str = DEFAULT_BACKBONE
     """Frozen features; the paper's: timm:vit_base_patch14_reg4_dinov2.lvd142m."""
     layers: tuple[str, ...] = ()
     """Groups of blocks ('tokens.2-5'), or layers of another backbone; none = its default."""

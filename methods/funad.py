@@ -22,6 +22,7 @@ from ltbench.methods.blocks.pseudo_labels import (
     scaled,
     shaken,
 )
+from ltbench.methods.features.backbone import DEFAULT_BACKBONE
 from ltbench.methods.features.tokens import TokenBank, TokenReader, Tokens
 from ltbench.methods.training import engine
 from ltbench.methods.training.engine import Batch, Plan
@@ -69,23 +70,23 @@ class FunAD:
             "iterations, batch_size, learning_rate, width, hidden: defaults fit one core; the paper's are "
             "1500 epochs, 32, 2e-5, none and 1024,128. The papers' suites have 100 epochs, as many steps on "
             "15 products as 1500 on one.",
-            "backbone: 'tiny' ships with the package; the paper's is 'timm:vit_base_patch8_224.dino' with "
+            "backbone: the default is a smaller network; the paper's is 'timm:vit_base_patch8_224.dino' with "
             "layers = norm and grid = 28. Maps of another size are resized with their corners aligned.",
             "image_weight: the paper puts the class token beside each patch, as wide as the patch and as it "
-            "is. Beside the patches of a network without one stands its own embedding of the whole image: "
-            "of 'tiny' quantiles of its deepest maps, of a convolutional network what its classifier would "
-            "see. It is scaled to the variance of the patch, as it may be ten times as wide.",
-            "standardise: channels of 'tiny' differ in scale and are standardised, and so is the embedding "
-            "of the whole image; the paper's are not. A squared distance below 0.01 is zero in either unit.",
+            "is. Beside the patches of a convolutional network stands what its classifier would see of the "
+            "whole image, scaled to the variance of the patch, as it may be ten times as wide.",
+            "standardise: channels of a convolutional network differ in scale and are standardised, and so is "
+            "the embedding of the whole image; the paper's are not. A squared distance below 0.01 is zero in "
+            "either unit.",
             "Features are rounded to float16 once (docs/backbones.md).",
-            "On the generated products with 'tiny' the method is at chance: the patches that it labels "
+            "On the generated products the method is at chance: the patches that it labels "
             "anomalous are hardly more often so than any others (docs/baselines.md).",
         ),
     )
     needs: ClassVar[frozenset[Need]] = frozenset()
     version: ClassVar[int] = 2
 
-    backbone: str = "tiny"
+    backbone: str = DEFAULT_BACKBONE
     """Frozen features; the paper's: timm:vit_base_patch8_224.dino."""
     layers: tuple[str, ...] = ()
     """Layers of the backbone, side by side; none = its default."""

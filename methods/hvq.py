@@ -12,6 +12,7 @@ from torch import nn
 
 from ltbench.methods.base import Card, Context, Need, Prediction
 from ltbench.methods.errors import BadParameter, MethodsError
+from ltbench.methods.features.backbone import DEFAULT_BACKBONE
 from ltbench.methods.features.transform import VIEWED
 from ltbench.methods.reconstruction.arrangements import resized_side_by_side
 from ltbench.methods.reconstruction.classes import NearestCentroid
@@ -45,7 +46,7 @@ class Hvq:
 }""",
         licence="none",
         deviations=(
-            "backbone: 'tiny' ships with the package; the paper's is EfficientNet-B4, here "
+            "backbone: the default is a smaller network; the paper's is EfficientNet-B4, here "
             "'timm:tf_efficientnet_b4.aa_in1k?padding_size=380' (padded as the authors' port, with weights "
             "close to it) with layers blocks.0, blocks.1, blocks.2, blocks.4 at size = 224, always in "
             "evaluation mode (the authors' training moves its batch norms along and leaves out blocks at "
@@ -68,7 +69,7 @@ class Hvq:
     needs: ClassVar[frozenset[Need]] = frozenset({"class_ids_fit", "class_ids_score"})
     version: ClassVar[int] = 2
 
-    backbone: str = "tiny"
+    backbone: str = DEFAULT_BACKBONE
     """Frozen features; the paper's: timm:tf_efficientnet_b4.aa_in1k?padding_size=380."""
     layers: tuple[str, ...] = ()
     """Layers of the backbone, side by side; none = its default."""

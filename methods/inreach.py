@@ -13,6 +13,7 @@ from ltbench.methods.blocks.channels import Spread, associate, recurring
 from ltbench.methods.blocks.coreset import coreset_size, kcenter
 from ltbench.methods.blocks.memory import MemoryBank
 from ltbench.methods.blocks.score_maps import largest_of_smoothed
+from ltbench.methods.features.backbone import DEFAULT_BACKBONE
 from ltbench.methods.features.embed import EmbeddingName, PatchEmbedder, Patches
 from ltbench.methods.features.transform import view_pixels
 from ltbench.splits.images import ImageSet
@@ -61,7 +62,7 @@ class InReaCh:
             "standardise: channels of a small backbone are brought to unit variance and layers to one "
             "weight; the paper's pooled vectors stay as they are.",
             "coreset_ratio: a memory of the whole bank (paper: 1) is too large for many products.",
-            "grid and backbone: 'tiny' on 14 x 14; the paper's are 56 x 56 and "
+            "grid and backbone: the default is a smaller network, on 14 x 14; the paper's are 56 x 56 and "
             "'timm:wide_resnet50_2.tv_in1k' with layers=layer1,layer2,layer3,layer4. The papers' suites have "
             "28 x 28: MVTec AD's training images would need 47 GB on 56 x 56.",
         ),
@@ -69,7 +70,7 @@ class InReaCh:
     needs: ClassVar[frozenset[Need]] = frozenset()
     version: ClassVar[int] = 3
 
-    backbone: str = "tiny"
+    backbone: str = DEFAULT_BACKBONE
     """Frozen features; the paper's: timm:wide_resnet50_2.tv_in1k."""
     layers: tuple[str, ...] = ()
     """Layers of the backbone; none = its default."""

@@ -10,6 +10,7 @@ import torch
 from ltbench.methods import catalog
 from ltbench.methods.base import Card, Context, Need, Prediction
 from ltbench.methods.errors import MethodsError
+from ltbench.methods.features.backbone import DEFAULT_BACKBONE
 from ltbench.methods.features.tokens import TokenReader
 from ltbench.methods.language import encoder as encoders
 from ltbench.methods.layers.uniad import ReconstructionTransformer
@@ -33,11 +34,11 @@ class LTAD:
     needs: ClassVar[frozenset[Need]] = frozenset({"class_ids_fit", "class_ids_score"})
     version: ClassVar[int] = 3
 
-    backbone: str = "tiny"
+    backbone: str = DEFAULT_BACKBONE
     """Frozen image features; the paper's: align:kakaobrain/align-base."""
     text_encoder: str = "toy-vl"
     """Frozen text encoder T; the paper's: align:kakaobrain/align-base."""
-    layers: tuple[str, ...] = ("desc", "stride8")
+    layers: tuple[str, ...] = ()
     """Layers f_1 to f_L-1 (paper: 3, 10, 17, 37, read as numbers of blocks from 0)."""
     grid: int = 14
     """Side of the grid of tokens."""

@@ -16,6 +16,7 @@ from ltbench.methods.base import Card, Context, Method, Need, Prediction
 from ltbench.methods.blocks.bootstrap import Bootstrap
 from ltbench.methods.blocks.progressive import Selection, robust_maximum
 from ltbench.methods.errors import BadParameter, MethodsError
+from ltbench.methods.features.backbone import DEFAULT_BACKBONE
 from ltbench.methods.reconstruction.hosting import Host, TrainedHost, train_student
 from ltbench.methods.reconstruction.memories import ClassMemories, ensemble_grids
 from ltbench.methods.reconstruction.selective import SelectiveTraining, distillation_objective
@@ -83,7 +84,7 @@ class Meds:
     """Method that is trained: dinomaly, inpformer, hvq, uniad, rd, or any other that offers `host`."""
     host_fields: Mapping[str, Any] = field(default_factory=dict)
     """Fields of the host that differ from its defaults; on the command line --set host.width=256."""
-    backbone: str = "tiny"
+    backbone: str = DEFAULT_BACKBONE
     """Frozen features of the host."""
     preset: Literal["ours", "paper", "official_code"] = "ours"
     """Where the fields below that are none take their values from."""

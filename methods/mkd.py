@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from ltbench.methods import catalog
 from ltbench.methods.base import Card, Context, MapPost, Need, Prediction
+from ltbench.methods.features.backbone import DEFAULT_BACKBONE
 from ltbench.methods.features.transform import VIEWED
 from ltbench.methods.layers.slim_student import SlimStudent
 from ltbench.methods.reconstruction.arrangements import as_they_are
@@ -29,7 +30,7 @@ from ltbench.splits.images import ImageSet
 Maps = Sequence[torch.Tensor]
 
 VGG_LAYERS = ("features.8", "features.15", "features.22", "features.29")
-TINY_LAYERS = ("stride4", "stride8", "stride16")
+PYRAMID = ("stride4", "stride8", "stride16")
 PAPER_SIDE = 128
 """Side of the authors' maps in pixels."""
 SCORED_LAYERS = 3
@@ -69,7 +70,7 @@ class Mkd:
             "epoch.",
             "guided and gradient are two of the authors' three maps; their third averages gradients of 50 "
             "noisy copies of an image.",
-            "backbone: 'tiny' ships with the package; the paper's is "
+            "backbone: the default is a smaller network; the paper's is "
             "'timm:vgg16.tv_in1k?mean=0&std=1', whose four last poolings are learned. The student's answers "
             "to another backbone are averaged, not maximal, and may be negative.",
             SHIFTED,
@@ -79,11 +80,11 @@ class Mkd:
     needs: ClassVar[frozenset[Need]] = frozenset()
     version: ClassVar[int] = 2
 
-    backbone: str = "tiny"
+    backbone: str = DEFAULT_BACKBONE
     """Frozen teacher; the paper's: timm:vgg16.tv_in1k?mean=0&std=1 (it sees values from 0 to 1)."""
     layers: tuple[str, ...] = ()
-    """Learned layers, finest first; none = before the poolings 2 to 5 of VGG-16, the strides of 'tiny',
-    else the backbone's default."""
+    """Learned layers, finest first; none = before the poolings 2 to 5 of VGG-16, else the last maps at
+    strides 4, 8 and 16."""
     size: int | None = 112
     """Side in pixels of what both networks see (paper: 128); none = the view's."""
     direction_weight: float = 1.0
@@ -94,7 +95,7 @@ class Mkd:
     """Map: gradient with guided ReLUs (authors' default), the plain one, or the features' difference."""
     map_gradient: Literal["student", "both"] = "student"
     """Networks that the map's gradient runs through: the student alone, or the teacher too, as in the
-    authors' code; 'both' needs a backbone with gradients ('tiny', 'timm:NAME')."""
+    authors' code; 'both' needs a backbone with gradients ('timm:NAME')."""
     smoothing: float = 4.0
     """Deviation of the Gaussian over the map, in pixels of a map of 128 x 128."""
     iterations: int = 200
@@ -199,7 +200,7 @@ class Mkd:
             return self.layers
         if self.backbone.startswith("timm:vgg16"):
             return VGG_LAYERS
-        return TINY_LAYERS if self.backbone == "tiny" else ()
+        return PYRAMID if self.backbone.startswith("timm:") else ()
 
 
 def _pooled(maps: Maps) -> tuple[torch.Tensor, ...]:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from ltbench.methods.base import Card, Context, MapPost, Need, Prediction
 from ltbench.methods.blocks.gaussians import GaussianField
 from ltbench.methods.blocks.score_maps import largest_of_smoothed
+from ltbench.methods.features.backbone import DEFAULT_BACKBONE
 from ltbench.methods.features.embed import EmbeddingName, PatchEmbedder, Patches
 from ltbench.methods.training.randomness import repeatable
 from ltbench.splits.images import ImageSet
@@ -43,14 +44,14 @@ class PaDiM:
             "each; the paper does not.",
             "Images are resized bilinearly; the usual re-implementation takes Lanczos' filter.",
             "Features of the backbone are rounded to float16.",
-            "backbone and grid: 'tiny' on 14 x 14; the paper's are 'timm:wide_resnet50_2.tv_in1k' with "
-            "layers=layer1,layer2,layer3 on 56 x 56 (grid=none).",
+            "backbone and grid: the default is a smaller network, on 14 x 14; the paper's are "
+            "'timm:wide_resnet50_2.tv_in1k' with layers=layer1,layer2,layer3 on 56 x 56 (grid=none).",
         ),
     )
     needs: ClassVar[frozenset[Need]] = frozenset()
     version: ClassVar[int] = 2
 
-    backbone: str = "tiny"
+    backbone: str = DEFAULT_BACKBONE
     """Frozen features; the paper's: timm:wide_resnet50_2.tv_in1k."""
     layers: tuple[str, ...] = ()
     """Layers of the backbone; none = its default."""

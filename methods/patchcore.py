@@ -10,6 +10,7 @@ import numpy as np
 from ltbench.methods.base import Card, Context, Need, Prediction
 from ltbench.methods.blocks.coreset import coreset_size, kcenter
 from ltbench.methods.blocks.memory import MemoryBank
+from ltbench.methods.features.backbone import DEFAULT_BACKBONE
 from ltbench.methods.features.embed import EMBEDDED, EmbeddingName, PatchEmbedder
 from ltbench.splits.images import ImageSet
 
@@ -39,7 +40,7 @@ class PatchCore:
             "the nearest memory patch is left out, as in the authors' code.",
             "coreset_start: 'mean10' is the authors' code; the suites of TailedCore's tables take its port's "
             "'random1'.",
-            "backbone: 'tiny' ships with the package; the paper's is 'timm:wide_resnet50_2.tv_in1k'.",
+            "backbone: the default is a smaller network; the paper's is 'timm:wide_resnet50_2.tv_in1k'.",
             *EMBEDDED,
             "grid: a coarser patch grid than the backbone's is a budget cut.",
             "max_bank: a limit of the memory is a budget cut.",
@@ -48,7 +49,7 @@ class PatchCore:
     needs: ClassVar[frozenset[Need]] = frozenset()
     version: ClassVar[int] = 2
 
-    backbone: str = "tiny"
+    backbone: str = DEFAULT_BACKBONE
     """Frozen features; the paper's: timm:wide_resnet50_2.tv_in1k."""
     layers: tuple[str, ...] = ()
     """Layers of the backbone; none = its default (layer2 and layer3 of a Wide-ResNet-50)."""

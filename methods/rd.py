@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from ltbench.methods.base import Card, Context, Need, Prediction
+from ltbench.methods.features.backbone import DEFAULT_BACKBONE
 from ltbench.methods.features.transform import VIEWED
 from ltbench.methods.reconstruction.arrangements import pyramid
 from ltbench.methods.reconstruction.hosting import Host, fit_host
@@ -23,8 +24,7 @@ from ltbench.methods.training.randomness import repeatable
 from ltbench.methods.training.schedules import constant
 from ltbench.splits.images import ImageSet
 
-RESNET_LAYERS = ("layer1", "layer2", "layer3")
-TINY_LAYERS = ("stride4", "stride8", "stride16")
+PYRAMID = ("stride4", "stride8", "stride16")
 
 
 @dataclass
@@ -46,7 +46,7 @@ class Rd:
 }""",
         licence="MIT",
         deviations=(
-            "backbone: 'tiny' ships with the package; the paper's is 'timm:wide_resnet50_2.tv_in1k' at "
+            "backbone: the default is a smaller network; the paper's is 'timm:wide_resnet50_2.tv_in1k' at "
             "size = 256.",
             "grid, bottleneck_blocks, decoder_blocks, width_ratio, batch_size, learning_rate and iterations: "
             "the defaults are for narrow features and a processor; the paper has none, 3, 3,4,6, 0.5, 16, "
@@ -62,11 +62,11 @@ class Rd:
     needs: ClassVar[frozenset[Need]] = frozenset()
     version: ClassVar[int] = 2
 
-    backbone: str = "tiny"
+    backbone: str = DEFAULT_BACKBONE
     """Frozen features; the paper's: timm:wide_resnet50_2.tv_in1k."""
     layers: tuple[str, ...] = ()
-    """Three layers, finest first, or one that is pooled to three scales; none = layer1 to layer3 of a
-    residual network, the strides of 'tiny', else the backbone's default."""
+    """Three layers, finest first, or one that is pooled to three scales; none = the last maps at
+    strides 4, 8 and 16 (layer1 to layer3 of a residual network)."""
     size: int | None = None
     """Side in pixels of what the backbone sees (256 in the paper); none = the view's."""
     grid: int | None = 56
@@ -77,7 +77,7 @@ class Rd:
     """Residual blocks per decoder stage, coarse to fine (paper: 3, 4, 6)."""
     width_ratio: float | None = None
     """Channels inside a residual block per channel of its output; none = 0.5, as in a Wide-ResNet-50, for a
-    timm network, and 2 for narrower features: blocks of 'tiny' would have 16 to 48 at 0.5."""
+    timm network, and 2 for other features."""
     iterations: int = 1000
     """Training steps, unless epochs are given."""
     epochs: float | None = None
@@ -152,8 +152,4 @@ class Rd:
         return 0.5 if self.backbone.startswith("timm:") else 2.0
 
     def _layers(self) -> tuple[str, ...]:
-        if self.layers or not self.backbone.startswith(("tiny", "timm:")):
-            return self.layers
-        if self.backbone == "tiny":
-            return TINY_LAYERS
-        return RESNET_LAYERS if "resnet" in self.backbone else ()
+        return self.layers or (PYRAMID if self.backbone.startswith("timm:") else ())

@@ -18,6 +18,7 @@ from ltbench.methods.base import Card, Context, MapPost, Need, Prediction
 from ltbench.methods.blocks.gaussians import GaussianField
 from ltbench.methods.blocks.score_maps import largest_of_smoothed
 from ltbench.methods.errors import BadParameter, MethodsError
+from ltbench.methods.features.backbone import DEFAULT_BACKBONE
 from ltbench.methods.features.transform import VIEWED
 from ltbench.methods.layers import trunk
 from ltbench.methods.layers.registration import RegisteredPyramid, Siamese
@@ -76,8 +77,8 @@ class RegAD:
     needs: ClassVar[frozenset[Need]] = frozenset({"class_ids_fit", "class_ids_score"})
     version: ClassVar[int] = 3
 
-    encoder: str = "tiny"
-    """Network that is trained further: 'tiny' as shipped, or 'timm:resnet18.tv_in1k' (paper)."""
+    encoder: str = DEFAULT_BACKBONE
+    """Network that is trained further; the paper's: timm:resnet18.tv_in1k."""
     size: int | None = 112
     """Side in pixels of what the encoder sees (paper: 224); none = the view's."""
     shots: int = 2

@@ -11,6 +11,7 @@ from ltbench.methods.base import Card, Context, Need, Prediction
 from ltbench.methods.blocks.coreset import coreset_size, kcenter
 from ltbench.methods.blocks.denoise import ALL_ALIKE, denoise
 from ltbench.methods.blocks.memory import MemoryBank
+from ltbench.methods.features.backbone import DEFAULT_BACKBONE
 from ltbench.methods.features.embed import EMBEDDED, EmbeddingName, PatchEmbedder
 from ltbench.splits.images import ImageSet
 
@@ -45,7 +46,7 @@ class SoftPatch:
             "A dropped patch is neither the first centre nor one of the rows of 'mean128'; in the authors' "
             "code it can be either.",
             ALL_ALIKE,
-            "backbone: 'tiny' ships with the package; the paper's is 'timm:wide_resnet50_2.tv_in1k'.",
+            "backbone: the default is a smaller network; the paper's is 'timm:wide_resnet50_2.tv_in1k'.",
             *EMBEDDED,
             "grid: a coarser patch grid than the backbone's is a budget cut.",
             "max_bank: a limit of the memory is a budget cut.",
@@ -54,7 +55,7 @@ class SoftPatch:
     needs: ClassVar[frozenset[Need]] = frozenset()
     version: ClassVar[int] = 2
 
-    backbone: str = "tiny"
+    backbone: str = DEFAULT_BACKBONE
     """Frozen features; the paper's: timm:wide_resnet50_2.tv_in1k."""
     layers: tuple[str, ...] = ()
     """Layers of the backbone; none = its default (layer2 and layer3 of a Wide-ResNet-50)."""

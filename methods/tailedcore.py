@@ -15,6 +15,7 @@ from ltbench.methods.blocks.denoise import ALL_ALIKE, denoise
 from ltbench.methods.blocks.memory import MemoryBank
 from ltbench.methods.blocks.tails import TailEstimate, estimate_tail
 from ltbench.methods.errors import MethodsError
+from ltbench.methods.features.backbone import DEFAULT_BACKBONE
 from ltbench.methods.features.embed import EMBEDDED, EmbeddingName, PatchEmbedder, Patches
 from ltbench.methods.features.transform import Augmentation
 from ltbench.splits.images import ImageSet
@@ -56,7 +57,7 @@ class TailedCore:
             "of two equally near ones.",
             ALL_ALIKE,
             "max_augmented_images and max_augmented_rows: limits on the rotated copies are budget cuts.",
-            "backbone: 'tiny' ships with the package; the paper's is 'timm:wide_resnet50_2.tv_in1k'.",
+            "backbone: the default is a smaller network; the paper's is 'timm:wide_resnet50_2.tv_in1k'.",
             *EMBEDDED,
             "grid: a coarser patch grid than the backbone's is a budget cut.",
             "max_bank: a limit of the memories is a budget cut.",
@@ -65,7 +66,7 @@ class TailedCore:
     needs: ClassVar[frozenset[Need]] = frozenset()
     version: ClassVar[int] = 3
 
-    backbone: str = "tiny"
+    backbone: str = DEFAULT_BACKBONE
     """Frozen features; the paper's: timm:wide_resnet50_2.tv_in1k."""
     layers: tuple[str, ...] = ()
     """Layers of the backbone; none = its default (layer2 and layer3 of a Wide-ResNet-50)."""

@@ -13,6 +13,7 @@ from torch import nn
 from ltbench.methods import catalog
 from ltbench.methods.base import Card, Context, MapPost, Need, Prediction
 from ltbench.methods.blocks.image_scores import largest_of_pooled
+from ltbench.methods.features.backbone import DEFAULT_BACKBONE
 from ltbench.methods.features.tokens import TokenReader
 from ltbench.methods.features.transform import VIEWED
 from ltbench.methods.layers.uniad import ReconstructionTransformer, feature_jitter
@@ -57,20 +58,20 @@ class UniAD:
             "turns an AUROC below one half around.",
             "iterations, batch_size, learning_rate, width, heads, hidden, depth, dropout, query_scale: "
             "defaults fit one core; the paper's are 1000 epochs, 64, 1e-4, 256, 8, 1024, 4, 0.1 and 1.",
-            "backbone: 'tiny' ships with the package; the paper's is "
+            "backbone: the default is a smaller network; the paper's is "
             "'timm:tf_efficientnet_b4.aa_in1k?padding_size=380' with layers blocks.0, blocks.1, blocks.2, "
             "blocks.4, that of the comparison in LTAD 'timm:tf_efficientnet_b7.aa_in1k?padding_size=600': "
             "padded as the authors' port of EfficientNet, with weights close to it.",
-            "standardise: channels of 'tiny' differ in scale and are standardised; the paper does not.",
+            "standardise: channels differ in scale and are standardised; the paper does not.",
             VIEWED,
         ),
     )
     needs: ClassVar[frozenset[Need]] = frozenset()
     version: ClassVar[int] = 4
 
-    backbone: str = "tiny"
+    backbone: str = DEFAULT_BACKBONE
     """Frozen features; the paper's: timm:tf_efficientnet_b4.aa_in1k?padding_size=380."""
-    layers: tuple[str, ...] = ("desc", "stride8")
+    layers: tuple[str, ...] = ()
     """Layers of the backbone, side by side; none = its default."""
     grid: int = 14
     """Side of the grid of tokens."""

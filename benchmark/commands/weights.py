@@ -19,24 +19,25 @@ def show_all(
     weights: options.WeightsOption = None,
     as_json: options.JsonOption = False,
 ) -> None:
-    """List the backbones that suites need: size, licence, who needs them, whether they are here."""
+    """List the backbones that suites need: whether and where they are here, size, licence, suites."""
     from ltbench.methods.features.hub import offline
     from ltbench.methods.features.published_weights import needs_download, published
 
     needed = _needed(suite)
     root = options.settings(weights=weights).weights_root
-    columns = ["backbone", "here", "MB", "licence", "suites"]
+    columns = ["backbone", "here", "from", "MB", "licence", "suites"]
     # A list fetches nothing.
     with offline(), console.status("looking for weights ...") as spinner:
         rows = []
         for backbone in sorted(needed):
             spinner.update(f"looking for {backbone}")
             here, _ = _look(backbone, root)
+            source = _source(backbone, root) if here == "yes" else ""
             known = published(backbone)
             megabytes, licence = (known.megabytes, known.licence) if known else (None, "unknown")
             if not needs_download(backbone):
                 megabytes, licence = 0, "part of ltbench"
-            rows.append([backbone, here, megabytes, licence, ", ".join(needed[backbone])])
+            rows.append([backbone, here, source, megabytes, licence, ", ".join(needed[backbone])])
     if as_json:
         print_json("weights ls", {"weights": [dict(zip(columns, row, strict=True)) for row in rows]})
         return
@@ -54,8 +55,8 @@ def fetch(
     if dry_run:
         would(f"look for '{backbone}' in '{root}', then at its hub, and print the digest of its weights")
         return
-    here, digest = _look(backbone, root, must=True)
-    print_text(f"{backbone} {here} {digest}")
+    _, digest = _look(backbone, root, must=True)
+    print_text(f"{backbone} from {_source(backbone, root)}, digest {digest}")
 
 
 def _needed(suite: str) -> dict[str, list[str]]:
@@ -81,3 +82,14 @@ def _look(backbone: str, root, *, must: bool = False) -> tuple[str, str]:  # typ
         if must:
             raise
         return "no", ""
+
+
+def _source(backbone: str, root) -> str:  # type: ignore[no-untyped-def]
+    """Where the weights of a backbone that is here come from: a package, a file, or ltbench itself."""
+    from ltbench.methods.features.backbones import timm
+    from ltbench.methods.features.published_weights import needs_download
+
+    family, _, model = backbone.partition(":")
+    if family == "timm":
+        return timm.source(model, root)
+    return "its hub's cache" if needs_download(backbone) else "ltbench"

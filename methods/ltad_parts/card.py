@@ -23,7 +23,7 @@ CARD = Card(
     licence="no code was released",
     deviations=(
         "No code is public: whatever the paper leaves open is a field with the value named here.",
-        "backbone, text_encoder: 'tiny' and the stub 'toy-vl' need no download, and the stub knows no "
+        "backbone, text_encoder: a smaller network and the stub 'toy-vl', which knows no "
         "language; the paper's are 'align:kakaobrain/align-base' with layers 3, 10, 17 and 37.",
         "grid: the paper interpolates all layers to the finest, 112 x 112 tokens at 224 pixels, whose "
         "attention no memory holds; here 14 x 14, bilinear with aligned corners, as in UniAD.",

@@ -113,7 +113,7 @@ class Teacher:
         backbone = self._extractor.backbone
         if not isinstance(backbone, Differentiable):
             raise BadParameter(
-                f"backbone '{backbone.name}' has no gradient at the pixels: expected 'tiny' or a "
+                f"backbone '{backbone.name}' has no gradient at the pixels: expected a "
                 "convolutional network, 'timm:NAME'"
             )
         maps = backbone.maps_of(images)

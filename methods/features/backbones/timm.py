@@ -1,6 +1,7 @@
 """`timm:NAME[.TAG][@FILE][?option=value&...]`: any model of timm that offers intermediate maps, pretrained.
 
-`timm:wide_resnet50_2` takes its weights from the folder with weights or the Hugging Face hub, and
+`timm:tf_efficientnet_lite0` takes its weights from an installed package, `timm:wide_resnet50_2` from the
+folder with weights or the Hugging Face hub, and
 `timm:mobilenetv2_100@FILE?pad_type=same&mean=0.5&std=0.5&layers=blocks.2,blocks.4` takes them from a file.
 The options `layers`, `mean`, `std` (one number or one per channel), `padding_size` (input size whose "same"
 padding is kept at all sizes) and `sha256` are understood here; all others go to `timm.create_model`. A JSON
@@ -20,7 +21,7 @@ from typing import Any
 import torch
 
 from ltbench.methods.errors import BadParameter, MethodsError
-from ltbench.methods.features import block_groups, weights
+from ltbench.methods.features import block_groups, packaged_weights, weights
 from ltbench.methods.features.padding import fix_padding
 from ltbench.registry import did_you_mean
 
@@ -121,7 +122,7 @@ def imported_timm() -> ModuleType:
     except ImportError as error:
         raise MethodsError(
             f"the backbones 'timm:...' need the package timm, which cannot be imported ({error}): "
-            "pip install 'ltbench[methods]', or choose the backbone 'tiny'"
+            "pip install 'ltbench[methods]', or choose the backbone 'desc'"
         ) from error
     except RuntimeError as error:
         if "torchvision::" not in str(error):
@@ -130,7 +131,7 @@ def imported_timm() -> ModuleType:
             f"torch {torch.__version__} and the installed torchvision are not built for each other (one for "
             "CPU, one for CUDA), so that timm cannot be imported: reinstall both from one index, for example "
             "pip install --force-reinstall torch torchvision --index-url "
-            "https://download.pytorch.org/whl/cpu, or choose the backbone 'tiny'"
+            "https://download.pytorch.org/whl/cpu, or choose the backbone 'desc'"
         ) from error
     return timm
 
@@ -176,13 +177,20 @@ def known_config(timm: ModuleType, name: str) -> tuple[str, Any]:
 
 
 def weights_file(request: Request, config: Any, weights_root: Path | None) -> Path:
-    """The checkpoint of a request: its file, or by name from the folder with weights, then the hub."""
+    """The checkpoint of a request: its file, or by name from the folder with weights, a package, the hub."""
     if request.file:
         return weights.local_file(request.file, weights_root)
     tag = config.tag or ""
     name = request.name if "." in request.name or not tag else f"{request.name}.{tag}"
-    found = weights.mirrored_file(name, config.url or "", weights_root)
-    return found or weights.hub_file(name, config.hf_hub_id or "", weights_root)
+    found = weights.mirrored_file(name, config.url or "", weights_root) or packaged_weights.installed_file(
+        name
+    )
+    if found is not None:
+        return found
+    package = packaged_weights.PACKAGES.get(name)
+    return weights.hub_file(
+        name, config.hf_hub_id or "", weights_root, package.requirement if package else ""
+    )
 
 
 def sidecar(file: Path) -> dict[str, Any]:
@@ -211,9 +219,13 @@ def built(timm: ModuleType, name: str, file: Path, options: Mapping[str, Any]) -
     """The full model with the weights of a file, every tensor of it matched; frozen."""
     try:
         with weights.reading(file, f"timm:{name}"):
-            model = timm.create_model(
-                name, pretrained=True, pretrained_cfg_overlay={"file": str(file)}, **options
-            )
+            overlay: dict[str, Any] = {"file": str(file)}
+            if file.suffix != ".npz":  # JAX's format, which timm reads by itself
+                tensors = timm.models.load_state_dict(str(file), weights_only=True)
+                overlay = {
+                    "state_dict": packaged_weights.renamed(tensors, lambda: names(timm, name, options))
+                }
+            model = timm.create_model(name, pretrained=True, pretrained_cfg_overlay=overlay, **options)
     except TypeError as error:
         raise BadParameter(
             f"timm's model '{name}' does not take the options {dict(options)}: {error}"
@@ -222,11 +234,24 @@ def built(timm: ModuleType, name: str, file: Path, options: Mapping[str, Any]) -
     return model
 
 
+def names(timm: ModuleType, name: str, options: Mapping[str, Any]) -> list[str]:
+    """Names of a model's tensors in their order."""
+    with torch.device("meta"):
+        return list(timm.create_model(name, **options).state_dict())
+
+
+def source(model: str, weights_root: Path | None) -> str:
+    """Say where the weights behind `timm:MODEL` come from: a package, or the path of their file."""
+    request = parse(model)
+    _, config = known_config(imported_timm(), request.name)
+    return packaged_weights.source_of(weights_file(request, config, weights_root))
+
+
 def depths(model: torch.nn.Module, architecture: str, asked: tuple[str, ...] | None) -> dict[str, int]:
     """Position of each layer among timm's intermediate maps, in the order asked for.
 
-    By default the last maps at strides 8 and 16, as in PatchCore; without those (a transformer) the blocks
-    at one half and three quarters of the depth.
+    "stride8" is the last map at stride 8, whatever timm calls it. By default the last maps at strides 8 and
+    16, as in PatchCore; without those (a transformer) the blocks at one half and three quarters of the depth.
     """
     known = [entry["module"] for entry in model.feature_info]
     strides = {entry["reduction"]: entry["module"] for entry in model.feature_info}
@@ -235,10 +260,11 @@ def depths(model: torch.nn.Module, architecture: str, asked: tuple[str, ...] | N
         middle = (known[len(known) // 2 - 1], known[len(known) * 3 // 4 - 1])
         asked = DEFAULT_LAYERS.get(architecture) or pyramid or middle
     named = {name: depth for depth, name in enumerate(known)} | {str(i): i for i in range(len(known))}
+    named |= {f"stride{entry['reduction']}": i for i, entry in enumerate(model.feature_info)}
     for layer in asked:
         if layer not in named:
             raise BadParameter(
                 f"timm's model '{architecture}' has no layer '{layer}': expected some of {', '.join(known)}, "
-                "or their numbers from 0"
+                f"their numbers from 0, or {', '.join(f'stride{stride}' for stride in strides)}"
             )
     return {layer: named[layer] for layer in asked}

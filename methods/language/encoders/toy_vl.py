@@ -1,4 +1,4 @@
-"""`toy-vl`: a tiny pair of seeded random transformers that stands in for an encoder in tests and in the demo.
+"""`toy-vl`: two small seeded random transformers that stand in for an encoder in tests and in the demo.
 
 It has never seen an image beside a text: whatever it contributes to a score is not knowledge of language.
 """

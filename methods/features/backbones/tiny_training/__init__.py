@@ -1,2 +1,0 @@
-"""Training of the backbone `tiny` on formula-driven pictures: `python -m
-methods.features.backbones.tiny_training`."""
