@@ -14,6 +14,7 @@ from ltbench.benchmark.declared import card_of, fields_of, needs_of, source_dige
 from ltbench.benchmark.evaluate import CategoryValues, metric_facts
 from ltbench.benchmark.metrics import Value
 from ltbench.methods.base import Method, Prediction
+from ltbench.methods.features.published_weights import origin_of
 from ltbench.results.environment import environment
 from ltbench.results.record import Identity
 from ltbench.results.schema import SCHEMA_VERSION
@@ -105,6 +106,7 @@ def base_record(
             "card": dict(facts.card),
             "backbone": facts.backbone,
             "weights_digest": facts.weights_digest,
+            "weights_origin": origin_of(facts.backbone),
             "auxiliary": dict(facts.auxiliary) if facts.auxiliary else None,
             "source_digest": facts.source_digest,
         },

@@ -69,6 +69,8 @@ class MethodRecord:
     """Network that computes the features; "" without one."""
     weights_digest: str
     """sha256 of the pretrained weights; "" without any."""
+    weights_origin: str = ""
+    """Licence of the pretrained weights, who trained and who converted them; "" where it is not known."""
     auxiliary: AuxiliaryRecord | None = None
     """Labelled data set that the method learned from; null without one."""
     source_digest: str = ""

@@ -42,6 +42,7 @@ def show_all(as_json: options.JsonOption = False) -> None:
 def show(name: NameArgument, as_json: options.JsonOption = False) -> None:
     """Show a method's card: paper, licence, deviations, and every hyper-parameter with its default."""
     from ltbench.benchmark.describe import describe
+    from ltbench.methods.features.published_weights import origin_of
     from ltbench.results.parity import stages_of
 
     found = describe(name)
@@ -56,6 +57,8 @@ def show(name: NameArgument, as_json: options.JsonOption = False) -> None:
         if text:
             print_text(f"{title}: {text}")
     print_text(f"told beyond pixels: {', '.join(found.needs) or 'nothing'}")
+    if origin := origin_of(str(found.fields.get("backbone", ""))):
+        print_text(f"default weights: {found.fields['backbone']}, {origin}")
     for deviation in card["deviations"]:
         print_text(f"deviation: {deviation}")
     if stages := stages_of(name):

