@@ -75,9 +75,9 @@ class FunAD:
             "image_weight: the paper puts the class token beside each patch, as wide as the patch and as it "
             "is. Beside the patches of a convolutional network stands what its classifier would see of the "
             "whole image, scaled to the variance of the patch, as it may be ten times as wide.",
-            "standardise: channels of a convolutional network differ in scale and are standardised, and so is "
-            "the embedding of the whole image; the paper's are not. A squared distance below 0.01 is zero in "
-            "either unit.",
+            "standardise: channels of a convolutional network differ in scale and are standardised, and so "
+            "is the embedding of the whole image; the paper's are not. A squared distance below 0.01 is zero "
+            "in either unit.",
             "Features are rounded to float16 once (docs/backbones.md).",
             "On the generated products the method is at chance: the patches that it labels "
             "anomalous are hardly more often so than any others (docs/baselines.md).",
