@@ -1,16 +1,16 @@
-"""What a plan will take on this machine: time, memory and disk, where anything like it was measured here."""
+"""What a plan will take on this machine: medians of what was measured here, each with an interval."""
 
 from __future__ import annotations
 
+import statistics
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from ltbench.benchmark.embed import EmbeddingJob, jobs
-from ltbench.benchmark.estimate import NOTHING, CellEstimate, Interval, estimate_cell, estimate_embedding
 from ltbench.benchmark.rates import Rates
 from ltbench.benchmark.run import PlannedCell
 from ltbench.benchmark.settings import Settings
@@ -19,6 +19,48 @@ from ltbench.results.environment import package_versions
 from ltbench.results.places import Place, matches
 from ltbench.splits.datasets import open_dataset
 from ltbench.splits.images import ImageSet
+
+LEAST_SPREAD = (1.5, 1.3, 1.15)
+"""Factor to both sides of a median that an interval of one, two, and three or more measurements covers."""
+OTHER_FIELDS = 2.0
+"""The same where only cells with other hyper-parameters were measured."""
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A quantity with its uncertainty."""
+
+    low: float = 0.0
+    middle: float = 0.0
+    high: float = 0.0
+
+    def __add__(self, other: Interval) -> Interval:
+        return Interval(self.low + other.low, self.middle + other.middle, self.high + other.high)
+
+    def times(self, factor: float) -> Interval:
+        return Interval(self.low * factor, self.middle * factor, self.high * factor)
+
+
+NOTHING = Interval()
+
+
+def interval(values: Sequence[float], doubt: float = 1.0) -> Interval:
+    """Median and range of measurements, opened to at least a factor `doubt` to both sides of the median."""
+    middle = statistics.median(values)
+    factor = max(doubt, LEAST_SPREAD[min(len(values), len(LEAST_SPREAD)) - 1])
+    return Interval(min(*values, middle / factor), middle, max(*values, middle * factor))
+
+
+@dataclass(frozen=True)
+class CellEstimate:
+    """Cost of one cell."""
+
+    seconds: Interval
+    rss_mb: Interval
+    vram_mb: Interval
+    stored_bytes: Interval
+    basis: str
+    """What was measured, for people: "3 cells with these fields"."""
 
 
 @dataclass(frozen=True)
@@ -60,22 +102,23 @@ class Forecast:
     wall: Interval
     """Seconds of everything that could be estimated, with `jobs` cells at a time."""
     jobs: int
-    rss_mb: Interval | None
+    rss_mb: Interval
     """Of all cells that run at a time."""
-    vram_mb: Interval | None
+    vram_mb: Interval
     stored_bytes: Interval
     cache_bytes: Interval
     unknown: Mapping[str, int]
     """Cells without any measurement, by "method on backbone"."""
-    unknown_backbones: Sequence[str] = field(default_factory=tuple)
+    unknown_backbones: Sequence[str]
 
     def facts(self) -> dict[str, object]:
         """JSON values; null where nothing is known."""
+        known = len(self.cells) > sum(self.unknown.values())
         return {
             "jobs": self.jobs,
             "wall_seconds": _facts(self.wall),
-            "peak_rss_mb": _facts(self.rss_mb),
-            "peak_vram_mb": _facts(self.vram_mb),
+            "peak_rss_mb": _facts(self.rss_mb if known else None),
+            "peak_vram_mb": _facts(self.vram_mb if self.vram_mb.high else None),
             "results_bytes": _facts(self.stored_bytes),
             "cache_bytes": _facts(self.cache_bytes),
             "unknown_cells": dict(self.unknown),
@@ -89,35 +132,69 @@ def forecast(
 ) -> Forecast:
     """Estimate the cells at the positions in `will_run`; its value says that only metrics are computed."""
     count = max(1, min(settings.parallel, len(will_run)))
-    threads = settings.threads_of(count)
     cells = {
-        position: _estimate(planned[position], rates, settings.device, threads, evaluate_only=light)
+        position: estimate_cell(planned[position], settings, rates, count, evaluate_only=light)
         for position, light in will_run.items()
     }
     full = [planned[position] for position, light in will_run.items() if not light]
     passes = [_embedding(job, settings, rates) for job in jobs([entry.prepared for entry in full])]
     known = [one for one in cells.values() if one is not None]
-    work = sum((one.seconds for one in known), NOTHING)
-    embedding = sum((one.seconds for one in passes if one.seconds is not None), NOTHING)
-    longest = Interval(*(max((getattr(one.seconds, side) for one in known), default=0.0) for side in SIDES))
+    work = sum((one.seconds for one in known), NOTHING).times(1 / count)
+    longest = max((one.seconds for one in known), key=lambda one: one.middle, default=NOTHING)
+    embedding = sum((one.seconds for one in passes if one.seconds), NOTHING)
     unknown = Counter(_kind(planned[position]) for position, estimate in cells.items() if estimate is None)
-    vram = [one.vram_mb for one in known if one.vram_mb is not None]
     return Forecast(
         cells=cells,
         cached=frozenset(_cached(planned, will_run, passes)),
         embeddings=passes,
-        wall=work.times(1 / count).at_least(longest) + embedding.times(1 / settings.parallel),
+        wall=max(work, longest, key=lambda one: one.middle) + embedding.times(1 / settings.parallel),
         jobs=count,
-        rss_mb=_at_once([one.rss_mb for one in known], count) if known else None,
-        vram_mb=_at_once(vram, count) if vram else None,
-        stored_bytes=sum((one.stored_bytes for one in known if one.stored_bytes), NOTHING),
+        rss_mb=_at_once([one.rss_mb for one in known], count),
+        vram_mb=_at_once([one.vram_mb for one in known], count),
+        stored_bytes=sum((one.stored_bytes for one in known), NOTHING),
         cache_bytes=sum((one.bytes for one in passes if one.bytes), NOTHING),
         unknown=dict(sorted(unknown.items())),
         unknown_backbones=sorted({one.job.backbone for one in passes if one.missing and one.seconds is None}),
     )
 
 
-SIDES = ("low", "middle", "high")
+def estimate_cell(
+    entry: PlannedCell, settings: Settings, rates: Rates, jobs: int, *, evaluate_only: bool = False
+) -> CellEstimate | None:
+    """Estimate a cell from those of the same method and backbone on this device; None if none has run here.
+
+    Each measurement is brought to the cell's numbers of images in proportion. A fit may grow with their
+    square, and threads may bring anything between nothing and their number: the interval covers both.
+    """
+    facts, split, threads = entry.prepared.facts, entry.prepared.split, settings.threads_of(jobs)
+    asked = (facts.name, facts.backbone, settings.device)
+    alike = [run for run in rates.cells if (run.method, run.backbone, run.device) == asked]
+    same_fields = [run for run in alike if run.config_digest == facts.config_digest]
+    runs = [run for run in same_fields or alike if run.threads == threads] or same_fields or alike
+    if not runs:
+        return None
+    growth = len(split.train) / max(1, statistics.median(run.train_images for run in runs))
+    speed_up = threads / max(1, statistics.median(run.threads for run in runs))
+    doubts = [speed_up, 1 / speed_up, 1.0 if same_fields else OTHER_FIELDS]
+    seconds = []
+    for run in runs:
+        tested = len(split.test) / max(1, run.test_images)
+        fit = run.fit_seconds * len(split.train) / max(1, run.train_images)
+        start = max(0.0, run.wall_seconds - run.fit_seconds - run.score_seconds - run.evaluate_seconds)
+        judged = start + run.evaluate_seconds * tested
+        seconds.append(judged if evaluate_only else judged + fit + run.score_seconds * tested)
+    if not evaluate_only:
+        doubts += [growth, 1 / max(growth, 1e-9)]
+    stored = [run.stored_bytes * len(split.test) / max(1, run.test_images) for run in runs]
+    words = f"{len(runs)} {'cell' if len(runs) == 1 else 'cells'}"
+    words += f" with {'these' if same_fields else 'other'} fields"
+    return CellEstimate(
+        seconds=interval(seconds, max(doubts)),
+        rss_mb=_peak([run.peak_rss_mb or 0.0 for run in runs], growth),
+        vram_mb=_peak([run.peak_vram_mb or 0.0 for run in runs], growth),
+        stored_bytes=interval(stored),
+        basis=words if speed_up == 1 else f"{words}, other number of threads",
+    )
 
 
 def missing_images(job: EmbeddingJob, settings: Settings) -> tuple[frozenset[str], str]:
@@ -149,37 +226,20 @@ def stored_keys(root: Place, spec: str) -> frozenset[str]:
 
 def _embedding(job: EmbeddingJob, settings: Settings, rates: Rates) -> EmbeddingPlan:
     missing, digest = missing_images(job, settings)
-    found = estimate_embedding(
-        rates,
-        backbone=job.backbone,
-        weights_digest=digest,
-        layers=job.layers or (),
-        view=str(job.view),
-        device=settings.device,
-        torch=package_versions().get("torch", ""),
-    )
-    if found is None:
-        return EmbeddingPlan(job, missing, None if missing else NOTHING, None if missing else NOTHING, 0)
-    each, size, measurements = found
-    count = len(missing)
-    return EmbeddingPlan(job, missing, each.times(count), size.times(count), measurements)
-
-
-def _estimate(
-    entry: PlannedCell, rates: Rates, device: str, threads: int, *, evaluate_only: bool
-) -> CellEstimate | None:
-    facts, split = entry.prepared.facts, entry.prepared.split
-    return estimate_cell(
-        rates,
-        method=facts.name,
-        backbone=facts.backbone,
-        config_digest=facts.config_digest,
-        device=device,
-        threads=threads,
-        train_images=len(split.train),
-        test_images=len(split.test),
-        evaluate_only=evaluate_only,
-    )
+    asked = (job.backbone, digest, list(job.layers or ()), str(job.view), settings.device)
+    torch = package_versions().get("torch", "")
+    runs = [
+        run
+        for run in rates.embeddings
+        if (run.backbone, run.weights_digest, list(run.layers), run.view, run.device) == asked
+        and run.torch == torch
+    ]
+    if not runs:
+        nothing = None if missing else NOTHING
+        return EmbeddingPlan(job, missing, nothing, nothing, 0)
+    seconds = interval([run.seconds / run.images for run in runs])
+    size = interval([run.record_bytes for run in runs])
+    return EmbeddingPlan(job, missing, seconds.times(len(missing)), size.times(len(missing)), len(runs))
 
 
 def _cached(
@@ -201,13 +261,15 @@ def _kind(entry: PlannedCell) -> str:
     return f"{facts.name} on {facts.backbone}" if facts.backbone else facts.name
 
 
+def _peak(values: Sequence[float], growth: float) -> Interval:
+    """A peak grows at most with the images, and does not shrink below a process without them."""
+    return Interval(max(values), max(values), max(values) * max(1.0, growth))
+
+
 def _at_once(peaks: Sequence[Interval], count: int) -> Interval:
     """The largest ones together: as many as run at a time."""
-    largest = sorted(peaks, key=lambda one: one.high)[-count:]
-    return sum(largest, NOTHING)
+    return sum(sorted(peaks, key=lambda one: one.high)[-count:], NOTHING)
 
 
-def _facts(interval: Interval | None) -> dict[str, float] | None:
-    if interval is None:
-        return None
-    return {side: round(getattr(interval, side), 3) for side in SIDES}
+def _facts(amount: Interval | None) -> dict[str, float] | None:
+    return None if amount is None else {side: round(value, 3) for side, value in asdict(amount).items()}

@@ -1,7 +1,7 @@
-"""How fast cells and backbones were on this machine: what was measured, and nothing else.
+"""What cells and backbones took on this machine: measured by runs, read by plans.
 
-`<home>/rates/<machine>.jsonl` gets a line for every finished cell, every pass of a backbone over
-images and every calibration. A new processor, name or number of cores makes it another machine.
+`<home>/rates/<machine>.jsonl` gets a line for every finished cell and every pass of a backbone over images.
+Another processor, host name or number of cores makes it another machine.
 """
 
 from __future__ import annotations
@@ -9,26 +9,23 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from ltbench.atomic_files import write_atomically
 from ltbench.results.environment import environment
-from ltbench.results.record import EnvironmentRecord
 from ltbench.results.status import Status
 from ltbench.results.store import StoredCell
 
 KEPT_LINES = 4000
-LEAST_IMAGES = 8
-"""A pass over fewer images says more about the start than about the backbone."""
 MOST_BYTES = 4 << 20
 
 
 @dataclass(frozen=True)
 class CellRun:
-    """One finished cell: what it was, what it took."""
+    """Cost of one finished cell."""
 
     method: str
     backbone: str
@@ -41,73 +38,48 @@ class CellRun:
     fit_seconds: float
     score_seconds: float
     evaluate_seconds: float
-    wall_seconds: float | None
-    """With the start of its process; None where only the record is left."""
+    wall_seconds: float
+    """With the start of its process."""
     peak_rss_mb: float | None
     peak_vram_mb: float | None
     stored_bytes: int
-    """Of the cell's folder; 0 = not recorded."""
-    split: str
-    started_at: str
-
-    @property
-    def key(self) -> tuple[str, str, str]:
-        """The same for one run of one cell, wherever it is read from."""
-        return self.config_digest, self.split, self.started_at
+    """Size of the cell's folder; 0 = not on this machine."""
 
 
 @dataclass(frozen=True)
 class Embedding:
-    """One pass of a backbone over images that were not in the cache."""
+    """Cost of one backbone's pass over images that were not in the cache."""
 
     backbone: str
     weights_digest: str
-    layers: tuple[str, ...]
+    layers: Sequence[str]
     view: str
     device: str
     torch: str
-    threads: int
     images: int
     seconds: float
-    """Of one process."""
+    """Added up over the processes that shared the work."""
     record_bytes: float
     """On disk, per image."""
-    peak_rss_mb: float
-    at: str = ""
-    """ISO 8601, UTC."""
 
 
 @dataclass(frozen=True)
 class Rates:
-    """All that is known of this machine."""
+    """All measurements of this machine."""
 
     cells: Sequence[CellRun] = ()
-    embeddings: Sequence[Embedding] = field(default_factory=tuple)
+    embeddings: Sequence[Embedding] = ()
 
 
-def machine() -> str:
-    """Names this machine: host, processor, cores."""
-    facts = environment()
-    text = f"{facts['host']}/{facts['cpu']}/{facts['cores']}/{platform.machine()}"
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
-
-
-def load(home: Path, stored: Iterable[StoredCell] = ()) -> Rates:
-    """What was noted on this machine, and what the records of `stored` cells add that were run here."""
-    cells: dict[tuple[str, str, str], CellRun] = {}
-    embeddings: list[Embedding] = []
-    here = environment()
-    for cell in stored:
-        run = cell_run(cell)
-        if run is not None and _same_machine(cell.record.environment, here):
-            cells[run.key] = run
+def load(home: Path) -> Rates:
+    """Measurements noted on this machine; lines of other versions that lack a field are skipped."""
+    cells, embeddings = list[CellRun](), list[Embedding]()
     for line in _lines(_file(home)):
-        kind = line.pop("kind", "")
-        if kind == "cell" and (noted := _as(CellRun, line)):
-            cells[noted.key] = noted
-        if kind == "embedding" and (found := _as(Embedding, line)):
-            embeddings.append(found)
-    return Rates(tuple(cells.values()), tuple(embeddings))
+        if line.get("kind") == "cell" and {one.name for one in fields(CellRun)} <= line.keys():
+            cells.append(CellRun(**{one.name: line[one.name] for one in fields(CellRun)}))
+        if line.get("kind") == "embedding" and {one.name for one in fields(Embedding)} <= line.keys():
+            embeddings.append(Embedding(**{one.name: line[one.name] for one in fields(Embedding)}))
+    return Rates(cells, embeddings)
 
 
 def note(home: Path, measured: Sequence[CellRun | Embedding]) -> None:
@@ -131,8 +103,8 @@ def note(home: Path, measured: Sequence[CellRun | Embedding]) -> None:
         return
 
 
-def cell_run(cell: StoredCell, wall_seconds: float | None = None) -> CellRun | None:
-    """What a finished cell's record says it took; None for one that failed or says nothing."""
+def cell_run(cell: StoredCell, wall_seconds: float) -> CellRun | None:
+    """Cost of a cell that has just finished, from its record; None for one that failed."""
     record = cell.record
     timing, same = record.timing, record.identity
     fit, score, evaluate = timing.fit_seconds, timing.score_seconds, timing.evaluate_seconds
@@ -152,31 +124,23 @@ def cell_run(cell: StoredCell, wall_seconds: float | None = None) -> CellRun | N
         wall_seconds=wall_seconds,
         peak_rss_mb=timing.peak_rss_mb,
         peak_vram_mb=timing.peak_vram_mb,
-        stored_bytes=_bytes(cell) if wall_seconds is not None else 0,
-        split=f"{same.dataset}/{same.split}/{same.seed}",
-        started_at=timing.started_at or "",
+        stored_bytes=_bytes(cell),
     )
 
 
 def _bytes(cell: StoredCell) -> int:
-    """Of the files that a record names, where they lie on this machine."""
     if not isinstance(cell.folder, Path):
         return 0
-    try:
-        return sum(entry.stat().st_size for entry in cell.folder.iterdir() if entry.is_file())
-    except OSError:
-        return 0
-
-
-def _same_machine(one: EnvironmentRecord, other: Mapping[str, Any]) -> bool:
-    return (one.host, one.cpu, one.cores) == (other["host"], other["cpu"], other["cores"])
+    return sum(entry.stat().st_size for entry in cell.folder.iterdir() if entry.is_file())
 
 
 def _file(home: Path) -> Path:
-    return home / "rates" / f"{machine()}.jsonl"
+    facts = environment()
+    text = f"{facts['host']}/{facts['cpu']}/{facts['cores']}/{platform.machine()}"
+    return home / "rates" / f"{hashlib.sha256(text.encode()).hexdigest()[:12]}.jsonl"
 
 
-def _lines(path: Path) -> Iterator[dict[str, Any]]:
+def _lines(path: Path) -> Iterator[Mapping[str, Any]]:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
@@ -188,20 +152,3 @@ def _lines(path: Path) -> Iterator[dict[str, Any]]:
             continue
         if isinstance(found, dict):
             yield found
-
-
-Noted = TypeVar("Noted", CellRun, Embedding)
-
-
-def _as(kind: type[Noted], line: Mapping[str, Any]) -> Noted | None:
-    """The line as a measurement; None for one of another version."""
-    names = {one.name for one in fields(kind)}
-    known: dict[str, Any] = {
-        name: tuple(value) if isinstance(value, list) else value
-        for name, value in line.items()
-        if name in names
-    }
-    try:
-        return kind(**known)
-    except TypeError:
-        return None

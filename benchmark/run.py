@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from ltbench.benchmark import engines, rates
-from ltbench.benchmark.calibration import embedding_of
+from ltbench.benchmark.calibration import measured
 from ltbench.benchmark.cell import Cell
 from ltbench.benchmark.device import require_device
 from ltbench.benchmark.embed import Embedded, embed
@@ -237,7 +237,7 @@ class _Call:
         settings = self._settings
         if self._notes_rates:
             # Cells of a cluster say nothing about this machine.
-            rates.note(settings.home, [*self._measured(), *self._passes()])
+            rates.note(settings.home, [*self._measured(), *measured(self.embedded, settings)])
         parts = [one.cache for one in self.embedded]
         parts += [cell.record.cache for cell in self.cells]
         facts = {
@@ -259,10 +259,7 @@ class _Call:
 
     def _measured(self) -> list[rates.CellRun]:
         seconds = self.watcher.seconds if self.watcher else {}
-        runs = [rates.cell_run(cell, seconds.get(index)) for index, cell in enumerate(self.cells)]
+        runs = (
+            [rates.cell_run(self.cells[index], took) for index, took in seconds.items()] if self.cells else []
+        )
         return [one for one in runs if one is not None]
-
-    def _passes(self) -> list[rates.Embedding]:
-        # A pass that found its features in the cache tells nothing of the backbone.
-        cold = [one for one in self.embedded if one.cache.get("misses", 0) >= rates.LEAST_IMAGES]
-        return [embedding_of(one, self._settings) for one in cold]

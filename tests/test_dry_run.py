@@ -19,6 +19,7 @@ from ltbench.benchmark.engines import Options
 from ltbench.benchmark.run import plan, run
 from ltbench.benchmark.settings import Settings
 from ltbench.methods.base import View
+from ltbench.methods.features.backbone import DEFAULT_BACKBONE
 from ltbench.results.store import Store
 
 Command = Callable[..., tuple[int, str, str]]
@@ -69,7 +70,7 @@ COMMANDS = {
     "bench": (["bench", "demo", "--dataset", "folder:parts"], "to run"),
     "plan": (
         ["plan", "demo", "--dataset", "folder:parts"],
-        "unknown: no cell of patchcore on tiny has run here",
+        f"unknown: no cell of patchcore on {DEFAULT_BACKBONE} has run here",
     ),
     "metrics recompute": (["metrics", "recompute"], "would compute the metrics of 1 cells in"),
     "results merge": (["results", "merge", "other"], "would be: 1 copied"),

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rich.markup import escape
 
 if TYPE_CHECKING:
-    from ltbench.benchmark.estimate import Interval
-    from ltbench.benchmark.forecast import EmbeddingPlan, Forecast
+    from ltbench.benchmark.forecast import EmbeddingPlan, Forecast, Interval
     from ltbench.benchmark.run import Plan, PlannedCell, State
 
 UNKNOWN = "unknown"
@@ -88,9 +87,9 @@ def sentences(plan: Plan, counts: dict[str, Any], expected: Forecast) -> Iterato
             f"time to embed with {escape(backbone)}: unknown: it has embedded nothing here; --calibrate "
             "measures it in seconds"
         )
-    if expected.rss_mb is not None:
+    if known:
         yield f"memory: {size_range(expected.rss_mb.times(1e6))} for {expected.jobs} at a time"
-    if expected.vram_mb is not None:
+    if expected.vram_mb.high:
         yield f"GPU memory: {size_range(expected.vram_mb.times(2**20))}"
     if known:
         features = UNKNOWN if expected.unknown_backbones else size_range(expected.cache_bytes)

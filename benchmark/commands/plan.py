@@ -81,13 +81,11 @@ def show(plan: Plan, settings: Settings, command: str, as_json: bool, *, force: 
     from ltbench.benchmark import rates
     from ltbench.benchmark.commands import forecasts
     from ltbench.benchmark.forecast import forecast
-    from ltbench.results.store import Store
 
     states = [entry.state(force=force, retry=retry) for entry in plan.cells]
     will_run = {place: state == "recompute" for place, state in enumerate(states) if state != "done"}
     with console.status("comparing with what has run here ..."):
-        known = rates.load(settings.home, Store(settings.results).cells())
-        expected = forecast(plan.cells, will_run, settings, known)
+        expected = forecast(plan.cells, will_run, settings, rates.load(settings.home))
     rows = forecasts.rows(plan, states, expected)
     labels = [entry.prepared.cell.label for entry in plan.cells]
     labels += [cell.label for cells in plan.impossible.values() for cell in cells]
