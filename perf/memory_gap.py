@@ -25,6 +25,7 @@ from ltbench.benchmark.settings import Settings
 from ltbench.methods.base import Context, View
 from ltbench.methods.blocks.bootstrap import survival
 from ltbench.methods.blocks.patch_to_image import patch_to_image
+from ltbench.methods.features.backbone import DEFAULT_BACKBONE
 from ltbench.methods.features.cache import FeatureCache
 from ltbench.methods.features.embed import PatchEmbedder
 from ltbench.splits import recipes
@@ -158,7 +159,7 @@ def main() -> None:
     parser.add_argument("--dataset", default="synthetic:fabric+gear+washer", help="data set, with masks")
     parser.add_argument("--split", default="meds_nr20", help="contaminated split")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--backbone", default="tiny")
+    parser.add_argument("--backbone", default=DEFAULT_BACKBONE)
     parser.add_argument("--grid", type=int, default=14, help="side of the patch grid")
     parser.add_argument(
         "--memories",

@@ -106,7 +106,7 @@ def test_a_memory_is_made_of_images_or_of_single_patches(
 ) -> None:
     dataset, images = bolts
     rows, found = class_gaps(
-        dataset, images, memories=memories, backbone="tiny", grid=7, cache=tmp_path, limit=100
+        dataset, images, memories=memories, backbone="desc", grid=7, cache=tmp_path, limit=100
     )
     assert found == count
     assert rows[-1].size == count
@@ -121,7 +121,7 @@ def test_a_single_patch_is_farther_than_the_nearest_of_an_image(
     def first(memories: str) -> Gap:
         dataset, images = bolts
         rows, _ = class_gaps(
-            dataset, images, memories=memories, backbone="tiny", grid=7, cache=tmp_path, limit=100
+            dataset, images, memories=memories, backbone="desc", grid=7, cache=tmp_path, limit=100
         )
         return rows[0]
 

@@ -36,7 +36,7 @@ STEPS = 10_000
 def method(preset: str = "official_code", **fields: Any) -> Any:
     """MeDS over Dinomaly as the suite of its ablations sets it, with a preset of its own."""
     asked = next(cell for cell in suites.load("meds-ablations").cells() if wanted(cell, fields))
-    return catalog.create("meds", **{**asked.fields, "backbone": "tiny", "preset": preset})
+    return catalog.create("meds", **{**asked.fields, "backbone": "desc", "preset": preset})
 
 
 def wanted(cell: Any, fields: dict[str, Any]) -> bool:

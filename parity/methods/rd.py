@@ -14,7 +14,7 @@ from torch import nn
 
 from ltbench.methods.blocks.score_maps import maps_after
 from ltbench.methods.features.backbones.timm import TimmBackbone, depths
-from ltbench.methods.rd import RESNET_LAYERS, Rd
+from ltbench.methods.rd import PYRAMID, Rd
 from ltbench.methods.reconstruction.arrangements import pyramid
 from ltbench.methods.reconstruction.judging import MAP_SIDE, max_of_map
 from ltbench.methods.training import engine
@@ -48,10 +48,10 @@ def _features() -> Arrays:
     model, method = _network(), networks.method()
     config = get_pretrained_cfg(method.backbone.removeprefix("timm:"))
     mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (config.mean, config.std))
-    teacher = TimmBackbone("rd", "", model, depths(model, "resnet", RESNET_LAYERS), (mean, std))
+    teacher = TimmBackbone("rd", "", model, depths(model, "resnet", PYRAMID), (mean, std))
     answers = teacher(torch.from_numpy(inputs.images("rd", 2, 64)).permute(0, 3, 1, 2))
-    maps = pyramid(method.grid)([answers[layer] for layer in RESNET_LAYERS])
-    return arrays(**dict(zip(RESNET_LAYERS, maps, strict=True)))
+    maps = pyramid(method.grid)([answers[layer] for layer in PYRAMID])
+    return arrays(**dict(zip(PYRAMID, maps, strict=True)))
 
 
 def _official_features(clone: Clone) -> Arrays:
@@ -63,7 +63,7 @@ def _official_features(clone: Clone) -> Arrays:
     transform, _ = clone.load("dataset", stubs=networks.STUBS).get_data_transforms(64, 64)
     seen = torch.stack([transform(Image.fromarray(picture)) for picture in inputs.images("rd", 2, 64)])
     with torch.no_grad():
-        return arrays(**dict(zip(RESNET_LAYERS, made(seen), strict=True)))
+        return arrays(**dict(zip(PYRAMID, made(seen), strict=True)))
 
 
 # ---- network, loss, training
