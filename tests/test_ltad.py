@@ -21,7 +21,7 @@ from ltbench.splits.images import ImageSet
 
 SMALL: dict[str, Any] = {
     "width": 16, "heads": 2, "hidden": 16, "depth": 1, "grid": 8, "decoder_width": 8, "batch_size": 4,
-    "phase_1_iterations": 3, "iterations": 3, "layers": ("desc", "stride8"),
+    "phase_1_iterations": 3, "iterations": 3,
 }  # fmt: skip
 
 
@@ -177,7 +177,7 @@ def test_given_and_inferred_classes_score_alike_where_the_inference_is_right() -
 def test_scores_are_sums_of_their_parts_and_the_semantic_one_is_told_apart() -> None:
     method, figures = fitted()
     scorer = method._scorer
-    vectors = torch.randn(2, 64, 97, generator=torch.Generator().manual_seed(0))
+    vectors = torch.randn(2, 64, sum(scorer.reader.widths), generator=torch.Generator().manual_seed(0))
     parts = scorer.parts(vectors, torch.tensor([0, 1]))
     assert parts["semantic"].min() >= 0
     assert parts["semantic"].max() <= 1
