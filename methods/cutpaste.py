@@ -101,7 +101,7 @@ class CutPaste:
         self._view = view_of_size(context.view, self.size)
         bank = PixelBank(train, self._view, context, title="read training images")
         with seeded(context):
-            encoder = trunk.load(self.encoder, context.weights_root, normalise=True)
+            encoder = trunk.load(self.encoder, context.weights_root)
             self._model = Teller(encoder, self.head).to(context.device)
             optimizer = torch.optim.SGD(
                 self._model.parameters(),

@@ -115,7 +115,10 @@ class Mkd:
     def fit(self, train: ImageSet, context: Context) -> None:
         is_vgg = self.backbone.startswith("timm:vgg")
         arrange = _pooled if is_vgg else as_they_are
-        self._teacher = Teacher(TeacherSettings(self.backbone, self._layers(), arrange, self.size), context)
+        settings = TeacherSettings(
+            self.backbone, self._layers(), arrange, self.size, standardise=not is_vgg, for_cosines=False
+        )
+        self._teacher = Teacher(settings, context)
         targets = self._teacher.learn(train, context.rng, title="embed training images")
         self._view = view_of_size(context.view, self.size)
         if self._follows_teacher:

@@ -68,9 +68,8 @@ class RegAD:
             "The last state is scored; the authors' code keeps the one that is best on the test set.",
             "grid and standardise: Gaussians on 14 x 14 of standardised channels fit one core; the paper's "
             "are 56 x 56 (grid = none) of channels as they are.",
-            "encoder, size and iterations: defaults fit one core; the paper's are 'timm:resnet18.tv_in1k', "
-            "224 and epochs = 50. 60 steps hardly move the encoder: on the generated products it is as good "
-            "as untrained (docs/baselines.md).",
+            "encoder, size and iterations: defaults fit one core; the paper's are "
+            "'timm:resnet18.tv_in1k?mean=0&std=1' (images as they are, from 0 to 1), 224 and epochs = 50.",
             VIEWED,
         ),
     )
@@ -78,7 +77,7 @@ class RegAD:
     version: ClassVar[int] = 3
 
     encoder: str = DEFAULT_BACKBONE
-    """Network that is trained further; the paper's: timm:resnet18.tv_in1k."""
+    """Network that is trained further; the paper's: timm:resnet18.tv_in1k?mean=0&std=1."""
     size: int | None = 112
     """Side in pixels of what the encoder sees (paper: 224); none = the view's."""
     shots: int = 2
@@ -115,7 +114,7 @@ class RegAD:
         bank = PixelBank(train, self._view, context, title="read training images")
         members = members_of(train)
         with seeded(context):
-            encoder = trunk.load(self.encoder, context.weights_root, normalise=False)
+            encoder = trunk.load(self.encoder, context.weights_root)
             pyramid = RegisteredPyramid(encoder, self._view.crop)
             model = nn.ModuleDict({"pyramid": pyramid, "head": Siamese(encoder.widths[2])})
             model.to(context.device)

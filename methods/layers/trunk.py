@@ -12,7 +12,7 @@ from ltbench.methods.errors import BadParameter
 
 
 class Trunk(nn.Module):
-    """Images in [0, 1] -> maps after each stage, finest first."""
+    """Maps after each stage, finest first, of images in [0, 1]."""
 
     mean: torch.Tensor
     std: torch.Tensor
@@ -22,17 +22,20 @@ class Trunk(nn.Module):
         stem: nn.Module,
         stages: Sequence[nn.Module],
         widths: tuple[int, ...],
-        mean: Sequence[float],
-        std: Sequence[float],
+        mean: torch.Tensor,
+        std: torch.Tensor,
     ) -> None:
+        """mean and std: of the images that the network was trained with, (1, 3, 1, 1)."""
         super().__init__()
         self.stem, self.stages, self.widths = stem, nn.ModuleList(stages), widths
-        self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(std).view(1, -1, 1, 1), persistent=False)
+        self.register_buffer("mean", mean, persistent=False)
+        self.register_buffer("std", std, persistent=False)
 
     def start(self, images: torch.Tensor) -> torch.Tensor:
         """What the first stage sees."""
-        return self.stem((images - self.mean) / self.std)
+        # Depthwise convolutions take a third less time on a CPU with channels last.
+        images = ((images - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
+        return self.stem(images)
 
     def forward(self, images: torch.Tensor) -> list[torch.Tensor]:
         maps, found = self.start(images), []
@@ -42,14 +45,13 @@ class Trunk(nn.Module):
         return found
 
 
-def load(name: str, weights_root: Path | None, *, normalise: bool) -> Trunk:
+def load(name: str, weights_root: Path | None) -> Trunk:
     """Load a network whose weights are trained further, with its maps at strides 4, 8, 16 and 32.
 
     Args:
-        name: "timm:NAME" of a ResNet or an EfficientNet (pretrained), or "resnet18" (random weights, drawn
-            from torch's generator).
+        name: "timm:NAME" of a ResNet or an EfficientNet (pretrained; "?mean=0&std=1" leaves the images as
+            they are), or "resnet18" (random weights, drawn from torch's generator).
         weights_root: Folder with weights that is looked in first.
-        normalise: Whether images are brought to the mean and deviation that the network was trained with.
 
     Raises:
         BadParameter: `name` is no such network.
@@ -57,21 +59,20 @@ def load(name: str, weights_root: Path | None, *, normalise: bool) -> Trunk:
     """
     if name != "resnet18" and not name.startswith("timm:"):
         raise BadParameter(f"unknown encoder '{name}': expected 'timm:NAME' or 'resnet18' (random weights)")
-    from ltbench.methods.features.backbones import timm as backbones
+    from ltbench.methods.features import timm_weights
+    from ltbench.methods.features.backbones.timm import built
 
-    timm = backbones.imported_timm()
+    timm = timm_weights.imported_timm()
     if name == "resnet18":
         model = timm.create_model("resnet18", pretrained=False)
+        mean, std = (torch.tensor(model.pretrained_cfg[key]).view(1, -1, 1, 1) for key in ("mean", "std"))
     else:
-        request = backbones.parse(name.removeprefix("timm:"))
-        _, config = backbones.known_config(timm, request.name)
-        file = backbones.weights_file(request, config, weights_root)
-        model = backbones.built(timm, request.name, file, {}).requires_grad_(True)
+        found = timm_weights.pretrained(name.removeprefix("timm:"), weights_root)
+        model = built(timm, found.name, found.file, found.options).requires_grad_(True)
+        mean, std = found.mean, found.std
     stem, stages = _parts(model, name)
     widths = tuple(entry["num_chs"] for entry in model.feature_info[1:])
-    config = model.pretrained_cfg
-    mean, std = (config["mean"], config["std"]) if normalise else ((0.0,) * 3, (1.0,) * 3)
-    return Trunk(stem, stages, widths, mean, std)
+    return Trunk(stem, stages, widths, mean, std).to(memory_format=torch.channels_last)
 
 
 def _parts(model: nn.Module, name: str) -> tuple[nn.Module, list[nn.Module]]:

@@ -32,7 +32,9 @@ SGD = torch.optim.SGD
 
 
 def _pyramid(encoder: trunk.Trunk | None = None, side: int = SIDE) -> RegisteredPyramid:
-    encoder = encoder or trunk.load("resnet18", None, normalise=False)
+    encoder = encoder or trunk.load("resnet18", None)
+    # The authors' network sees values from 0 to 1.
+    encoder.mean.zero_(), encoder.std.fill_(1)
     found = RegisteredPyramid(inputs.fill(encoder, "trunk"), side)  # type: ignore[arg-type]
     for stage, place in enumerate(found.place):
         inputs.fill(place, f"place {stage}")
