@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -54,6 +55,7 @@ class Hvq:
             "width, heads, hidden, depth, codes, dropout, iterations, batch_size and learning_rate: the "
             "defaults are a budget for a processor; the paper has 256, 8, 1024, 4, 512, 0.1, epochs = 1000, "
             "32 (two processes of 16, by the steps in the authors' log) and 1e-4.",
+            "standardise: channels differ in scale and are standardised; the paper does not.",
             "revive_below: codes that hardly any token chooses start anew at a token of the batch; the "
             "authors' (0) fly away at the first image of their class, since counts start at 0, and come back "
             "after more than a thousand images of it.",
@@ -67,7 +69,7 @@ class Hvq:
         ),
     )
     needs: ClassVar[frozenset[Need]] = frozenset({"class_ids_fit", "class_ids_score"})
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
 
     backbone: str = DEFAULT_BACKBONE
     """Frozen features; the paper's: timm:tf_efficientnet_b4.aa_in1k?padding_size=380."""
@@ -77,6 +79,8 @@ class Hvq:
     """Side in pixels of what the backbone sees (224 in the paper); none = the view's."""
     grid: int = 14
     """Side of the grid of tokens."""
+    standardise: bool = True
+    """Channels with mean 0 and deviation 1 over the training set, layers of equal weight (paper: false)."""
     width: int = 64
     """Channels of the encoder; the decoder has twice as many (paper: 256)."""
     heads: int = 4
@@ -124,8 +128,9 @@ class Hvq:
     def host(self, train: ImageSet, context: Context) -> Host:
         """Teacher, network and settings, ready to be trained on this training set."""
         settings = TeacherSettings(
-            self.backbone, self.layers, resized_side_by_side(self.grid), self.size, for_cosines=False
-        )
+            self.backbone, self.layers, resized_side_by_side(self.grid), self.size,
+            standardise=self.standardise, alike_layers=True, for_cosines=False,
+        )  # fmt: skip
         teacher = Teacher(settings, context)
         targets = teacher.learn(train, context.rng, title="embed training images")
         if train.class_ids is None:
@@ -143,7 +148,7 @@ class Hvq:
             iterations=self._steps(len(train)),
             batch_size=self.batch_size,
             drop_last=False,
-            predict=lambda grids: max_of_pooled(grids, context.view.crop, self.pool),
+            predict=partial(max_of_pooled, crop=context.view.crop, window=self.pool),
             classify=NearestCentroid(targets, ids) if self.label_source == "centroid" else None,
             clip=self.clip,
             max_seconds=seconds(self.max_minutes),
