@@ -136,10 +136,10 @@ class Resolver:
 
     def _weights_of(self, backbone: str) -> str:
         if backbone not in self._weights:
-            from ltbench.methods.features.backbone import load
+            from ltbench.methods.features.backbone import digest
 
             try:
-                self._weights[backbone] = load(backbone, "cpu", self._settings.weights_root).digest
+                self._weights[backbone] = digest(backbone, self._settings.weights_root)
             except WeightsMissing as error:
                 self._weights[backbone] = error
         found = self._weights[backbone]

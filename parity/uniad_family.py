@@ -13,8 +13,7 @@ import torch
 from torch import nn
 
 from ltbench.benchmark import suites
-from ltbench.methods.features import backbone
-from ltbench.methods.features.backbones import timm as backbones
+from ltbench.methods.features import backbone, timm_weights
 from ltbench.methods.training.schedules import Schedule
 from parity import inputs
 from parity.case import Arrays
@@ -36,7 +35,7 @@ def suite_fields(suite: str, method: str) -> dict[str, Any]:
 
 def padding_size(fields: Mapping[str, Any]) -> int:
     """Input size whose padding a row's backbone keeps; 0 = it follows the actual size."""
-    request = backbones.parse(fields["backbone"].removeprefix("timm:"))
+    request = timm_weights.parse(fields["backbone"].removeprefix("timm:"))
     return int(request.options.get("padding_size", 0))
 
 
@@ -99,7 +98,7 @@ def normalised(clone: Clone) -> torch.Tensor:
 
 
 def _small() -> nn.Module:
-    model: nn.Module = backbones.imported_timm().create_model(STAND_IN)
+    model: nn.Module = timm_weights.imported_timm().create_model(STAND_IN)
     return model
 
 

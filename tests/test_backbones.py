@@ -1,22 +1,18 @@
-"""The backbones that ship: the descriptor against its definition, the network against its training form."""
+"""The descriptor against its definition; names, layers and digests of backbones."""
 
 from __future__ import annotations
 
-import hashlib
 import math
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
 
-from ltbench.methods.errors import BadParameter, WeightsMissing
-from ltbench.methods.features import backbone
-from ltbench.methods.features.backbones import desc, tiny
-from ltbench.methods.features.backbones.tiny_training import corruptions, export, pictures
+from ltbench.methods.errors import BadParameter
+from ltbench.methods.features import backbone, packaged_weights
 from ltbench.registry import UnknownName
 
 
@@ -89,7 +85,7 @@ def test_stripes_fall_into_the_bin_of_their_direction() -> None:
     assert set(lying.topk(2).indices.tolist()) == {4, 5}  # 90 degrees lie between two bins
 
 
-@pytest.mark.parametrize("name", ["desc", "tiny"])
+@pytest.mark.parametrize("name", ["desc", backbone.DEFAULT_BACKBONE])
 def test_features_do_not_depend_on_the_batch(name: str) -> None:
     pixels, loaded = random_pixels(5), backbone.load(name)
     together = loaded(pixels)
@@ -99,56 +95,61 @@ def test_features_do_not_depend_on_the_batch(name: str) -> None:
 
 
 @pytest.mark.parametrize("side", [56, 64, 96])
-def test_default_layers_lie_on_one_grid(side: int) -> None:
-    for name, channels in (("desc", (33,)), ("tiny", (33, 192))):
-        loaded = backbone.load(name)
-        answers = loaded(random_pixels(2, side))
-        assert [tuple(answers[layer].shape) for layer in loaded.layers] == [
-            (2, width, side // 8, side // 8) for width in channels
-        ]
-        assert answers["pooled"].shape[0] == 2
-        assert all(torch.isfinite(values).all() for values in answers.values())
+@pytest.mark.parametrize(
+    ("name", "maps"), [("desc", [(33, 8)]), (backbone.DEFAULT_BACKBONE, [(40, 8), (112, 16)])]
+)
+def test_default_layers_have_their_channels_and_strides(
+    name: str, maps: list[tuple[int, int]], side: int
+) -> None:
+    loaded = backbone.load(name)
+    answers = loaded(random_pixels(2, side))
+    assert [tuple(answers[layer].shape) for layer in loaded.layers] == [
+        (2, channels, math.ceil(side / stride), math.ceil(side / stride)) for channels, stride in maps
+    ]
+    assert answers["pooled"].shape[0] == 2
+    assert all(torch.isfinite(values).all() for values in answers.values())
 
 
-def test_tiny_offers_its_stages_as_a_pyramid() -> None:
-    layers = ("stride4", "stride8", "stride16")
-    answers = backbone.load("tiny", layers=layers)(random_pixels(1))
-    assert [tuple(answers[layer].shape[1:]) for layer in layers] == [(32, 16, 16), (64, 8, 8), (96, 4, 4)]
-    assert set(answers) == {*layers, "pooled"}
+def without_timm(code: str) -> str:
+    """Output of a process that runs this code and has imported neither timm nor torchvision in the end."""
+    code += "\nimport sys\nassert not {'timm', 'torchvision'} & set(sys.modules)"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout.strip()
 
 
-def test_backbones_that_ship_import_neither_timm_nor_torchvision() -> None:
-    code = (
-        "import sys, torch\nfrom methods.features import backbone\n"
-        "for name in ('desc', 'tiny'): backbone.load(name)(torch.zeros(1, 3, 64, 64, dtype=torch.uint8))\n"
-        "sys.exit(bool({'timm', 'torchvision'} & set(sys.modules)))"
+def test_the_descriptor_needs_neither_timm_nor_torchvision() -> None:
+    without_timm(
+        "import torch\nfrom ltbench.methods.features import backbone\n"
+        "backbone.load('desc')(torch.zeros(1, 3, 64, 64, dtype=torch.uint8))"
     )
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-def test_the_shipped_weights_are_small_and_recorded() -> None:
-    content = tiny.WEIGHTS.read_bytes()
-    assert len(content) < 1_000_000
-    assert hashlib.sha256(content).hexdigest() == tiny.SHA256
+def test_the_digest_of_the_default_backbone_needs_neither_its_network_nor_timm() -> None:
+    name = backbone.DEFAULT_BACKBONE
+    code = f"from ltbench.methods.features import backbone\nprint(backbone.digest({name!r}))"
+    assert without_timm(code) == backbone.load(name).digest
 
 
-def test_damaged_or_missing_weights_are_refused(tmp_path: Path) -> None:
-    file = tmp_path / "tiny.safetensors"
-    with pytest.raises(WeightsMissing, match=r"the weights of 'tiny' are not at '.*': install ltbench again"):
-        tiny.from_file(file, tiny.SHA256, "cpu", tiny.DEFAULT_LAYERS)
-    content = bytearray(tiny.WEIGHTS.read_bytes())
-    content[-1] ^= 1
-    file.write_bytes(content)
-    with pytest.raises(WeightsMissing, match=r"have sha256 '.*', expected '.*': install ltbench again"):
-        tiny.from_file(file, tiny.SHA256, "cpu", tiny.DEFAULT_LAYERS)
+@pytest.mark.parametrize(
+    "name", ["desc", "toy-vl", f"{backbone.DEFAULT_BACKBONE}.in1k?layers=blocks.2&mean=0.3,0.4,0.5&std=1"]
+)
+def test_a_digest_is_that_of_the_loaded_backbone(name: str) -> None:
+    assert backbone.digest(name) == backbone.load(name).digest
+
+
+@pytest.mark.parametrize("name", packaged_weights.PACKAGES)
+def test_packaged_weights_are_configured_as_in_timm(name: str) -> None:
+    package, known = packaged_weights.package_of(name), pytest.importorskip("timm").get_pretrained_cfg(name)
+    assert package is packaged_weights.package_of(name.removesuffix(f".{known.tag}"))
+    for field in ("tag", "url", "hf_hub_id", "mean", "std"):
+        assert getattr(package, field) == getattr(known, field)
 
 
 @pytest.mark.parametrize(
     ("name", "layers", "sentence"),
     [
-        ("tiny", ("layer9",), r"backbone 'tiny' has no layer 'layer9': expected some of desc, cnn, stride4"),
-        ("desc", ("cnn",), r"backbone 'desc' has no layer 'cnn'"),
-        ("tiny:large", None, r"backbone 'tiny' takes no options, got 'large'"),
+        ("desc", ("cnn",), r"backbone 'desc' has no layer 'cnn': expected some of desc"),
         ("desc:x", None, r"backbone 'desc' takes no options, got 'x'"),
     ],
 )
@@ -164,46 +165,3 @@ def test_an_unknown_backbone_is_answered_with_the_known_ones() -> None:
         UnknownName, match=r"unknown backbone 'resnet': .*a network of a library is 'timm:NAME'"
     ):
         backbone.load("resnet")
-
-
-def test_folding_the_normalisation_changes_nothing_but_rounding() -> None:
-    torch.manual_seed(0)
-    trained = tiny.Network(export.normalised_unit)
-    trained.train()
-    images = torch.rand(4, 3, 64, 64)
-    for _ in range(3):
-        trained(images)
-    trained.eval()
-    with torch.inference_mode():
-        for there, here in zip(trained(images), export.folded(trained)(images), strict=True):
-            torch.testing.assert_close(here, there, rtol=0, atol=0.02 * float(there.std()))
-
-
-def test_statistics_are_those_of_all_positions() -> None:
-    network = export.folded(tiny.Network(export.normalised_unit))
-    made = pictures.pictures(23, 64, seed=5)
-    found = export.statistics(network, made, side=64)
-    with torch.inference_mode():
-        images = desc.equalised(torch.from_numpy(made))
-        maps = torch.cat([desc.describe(images), tiny.joint(network(images))], dim=1)
-    torch.testing.assert_close(found["mean"], maps.mean(dim=(0, 2, 3)), rtol=1e-4, atol=1e-5)
-    torch.testing.assert_close(found["std"], maps.std(dim=(0, 2, 3), correction=0), rtol=1e-3, atol=1e-4)
-
-
-def test_a_training_picture_is_a_function_of_its_number() -> None:
-    many = pictures.pictures(12, 48, seed=3)
-    assert np.array_equal(many[:5], pictures.pictures(5, 48, seed=3))
-    assert not np.array_equal(many[:5], pictures.pictures(5, 48, seed=4))
-    assert len({picture.tobytes() for picture in many}) == 12
-
-
-def test_pasted_defects_are_labelled_where_they_show() -> None:
-    generator = torch.Generator().manual_seed(1)
-    crops = torch.from_numpy(pictures.pictures(24, 64, seed=2)) / 255
-    pasted, labels = corruptions.paste(crops, 8, generator)
-    change = (pasted - crops).abs().amax(dim=1).view(24, 8, 8, 8, 8).amax(dim=(2, 4))[:, None]
-    assert set(labels.unique().tolist()) == {-1.0, 0.0, 1.0}
-    assert change[labels == 1].min() > corruptions.VISIBLE
-    assert change[labels == 0].max() < corruptions.HIDDEN
-    touched = (labels == 1).flatten(1).any(dim=1)
-    assert 6 <= touched.sum() <= 22

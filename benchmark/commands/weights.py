@@ -86,10 +86,10 @@ def _look(backbone: str, root, *, must: bool = False) -> tuple[str, str]:  # typ
 
 def _source(backbone: str, root) -> str:  # type: ignore[no-untyped-def]
     """Where the weights of a backbone that is here come from: a package, a file, or ltbench itself."""
-    from ltbench.methods.features.backbones import timm
+    from ltbench.methods.features import timm_weights
     from ltbench.methods.features.published_weights import needs_download
 
     family, _, model = backbone.partition(":")
     if family == "timm":
-        return timm.source(model, root)
+        return timm_weights.source(model, root)
     return "its hub's cache" if needs_download(backbone) else "ltbench"

@@ -69,6 +69,19 @@ def load(
     return backbone
 
 
+def digest(name: str, weights_root: Path | None = None) -> str:
+    """The digest of a backbone; a family with a function `digest` is spared building the network.
+
+    Raises what `load` raises for a name or for missing weights.
+    """
+    family, _, model = name.partition(":")
+    module = BACKBONES.load(family)
+    if hasattr(module, "digest"):
+        known: str = module.digest(model, weights_root)
+        return known
+    return load(name, "cpu", weights_root).digest
+
+
 def chosen_layers(name: str, layers: tuple[str, ...] | None, known: tuple[str, ...]) -> tuple[str, ...]:
     """The layers asked for, or the first known one; raises BadParameter naming one that does not exist."""
     for layer in layers or ():

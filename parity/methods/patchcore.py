@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 
 from ltbench.methods.base import Context
+from ltbench.methods.features import timm_weights
 from ltbench.methods.features.backbones import timm
 from ltbench.methods.features.pixels import PixelReader, Row
 from ltbench.methods.patchcore import PatchCore
@@ -44,7 +45,7 @@ def our_pixels() -> Arrays:
     """Part of a picture that a Wide-ResNet-50 sees in the benchmark's default view."""
     images, _ = memory.image_set(long_picture()[None])
     pixels = PixelReader(images, Context(np.random.default_rng(0)).view, None, threaded=False).read([Row(0)])
-    _, config = timm.known_config(timm.imported_timm(), timm.parse(WIDE.removeprefix("timm:")).name)
+    config = timm_weights.pinned_config(timm_weights.parse(WIDE.removeprefix("timm:")).name)
     seen = []
 
     class Network(torch.nn.Module):
@@ -57,7 +58,7 @@ def our_pixels() -> Arrays:
         def forward_head(self, values: torch.Tensor, **_: Any) -> torch.Tensor:
             return values
 
-    normalisation = (timm.channels(config.mean, "mean"), timm.channels(config.std, "std"))
+    normalisation = (timm_weights.channels(config.mean, "mean"), timm_weights.channels(config.std, "std"))
     backbone = timm.TimmBackbone(WIDE, "", Network(), {"layer": 0}, normalisation)
     backbone(torch.from_numpy(pixels).permute(0, 3, 1, 2))
     return {"pixels": seen[0][0].numpy()}
