@@ -68,7 +68,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=10.0, help="time for each side (default: 10)")
     parser.add_argument("--no-memory", action="store_true", help="do not measure memory")
     parser.add_argument("--scale", action="store_true", help=f"also {scale.NAME}: some minutes")
-    parser.add_argument("--brief", action="store_true", help="tiny inputs: do all sides run and agree?")
+    parser.add_argument("--brief", action="store_true", help="small inputs: do all sides run and agree?")
     parser.add_argument("--out", type=Path, default=OUT, help="folder for the tables (default: perf/out)")
     parser.add_argument("--results", help="results folder whose site is to show them (default: as ltbench)")
     return parser.parse_args()
@@ -79,12 +79,12 @@ def _jobs(options: argparse.Namespace, known: dict[str, Ceiling]) -> dict[str, J
     peak = None if options.no_memory or options.brief else peak_memory
     seconds = 0.05 if options.brief else options.seconds
     measuring = partial(
-        measure, seconds_per_side=seconds, peak_memory=peak, ceilings=known, tiny=options.brief
+        measure, seconds_per_side=seconds, peak_memory=peak, ceilings=known, brief=options.brief
     )
     jobs: dict[str, Job] = {each.name: partial(measuring, each) for each in all_comparisons()}
-    tiny = options.brief
-    jobs[overlap.NAME] = partial(overlap.measured, 1, 6, 56) if tiny else overlap.measured
-    jobs[scale.NAME] = partial(scale.measured, 20, 128) if tiny else scale.measured
+    brief = options.brief
+    jobs[overlap.NAME] = partial(overlap.measured, 1, 6, 56) if brief else overlap.measured
+    jobs[scale.NAME] = partial(scale.measured, 20, 128) if brief else scale.measured
     return jobs
 
 
@@ -95,7 +95,7 @@ def _write(
     known: dict[str, Ceiling],
     options: argparse.Namespace,
 ) -> None:
-    """The parquet file in perf/out with its JSON and, unless inputs were tiny, in the results folder."""
+    """The parquet file in perf/out with its JSON and, unless inputs were small, in the results folder."""
     now = datetime.now(UTC).isoformat(timespec="seconds")
     texts = {name: ceiling.text for name, ceiling in known.items()}
     options.out.mkdir(parents=True, exist_ok=True)

@@ -42,8 +42,8 @@ def _compared(name: str, size: str, inputs: Any, ours: Any, *peers: Side, **more
 # ---- memory banks
 
 
-def _rows(tiny: bool, count: int) -> Any:
-    return mixture(500 if tiny else count, 256 if tiny else 1024)
+def _rows(brief: bool, count: int) -> Any:
+    return mixture(500 if brief else count, 256 if brief else 1024)
 
 
 def _coreset(count: int, m: int) -> Comparison:
@@ -67,8 +67,8 @@ def _coreset(count: int, m: int) -> Comparison:
     )
 
 
-def _asked(tiny: bool, queries: int, bank: int) -> Any:
-    queries, bank = (64, 256) if tiny else (queries, bank)
+def _asked(brief: bool, queries: int, bank: int) -> Any:
+    queries, bank = (64, 256) if brief else (queries, bank)
     rows = mixture(queries + bank, 1024)
     return rows[:queries], rows[queries:]
 
@@ -89,8 +89,8 @@ def _neighbours(queries: int, bank: int) -> Comparison:
     )
 
 
-def _patches(tiny: bool, positions: int, images: int) -> Any:
-    positions, images = (2, 20) if tiny else (positions, images)
+def _patches(brief: bool, positions: int, images: int) -> Any:
+    positions, images = (2, 20) if brief else (positions, images)
     return mixture(positions * images, 128).reshape(positions, images, 128)
 
 
@@ -109,8 +109,8 @@ def _outliers(positions: int, images: int) -> Comparison:
 # ---- maps
 
 
-def _grids(tiny: bool) -> torch.Tensor:
-    return torch.rand(2 if tiny else 256, 28, 28, generator=torch.Generator().manual_seed(0)).to(DEVICE)
+def _grids(brief: bool) -> torch.Tensor:
+    return torch.rand(2 if brief else 256, 28, 28, generator=torch.Generator().manual_seed(0)).to(DEVICE)
 
 
 MAPS = _compared(

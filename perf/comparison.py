@@ -51,7 +51,7 @@ class Comparison:
     size: str
     """The inputs, for people."""
     inputs: Callable[[bool], Any]
-    """Makes the inputs; true = tiny ones, that load all code before memory is watched."""
+    """Makes the inputs; true = small ones, that load all code before memory is watched."""
     ours: Side
     peers: tuple[Side, ...]
     difference: Difference | None

@@ -27,13 +27,13 @@ Rows = npt.NDArray[np.float32]
 Pixels = npt.NDArray[np.uint8]
 
 
-def _grids(tiny: bool, count: int) -> Rows:
-    return np.random.default_rng(0).random((2 if tiny else count, 28, 28), dtype=np.float32)
+def _grids(brief: bool, count: int) -> Rows:
+    return np.random.default_rng(0).random((2 if brief else count, 28, 28), dtype=np.float32)
 
 
-def _layers(tiny: bool) -> tuple[torch.Tensor, torch.Tensor]:
+def _layers(brief: bool) -> tuple[torch.Tensor, torch.Tensor]:
     generator = torch.Generator().manual_seed(0)
-    batch = 1 if tiny else 8
+    batch = 1 if brief else 8
     return (
         torch.randn(batch, 512, 28, 28, generator=generator),
         torch.randn(batch, 1024, 14, 14, generator=generator),
@@ -100,9 +100,9 @@ class Stored:
     cache: FeatureCache
 
 
-def _stored(tiny: bool) -> Stored:
+def _stored(brief: bool) -> Stored:
     folder = Path(tempfile.mkdtemp(prefix="ltbench-perf-"))
-    size = 280 if tiny else 1024
+    size = 280 if brief else 1024
     rng = np.random.default_rng(0)
     # Smooth shading with sensor noise: a PNG of about 1.5 MB.
     shade = np.add.outer(np.arange(size), np.arange(size))[..., None] * 100 / size

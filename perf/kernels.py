@@ -34,8 +34,8 @@ def mixture(count: int, dim: int, *, seed: int = 0) -> Rows:
 # ---- greedy coreset
 
 
-def _coreset_inputs(tiny: bool, count: int, m: int) -> tuple[Rows, int]:
-    return (mixture(500, 256), 5) if tiny else (mixture(count, 1024), m)
+def _coreset_inputs(brief: bool, count: int, m: int) -> tuple[Rows, int]:
+    return (mixture(500, 256), 5) if brief else (mixture(count, 1024), m)
 
 
 def _ours_coreset(given: tuple[Rows, int]) -> tuple[Rows, npt.NDArray[np.int64]]:
@@ -103,8 +103,8 @@ def _coreset(count: int, m: int, faster: float) -> Comparison:
 QUERIES = 3136
 
 
-def _neighbour_inputs(tiny: bool, bank: int) -> tuple[Rows, Rows]:
-    queries, kept = (64, 256) if tiny else (QUERIES, bank)
+def _neighbour_inputs(brief: bool, bank: int) -> tuple[Rows, Rows]:
+    queries, kept = (64, 256) if brief else (QUERIES, bank)
     rows = mixture(queries + kept, 1024)
     return rows[:queries], rows[queries:]
 
@@ -137,8 +137,8 @@ def _neighbours(bank: int, faster_than_cdist: float | None) -> Comparison:
 # ---- local outlier factor
 
 
-def _patches(tiny: bool, positions: int, images: int) -> Rows:
-    positions, images = (2, 20) if tiny else (positions, images)
+def _patches(brief: bool, positions: int, images: int) -> Rows:
+    positions, images = (2, 20) if brief else (positions, images)
     return mixture(positions * images, 1024).reshape(positions, images, 1024)
 
 
@@ -170,8 +170,8 @@ def _outliers(positions: int, images: int) -> Comparison:
 # ---- Gaussians
 
 
-def _vectors(tiny: bool) -> Rows:
-    images, positions = (4, 3) if tiny else (80, 196)
+def _vectors(brief: bool) -> Rows:
+    images, positions = (4, 3) if brief else (80, 196)
     return mixture(images * positions, 100).reshape(images, positions, 100)
 
 

@@ -77,8 +77,8 @@ def largest_difference(one: Values, other: Values) -> float:
 
 
 def _comparison(size: int) -> Comparison:
-    def inputs(tiny: bool) -> Maps:
-        return category(6, 56) if tiny else category(120, size)
+    def inputs(brief: bool) -> Maps:
+        return category(6, 56) if brief else category(120, size)
 
     def peer(
         name: str, run: Any, *needs: str, faster: float | None = None, leaner: float | None = None

@@ -23,12 +23,12 @@ def measure(
     seconds_per_side: float,
     peak_memory: PeakMemory | None = None,
     ceilings: Mapping[str, Ceiling] | None = None,
-    tiny: bool = False,
+    brief: bool = False,
 ) -> list[Row]:
     """One row per side. A side runs once to warm up and is then repeated, in turn with the others, while its
     share of time lasts; a side that takes longer than that runs just once more.
 
-    peak_memory: how the memory of a side is measured; None = not at all. tiny: take the tiny inputs, whose
+    peak_memory: how the memory of a side is measured; None = not at all. brief: take small inputs, whose
     times say nothing: only answers are judged.
     """
     sides = [comparison.ours, *(peer for peer in comparison.peers if not peer.missing)]
@@ -36,7 +36,7 @@ def measure(
     small = comparison.inputs(True)
     for side in sides:
         _timed(side.run, small, comparison.clock)
-    inputs = comparison.inputs(tiny)
+    inputs = comparison.inputs(brief)
     answers, times = {}, {}
     for side in sides:
         answers[side.name], seconds = _timed(side.run, inputs, comparison.clock)
@@ -52,9 +52,9 @@ def measure(
     watch = peak_memory if comparison.watches_memory else None
     peaks = {side.name: watch(comparison.name, side.name) if watch else None for side in sides}
     rows = _rows(comparison, sides, times, answers, peaks)
-    if not tiny:
+    if not brief:
         rows[0] = _limited(rows[0], comparison.limit, ceilings or {})
-    verdicts = [_verdict(comparison, side, row, tiny) for side, row in zip(sides, rows, strict=True)]
+    verdicts = [_verdict(comparison, side, row, brief) for side, row in zip(sides, rows, strict=True)]
     judged = [replace(row, verdict=verdict) for row, verdict in zip(rows, verdicts, strict=True)]
     return [*judged, *_absent(comparison)]
 
@@ -131,9 +131,9 @@ def _target(side: Side) -> str:
     return ", ".join(wanted + ([f"{side.leaner:g}x leaner"] if side.leaner is not None else []))
 
 
-def _verdict(comparison: Comparison, side: Side, row: Row, tiny: bool) -> str:
+def _verdict(comparison: Comparison, side: Side, row: Row, brief: bool) -> str:
     missed = []
-    if not tiny and side.faster is not None and row.ratio is not None and row.ratio < side.faster:
+    if not brief and side.faster is not None and row.ratio is not None and row.ratio < side.faster:
         missed.append(f"wanted {side.faster:g}x faster")
     if side.leaner is not None and row.memory_ratio is not None and row.memory_ratio < side.leaner:
         missed.append(f"wanted {side.leaner:g}x leaner")

@@ -52,7 +52,7 @@ class Performance:
     ceilings: Mapping[str, str]
     """What the machine can do at most, in words, by name."""
     is_brief: bool = False
-    """True if the inputs were tiny: answers were compared, times say nothing."""
+    """True if the inputs were small: answers were compared, times say nothing."""
 
 
 def write_performance(

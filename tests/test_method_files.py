@@ -21,7 +21,7 @@ from ltbench.methods.errors import BadParameter
 from ltbench.registry import PluginError
 
 METHOD = "mine.py:Mine"
-WORDS = ("run", "-s", "clean", "-d", "synthetic:tiny+washer", "--view", "32/32", "--jobs", "1")
+WORDS = ("run", "-s", "clean", "-d", "synthetic:small+washer", "--view", "32/32", "--jobs", "1")
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ def test_a_file_that_was_edited_after_the_run_began_is_refused(
     monkeypatch.setenv("LTBENCH_HOME", str(tmp_path / "home"))
     settings = Settings(home=tmp_path / "home", results=tmp_path / "runs")
     known = Known(weights_digest="", config_digest="0" * 64, environment={})
-    cell = Cell("synthetic:tiny+washer", "clean", 1, "chance")
+    cell = Cell("synthetic:small+washer", "clean", 1, "chance")
     with pytest.raises(UsageError, match="the file of method 'chance' was edited after the run began"):
         run_cell(cell, settings, Options(), known, no_progress)
 

@@ -1,4 +1,4 @@
-"""The measuring itself: alternation, verdicts, absent peers; comparisons run and agree on tiny inputs."""
+"""The measuring itself: alternation, verdicts, absent peers; comparisons run and agree on small inputs."""
 
 from __future__ import annotations
 
@@ -41,7 +41,13 @@ def comparison(*peers, tolerance=None, order=None):
         return 1.0
 
     return Comparison(
-        "c", "s", lambda tiny: None, Side("ours", ours), peers, lambda one, other: abs(one - other), tolerance
+        "c",
+        "s",
+        lambda brief: None,
+        Side("ours", ours),
+        peers,
+        lambda one, other: abs(one - other),
+        tolerance,
     )
 
 
@@ -64,7 +70,7 @@ def test_sides_take_turns():
 def test_a_slow_side_runs_no_more_than_needed():
     order: list[str] = []
     rows = measure(comparison(peer(0.3, order=order), order=order), seconds_per_side=0.1)
-    # Once on tiny inputs, which loads its code, and once timed.
+    # Once on small inputs, which loads its code, and once timed.
     assert order.count("peer") == 2
     assert rows[0].rounds > rows[1].rounds == 1
 

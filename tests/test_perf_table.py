@@ -48,12 +48,12 @@ def test_measurements_of_another_machine_or_version_do_not_mix(tmp_path):
 
 def test_the_share_of_a_limit_is_its_time_over_ours():
     side = Side("ours", lambda given: sum(range(300_000)))
-    one = Comparison("c", "s", lambda tiny: None, side, (), None, limit=Limit("sort", 1e6, "one sort"))
+    one = Comparison("c", "s", lambda brief: None, side, (), None, limit=Limit("sort", 1e6, "one sort"))
     known = {"sort": Ceiling("sort", 1e9, "")}
     row = measure(one, seconds_per_side=0.1, ceilings=known)[0]
     assert row.share == pytest.approx(1e-3 / row.seconds)
     assert measure(one, seconds_per_side=0.1)[0].share is None
-    assert measure(one, seconds_per_side=0.1, ceilings=known, tiny=True)[0].share is None
+    assert measure(one, seconds_per_side=0.1, ceilings=known, brief=True)[0].share is None
 
 
 def test_the_documentation_says_what_was_measured(tmp_path):

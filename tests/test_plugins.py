@@ -50,7 +50,7 @@ def test_a_method_is_one_file(folder: Path) -> None:
 def test_a_recipe_is_one_file(folder: Path) -> None:
     plugin_examples.add(folder, "recipes")
     assert "half" in recipes.names()
-    dataset = open_dataset("synthetic:tiny+washer", folder)
+    dataset = open_dataset("synthetic:small+washer", folder)
     split, again = (recipes.build("half", dataset, seed=1) for _ in range(2))
     assert split.digest == again.digest != recipes.build("half", dataset, seed=2).digest
     assert 2 * len(split.train) >= len(recipes.build("clean", dataset, seed=1).train)

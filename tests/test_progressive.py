@@ -58,7 +58,7 @@ def test_coded_rule_on_one_to_four_images(
 
 
 @pytest.mark.parametrize(("values", "kept"), [([3.0], [0]), ([2.0, 1.0], [1]), ([5.0, 1.0, 2.0], [1])])
-def test_guarded_rule_keeps_the_least_suspicious_of_a_tiny_class(
+def test_guarded_rule_keeps_the_least_suspicious_of_a_small_class(
     values: list[float], kept: list[int]
 ) -> None:
     assert np.flatnonzero(Selection(least=1).keep(np.array(values), 0.0)).tolist() == kept

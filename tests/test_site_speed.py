@@ -95,12 +95,12 @@ def test_the_page_exists_only_with_measurements(results, tmp_path):
     assert (out / "data" / PERFORMANCE_FILE).read_bytes() == (results / PERFORMANCE_FILE).read_bytes()
     assert "peer &lt;A&gt;" in page
     assert re.search(r"<td>83\.4</td>", page)
-    assert "tiny inputs" not in page
+    assert "small inputs" not in page
     assert "Some CPU" in page
     assert "AUROC of 120 maps" in page
     assert "wall time" not in page
     measured(results, is_brief=True, accelerator="Some GPU")
     build_site(results, out)
     page = (out / "performance.html").read_text()
-    assert "tiny inputs" in page
+    assert "small inputs" in page
     assert "wall time on Some GPU" in page

@@ -1,4 +1,4 @@
-"""The layouts in which the official data sets lie on people's disks, as tiny trees with pixels and masks."""
+"""The layouts in which the official data sets lie on people's disks, as small trees with pixels and masks."""
 
 from __future__ import annotations
 

@@ -45,8 +45,8 @@ def names_to_compare() -> list[Name]:
 
 
 @pytest.fixture
-def tiny(tmp_path: Path) -> SyntheticDataset:
-    found = open_dataset("synthetic:tiny+washer", tmp_path)
+def small(tmp_path: Path) -> SyntheticDataset:
+    found = open_dataset("synthetic:small+washer", tmp_path)
     assert isinstance(found, SyntheticDataset)
     return found
 
@@ -178,9 +178,9 @@ def test_content_digests_name_the_recipe_and_draw_nothing(
     plain, hard = open_dataset("synthetic", tmp_path), open_dataset("synthetic:hard", tmp_path)
     digests = {dataset.content_digest(image) for dataset in (plain, hard) for image in dataset.images()}
     assert len(digests) == 2 * len(plain.images())
-    tiny = open_dataset("synthetic:tiny", tmp_path)
-    assert {tiny.content_digest(image) for image in tiny.images()} < digests
-    assert len({dataset.data_digest() for dataset in (plain, hard, tiny)}) == 3
+    small = open_dataset("synthetic:small", tmp_path)
+    assert {small.content_digest(image) for image in small.images()} < digests
+    assert len({dataset.data_digest() for dataset in (plain, hard, small)}) == 3
     plain.require_pixels()
     assert not list(tmp_path.iterdir())
 
@@ -192,8 +192,8 @@ def test_recipes_find_heads_tails_and_defects(recipe: str, tmp_path: Path) -> No
     assert (recipe == "clean") == (not split.injected)
 
 
-def test_methods_see_pictures_through_the_image_set(tiny: SyntheticDataset) -> None:
-    seen = ImageSet(tiny.images()[:2], tiny)
+def test_methods_see_pictures_through_the_image_set(small: SyntheticDataset) -> None:
+    seen = ImageSet(small.images()[:2], small)
     assert seen[0].shape == (256, 256, 3)
     assert len(seen.content_digest(1)) == 64
 
@@ -201,8 +201,8 @@ def test_methods_see_pictures_through_the_image_set(tiny: SyntheticDataset) -> N
 def test_unknown_words_and_foreign_images_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UnknownName, match="did you mean 'washer'"):
         open_dataset("synthetic:washr", tmp_path)
-    dataset = open_dataset("synthetic:hard+tiny+gear", tmp_path)
-    assert dataset.name == "synthetic:gear+hard+tiny"
+    dataset = open_dataset("synthetic:hard+small+gear", tmp_path)
+    assert dataset.name == "synthetic:gear+hard+small"
     image = dataset.images()[0]
     for foreign in (
         replace(image, path="gear/train/good/x.png"),
@@ -215,29 +215,29 @@ def test_unknown_words_and_foreign_images_are_refused(tmp_path: Path) -> None:
             dataset.mask(foreign)
 
 
-def test_a_written_tree_is_read_as_the_same_data_set(tiny: SyntheticDataset, tmp_path: Path) -> None:
+def test_a_written_tree_is_read_as_the_same_data_set(small: SyntheticDataset, tmp_path: Path) -> None:
     folder = tmp_path / "tree"
     told: list[tuple[int, int]] = []
-    assert tiny.materialise(folder, progress=lambda *step: told.append(step)) == len(tiny.images())
-    assert told[-1] == (len(told) - 1, len(tiny.images()))
-    assert scan(folder) == tuple(sorted(tiny.images(), key=lambda image: (image.category, image.path)))
+    assert small.materialise(folder, progress=lambda *step: told.append(step)) == len(small.images())
+    assert told[-1] == (len(told) - 1, len(small.images()))
+    assert scan(folder) == tuple(sorted(small.images(), key=lambda image: (image.category, image.path)))
     read = open_dataset(f"folder:{folder}", tmp_path)
-    for image in (tiny.images()[0], first_defective(tiny)):
-        assert np.array_equal(read.pixels(image), tiny.pixels(image))
-        drawn, kept = tiny.mask(image), read.mask(image)
+    for image in (small.images()[0], first_defective(small)):
+        assert np.array_equal(read.pixels(image), small.pixels(image))
+        drawn, kept = small.mask(image), read.mask(image)
         assert (drawn is None and kept is None) or np.array_equal(drawn, kept)
-    file = folder / tiny.images()[0].path
+    file = folder / small.images()[0].path
     before = file.stat().st_mtime_ns
-    tiny.materialise(folder)
+    small.materialise(folder)
     assert file.stat().st_mtime_ns == before
     with pytest.raises(SplitsError, match="cannot be written"):
-        tiny.materialise(file)
+        small.materialise(file)
 
 
-def test_kept_files_are_plain_png(tiny: SyntheticDataset) -> None:
-    image = first_defective(tiny)
-    pixels, mask = tiny.pixels(image), tiny.mask(image)
-    with Image.open(tiny.root / image.path) as file:
+def test_kept_files_are_plain_png(small: SyntheticDataset) -> None:
+    image = first_defective(small)
+    pixels, mask = small.pixels(image), small.mask(image)
+    with Image.open(small.root / image.path) as file:
         assert np.array_equal(np.asarray(file), pixels)
-    with Image.open(tiny.root / image.mask) as file:
+    with Image.open(small.root / image.mask) as file:
         assert np.array_equal(np.asarray(file), mask)

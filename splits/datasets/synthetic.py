@@ -41,7 +41,7 @@ class Amounts:
 
 
 FULL = Amounts(train=100, test_good=30, test_defective=30)
-TINY = Amounts(train=24, test_good=4, test_defective=10)
+SMALL = Amounts(train=24, test_good=4, test_defective=10)
 """The first few pictures of the full set: the same files, for quick tests."""
 _FILE = re.compile(r"(\d{3})\.png")
 Progress = Callable[[int, int], None]
@@ -180,13 +180,13 @@ def _of_class(category: str, amounts: Amounts) -> Iterator[LabelledImage]:
 
 
 def open_dataset(data_root: Path, argument: str = "") -> SyntheticDataset:
-    """The data set; `argument` is "", or words joined by "+": "tiny", "hard", names of classes.
+    """The data set; `argument` is "", or words joined by "+": "small", "hard", names of classes.
 
-    "tiny" is the first few pictures of every class, "hard" has fainter defects, class names keep those
+    "small" is the first few pictures of every class, "hard" has fainter defects, class names keep those
     classes alone. Raises UnknownName for any other word.
     """
     words = {word for word in argument.split("+") if word}
-    options = {"tiny", *filter(None, STRENGTHS)}
+    options = {"small", *filter(None, STRENGTHS)}
     unknown = next((word for word in sorted(words) if word not in options and word not in KINDS), None)
     if unknown is not None:
         raise UnknownName("class or option of 'synthetic'", unknown, [*KINDS, *options])
@@ -194,7 +194,7 @@ def open_dataset(data_root: Path, argument: str = "") -> SyntheticDataset:
     return SyntheticDataset(
         data_root,
         tuple(kind for kind in KINDS if kind in words) or tuple(KINDS),
-        amounts=TINY if "tiny" in words else FULL,
+        amounts=SMALL if "small" in words else FULL,
         difficulty="hard" if "hard" in words else "",
         name=name,
     )
