@@ -80,6 +80,9 @@ class Meds:
     needs: ClassVar[frozenset[Need]] = frozenset({"class_ids_fit"})
     version: ClassVar[int] = 2
 
+    unsaved: ClassVar = ("_memory", "_training")
+    """What only training and ranking need."""
+
     host: str = "dinomaly"
     """Method that is trained: dinomaly, inpformer, hvq, uniad, rd, or any other that offers `host`."""
     host_fields: Mapping[str, Any] = field(default_factory=dict)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
@@ -112,7 +113,7 @@ class Rd:
             iterations=self._steps(len(train)),
             batch_size=self.batch_size,
             drop_last=False,
-            predict=lambda grids: max_of_map(grids, self.smoothing, context.view.crop),
+            predict=partial(max_of_map, sigma=self.smoothing, crop=context.view.crop),
             max_seconds=seconds(self.max_minutes),
             mixed_precision=self.mixed_precision,
             memory_map=middle_grid,

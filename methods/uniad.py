@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import nn
 
 from ltbench.methods import catalog
-from ltbench.methods.base import Card, Context, MapPost, Need, Prediction
-from ltbench.methods.blocks.image_scores import largest_of_pooled
+from ltbench.methods.base import Card, Context, Need, Prediction
 from ltbench.methods.features.backbone import DEFAULT_BACKBONE
 from ltbench.methods.features.tokens import TokenReader
 from ltbench.methods.features.transform import VIEWED
 from ltbench.methods.layers.uniad import ReconstructionTransformer, feature_jitter
 from ltbench.methods.reconstruction.arrangements import resized_side_by_side
 from ltbench.methods.reconstruction.hosting import Host
+from ltbench.methods.reconstruction.judging import max_of_pooled
 from ltbench.methods.reconstruction.recipes import seconds, steps_of
 from ltbench.methods.reconstruction.teacher import Teacher, TeacherSettings
 from ltbench.methods.reconstruction.uniad_student import UniadStudent
@@ -29,8 +29,6 @@ from ltbench.methods.training.randomness import repeatable, seeded
 from ltbench.methods.training.sampling import Sampler, iterations_of
 from ltbench.methods.training.schedules import late_drop
 from ltbench.splits.images import ImageSet
-
-POST = MapPost(sigma=0.0, upsample="bilinear_corners")
 
 
 @dataclass
@@ -142,8 +140,7 @@ class UniAD:
             for tokens in self._reader.batches(test, title="score test images")
         ]
         grids = np.concatenate(parts).reshape(-1, self.grid, self.grid)
-        scores = largest_of_pooled(grids, context.view.crop, POST, self.pool)
-        return Prediction(scores=scores, grids=grids, post=POST)
+        return max_of_pooled(grids, context.view.crop, self.pool)
 
     def host(self, train: ImageSet, context: Context) -> Host:
         """Teacher, network and settings for methods that train it their own way; channels as in `fit`."""
@@ -154,11 +151,6 @@ class UniAD:
         teacher = Teacher(settings, context)
         targets = teacher.learn(train, context.rng, title="embed training images")
         channels = targets[torch.tensor([0])][0].shape[1]
-
-        def predict(grids: npt.NDArray[np.float32]) -> Prediction:
-            scores = largest_of_pooled(grids, context.view.crop, POST, self.pool)
-            return Prediction(scores=scores, grids=grids, post=POST)
-
         return Host(
             teacher=teacher,
             targets=targets,
@@ -170,7 +162,7 @@ class UniAD:
             iterations=steps_of(self.iterations, self.epochs, len(train), self.batch_size, drop_last=False),
             batch_size=self.batch_size,
             drop_last=False,
-            predict=predict,
+            predict=partial(max_of_pooled, crop=context.view.crop, window=self.pool),
             clip=self.clip,
             max_seconds=seconds(self.max_minutes),
             mixed_precision=self.mixed_precision,

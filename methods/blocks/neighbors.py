@@ -1,14 +1,16 @@
-"""Exact nearest neighbours under squared L2: screened in low precision, decided by direct distances."""
+"""Exact nearest neighbours under squared L2: screened in low precision, decided by direct differences."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
+from ltbench.methods.base import Context
 from ltbench.methods.blocks.on_device import is_gpu
 from ltbench.methods.blocks.on_device.neighbors import DeviceIndex
 from ltbench.methods.blocks.screening import EPS32, QUERIES, ROWS, Screen, squared_distances
@@ -21,25 +23,32 @@ Backend = Literal["auto", "bfloat16", "float32", "faiss"]
 CROWDED = 1 / 100
 """Share of the bank above which recomputing a query's candidates costs more than a float32 screen."""
 MANY = 3
-"""Candidates per query above which float32 differences are taken before those in float64."""
+"""Candidates per query above which float32 differences precede those in float64."""
 
 
 def nearest(
     queries: Rows, bank: Rows, *, backend: Backend = "auto", device: str = "cpu"
 ) -> tuple[Rows, Indices]:
-    """Squared distance to the nearest row of the bank and its index, both (N,). See ExactIndex."""
+    """Squared distance of queries (N, D) to the nearest row of a bank (n, D), and its index, both (N,).
+
+    Args:
+        queries: (N, D) rows.
+        bank: (n, D) rows to search.
+        backend: Search method, see `ExactIndex`.
+        device: Device of the search.
+    """
     distance, index = ExactIndex(bank, backend=backend, device=device).search(queries)
     return distance[:, 0], index[:, 0]
 
 
 class ExactIndex:
-    """Rows (n, D) that can be asked for the nearest ones to a query.
+    """Exact nearest-neighbour search among rows (n, D).
 
-    backend: "bfloat16" and "float32" screen with a blocked matrix product of that precision, keep every row
-    that a rigorous rounding bound does not exclude, and decide by direct differences in float64; "faiss" is
-    IndexFlatL2 with its answers recomputed. "auto" takes bfloat16 where the processor multiplies it
-    natively, else float32. The answer does not depend on the backend, apart from faiss' choice among rows
-    equally near within float32. On a GPU `device`, "auto" searches there, for one neighbour.
+    The backends "bfloat16" and "float32" screen with a blocked matrix product of that precision, keep every
+    row that a rigorous rounding bound does not exclude, and decide by direct differences in float64. "faiss"
+    is IndexFlatL2 with recomputed distances. "auto" uses bfloat16 if the processor multiplies it natively,
+    else float32; on a GPU `device` it searches there, for one neighbour. The result does not depend on the
+    backend, except that faiss may choose differently among rows that are equally near within float32.
 
     Measured with D = 1024 on one core that multiplies bfloat16 twice as fast as float32 (Zen 4), CPU time of
     faiss over ours: bfloat16 1.4 (1600 rows) and 1.9 (16 thousand rows); float32 0.85 to 0.95, since both
@@ -57,6 +66,15 @@ class ExactIndex:
         self.backend = backend if backend != "auto" else "bfloat16" if has_native_bfloat16() else "float32"
         self._on_device = DeviceIndex(self.rows, device) if is_gpu(device) and backend == "auto" else None
 
+    def state(self) -> dict[str, Any]:
+        """The rows; where and how they are searched is a matter of the machine."""
+        return {"rows": self.rows}
+
+    @classmethod
+    def restored(cls, state: Mapping[str, Any], context: Context) -> ExactIndex:
+        """The index of a state, on the context's device."""
+        return cls(state["rows"], device=context.device)
+
     def __len__(self) -> int:
         return len(self.rows)
 
@@ -65,9 +83,15 @@ class ExactIndex:
         return self.rows.nbytes / 1e6
 
     def search(self, queries: Rows, k: int = 1) -> tuple[Rows, Indices]:
-        """Squared distances and indices of the k nearest rows, both (N, k), ascending; ties: lowest index.
+        """Find the k nearest rows of each query (N, D).
 
-        k is clipped to the number of rows. More than one neighbour is faiss' task.
+        faiss searches for more than one neighbour. k is clipped to the number of rows.
+
+        Returns:
+            Squared distances, ascending, and indices, both (N, k); ties go to the lowest index.
+
+        Raises:
+            MethodsError: For queries of another width than the rows.
         """
         queries = np.ascontiguousarray(queries, np.float32)
         if queries.shape[1:] != self.rows.shape[1:]:
@@ -88,13 +112,13 @@ class ExactIndex:
 
     def _nearest(self, queries: Rows) -> tuple[npt.NDArray[np.float64], Indices]:
         if self.backend == "float32":
-            found = self._fine.candidates(queries)
-            return _decide(queries, self.rows, found.query, found.row, found.distance)
-        found = self._coarse.candidates(queries, limit=max(16, int(CROWDED * len(self.rows))))
-        query, row, distance = found.query, found.row, found.distance
-        if len(found.crowded):
-            finer = self._fine.candidates(queries[found.crowded])
-            query = np.concatenate([query, found.crowded[finer.query]])
+            pairs = self._fine.candidates(queries)
+            return _decide(queries, self.rows, pairs.query, pairs.row, pairs.distance)
+        pairs = self._coarse.candidates(queries, limit=max(16, int(CROWDED * len(self.rows))))
+        query, row, distance = pairs.query, pairs.row, pairs.distance
+        if len(pairs.crowded):
+            finer = self._fine.candidates(queries[pairs.crowded])
+            query = np.concatenate([query, pairs.crowded[finer.query]])
             row = np.concatenate([row, finer.row])
             distance = np.concatenate([distance, finer.distance])
             order = np.argsort(query, kind="stable")
@@ -103,7 +127,7 @@ class ExactIndex:
 
     @cached_property
     def _mean(self) -> Rows:
-        """Subtracted from everything that is screened: less cancellation, tighter bounds."""
+        """Mean row, subtracted before screening: less cancellation, tighter bounds."""
         starts = range(0, len(self.rows), ROWS)
         total = sum(self.rows[low : low + ROWS].sum(axis=0).astype(np.float64) for low in starts)
         mean: Rows = (total / len(self.rows)).astype(np.float32)
@@ -143,7 +167,7 @@ class ExactIndex:
 
 
 def has_native_bfloat16() -> bool:
-    """Whether this processor multiplies bfloat16 matrices with float32 sums faster than float32 ones."""
+    """Whether this CPU multiplies bfloat16 matrices with float32 sums faster than float32 matrices."""
     capabilities = getattr(torch.cpu, "get_capabilities", dict)()
     native = capabilities.get("avx512_bf16", False) or capabilities.get("amx_bf16", False)
     return bool(native) and torch.backends.mkldnn.is_available()
@@ -152,9 +176,17 @@ def has_native_bfloat16() -> bool:
 def _decide(
     queries: Rows, rows: Rows, query: Indices, row: Indices, exact: npt.NDArray[np.float64]
 ) -> tuple[npt.NDArray[np.float64], Indices]:
-    """The nearest of the candidate pairs of every query (grouped, ascending), by direct differences.
+    """Select the nearest candidate row of every query by direct differences.
 
-    exact: squared distances as far as they are known, NaN elsewhere.
+    Args:
+        queries: (N, D) queries.
+        rows: (n, D) bank.
+        query: Query of each candidate pair, ascending.
+        row: Bank row of each candidate pair.
+        exact: Squared distances that are already known, NaN elsewhere; completed in place.
+
+    Returns:
+        Squared distances and rows, both (N,).
     """
     if len(query) > MANY * len(queries):
         rough = squared_distances(queries, rows, query, row, np.float32)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from ltbench.methods.base import Context
+from ltbench.methods.errors import MethodsError
 from ltbench.methods.features import backbone as backbone_names
 from ltbench.methods.features import transform
 from ltbench.methods.features.cache import FeatureSpec
@@ -79,6 +81,31 @@ class Extractor:
     def spec(self) -> FeatureSpec:
         """All that determines the features besides the image; names their folder in the cache."""
         return self._spec
+
+    def state(self) -> dict[str, Any]:
+        """Name and digest of the backbone, its layers and the view: no weights."""
+        return {
+            "backbone": self.backbone.name,
+            "digest": self.backbone.digest,
+            "layers": self.layers,
+            "view": self._context.view,
+        }
+
+    @classmethod
+    def restored(cls, state: Mapping[str, Any], context: Context) -> Extractor:
+        """Load the backbone of a state. Raises MethodsError where its weights are others than then."""
+        made = cls(state["backbone"], replace(context, view=state["view"]), state["layers"])
+        made.require(state["digest"])
+        return made
+
+    def require(self, digest: str) -> None:
+        """Raise MethodsError where the backbone is another than the one with this digest."""
+        if self.backbone.digest != digest:
+            raise MethodsError(
+                f"the weights of backbone '{self.backbone.name}' on this machine have digest "
+                f"'{self.backbone.digest[:12]}': expected '{digest[:12]}', with which the method was fitted; "
+                "get those weights, or fit again"
+            )
 
     def batches(
         self,

@@ -1,9 +1,10 @@
-"""An encoder's image half as a backbone: its frozen features go through the shared cache like any other's."""
+"""Image tower of a vision-language encoder as a backbone, whose features go through the shared cache."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import cast
 
 import torch
 
@@ -16,10 +17,10 @@ from ltbench.splits.images import ImageSet, Pixels
 
 
 class EncodedImages:
-    """Frozen features of images, through the shared cache, beside the encoder that makes them."""
+    """Frozen image features of an encoder, read through the shared cache."""
 
     def __init__(self, name: str, context: Context, layers: tuple[str, ...]) -> None:
-        """Raises BadParameter for a backbone that knows no texts, or a layer that it does not have."""
+        """Raises BadParameter for a backbone without a text tower, or a layer that it does not have."""
         self._extractor = Extractor(name, context, layers)
         backbone = self._extractor.backbone
         if not isinstance(backbone, EncoderBackbone):
@@ -27,33 +28,37 @@ class EncodedImages:
                 f"backbone '{name}' has no text encoder: expected 'toy-vl', 'openclip:NAME@TAG' or "
                 "'align:kakaobrain/align-base'"
             )
-        self.encoder: Encoder = backbone.encoder
+
+    @property
+    def encoder(self) -> Encoder:
+        """The frozen encoder, image and text tower."""
+        return cast(EncoderBackbone, self._extractor.backbone).encoder
 
     def batches(
         self, images: ImageSet, *, title: str, indices: Sequence[int] | None = None
     ) -> Iterator[FeatureBatch]:
-        """Features of the images at `indices` (None = all). Raises MethodsError naming one that has NaN."""
+        """Features of the images at `indices` (None = all); raises MethodsError for one that is not finite."""
         for batch in self._extractor.batches(images, indices=indices, title=title):
             _require_finite(batch, images)
             yield batch
 
     def few(self, images: ImageSet, indices: Sequence[int]) -> FeatureBatch:
-        """Features of a few images in one batch, without progress of their own. Raises as `batches` does."""
+        """Features of a few images in one batch, without a progress report; raises as `batches` does."""
         batch = self._extractor.few(images, indices)
         _require_finite(batch, images)
         return batch
 
     @torch.no_grad()
     def of_pixels(self, pixels: Pixels) -> tuple[torch.Tensor, ...]:
-        """Maps of uint8 (B, crop, crop, 3) that no image set holds, rounded as cached ones are."""
-        answers = self.encoder.images(torch.from_numpy(pixels).permute(0, 3, 1, 2), self._extractor.layers)
+        """Feature maps of pixels uint8 (B, crop, crop, 3), rounded to float16 as cached ones are."""
+        features = self.encoder.images(torch.from_numpy(pixels).permute(0, 3, 1, 2), self._extractor.layers)
         limit = torch.finfo(torch.float16).max
-        maps = (answers[layer].clamp(-limit, limit) for layer in self._extractor.layers)
+        maps = (features[layer].clamp(-limit, limit) for layer in self._extractor.layers)
         return tuple(values.to(torch.float16).to(torch.float32) for values in maps)
 
 
 class EncoderBackbone:
-    """Feature maps of an encoder by the names of `ltbench.methods.language.paths` or of its network."""
+    """Backbone of an encoder's feature maps, named as in `ltbench.methods.language.paths` or by its network."""
 
     def __init__(self, encoder: Encoder, layers: Sequence[str] | None) -> None:
         self.name = encoder.name
@@ -63,14 +68,14 @@ class EncoderBackbone:
         self._images = encoder.images
 
     def __call__(self, pixels: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Maps (B, C, h, w) per layer, and "pooled": the image in the space that it shares with texts."""
+        """Feature maps (B, C, h, w) per layer, and "pooled": the image embedding in the shared space."""
         return self._images(pixels, self.layers)
 
 
 def load(
     name: str, *, device: str, weights_root: Path | None, layers: tuple[str, ...] | None
 ) -> EncoderBackbone:
-    """Raises what `ltbench.methods.language.encoder.load` raises."""
+    """Load an encoder as a backbone; raises as `ltbench.methods.language.encoder.load` does."""
     return EncoderBackbone(encoders.load(name, device, weights_root), layers)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -61,6 +62,9 @@ class Codes:
 @dataclass
 class Scorer:
     """A trained LTAD."""
+
+    unsaved: ClassVar = ("names",)
+    """Scores need their texts alone."""
 
     reader: TokenReader
     codes: Codes

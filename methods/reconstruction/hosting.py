@@ -14,7 +14,7 @@ from torch import nn
 
 from ltbench.methods.base import Context, Prediction
 from ltbench.methods.errors import MethodsError
-from ltbench.methods.reconstruction.arrangements import Maps
+from ltbench.methods.reconstruction.arrangements import Maps, finest
 from ltbench.methods.reconstruction.teacher import Targets, Teacher
 from ltbench.methods.training.engine import Batch, Plan, train
 from ltbench.methods.training.randomness import seeded
@@ -61,6 +61,9 @@ class Student(nn.Module):
 class Host:
     """One method, ready to be trained on one training set."""
 
+    unsaved: ClassVar = ("targets", "images", "build", "optimizer", "schedule")
+    """What a trained student no longer needs."""
+
     teacher: Teacher
     targets: Targets
     images: ImageSet
@@ -85,7 +88,7 @@ class Host:
     mixed_precision: bool = False
     memory: Teacher | None = None
     """Source of the features that memories are made of; None = the student's own targets."""
-    memory_map: Callable[[Maps], torch.Tensor] = lambda maps: maps[0]
+    memory_map: Callable[[Maps], torch.Tensor] = finest
     """From those targets to one map (B, C, h, w) on the grid of the student's distance."""
     memory_metric: Literal["cosine", "euclidean"] = "cosine"
     """The student's own distance, so that memory scores and student scores are of one kind."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -70,6 +70,19 @@ class Teacher:
         self._statistics: list[tuple[torch.Tensor, torch.Tensor]] | None = None
         self._projection: torch.Tensor | None = None
         self._shift = 0.0
+
+    def state(self) -> dict[str, Any]:
+        """Settings, and what was learned from the training images."""
+        learned = {name: getattr(self, name) for name in ("_statistics", "_projection", "_shift")}
+        return {"settings": self.settings, "learned": learned, "features": self._extractor.state()}
+
+    @classmethod
+    def restored(cls, state: Mapping[str, Any], context: Context) -> Teacher:
+        """The teacher of a state. Raises MethodsError where the backbone's weights are others than then."""
+        made = cls(state["settings"], context)
+        made._extractor.require(state["features"]["digest"])
+        vars(made).update(state["learned"])
+        return made
 
     @property
     def identity(self) -> str:
