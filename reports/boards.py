@@ -9,7 +9,7 @@ from functools import cached_property
 
 import pandas as pd
 
-from ltbench.reports import aggregate
+from ltbench.reports.conflicts import protocol_conflicts
 from ltbench.reports.cube import Asked, Cube, cubes
 from ltbench.reports.entries import Entry, entries
 from ltbench.reports.material import Material
@@ -125,7 +125,7 @@ def boards(material: Material) -> list[Board]:
 
 def _board(dataset: str, split: str, overlap: str, positions: Sequence[int], material: Material) -> Board:
     rows = material.rows(positions)
-    conflicts = aggregate.protocol_conflicts(rows)
+    conflicts = protocol_conflicts(rows)
     # A cell with one odd row is odd as a whole: the others of its numbers may depend on the same difference.
     odd = conflicts.assign(cell=rows.loc[conflicts.index, "cell"]).drop_duplicates("cell").sort_values("cell")
     apart = {int(row.cell): _told(row.what, row.found, row.expected) for row in odd.itertuples(index=False)}

@@ -195,14 +195,14 @@ def _score_by_size(sheet: Sheet, metric: Metric, table: Table) -> str:
 
 
 def _critical_difference(sheet: Sheet, metric: Metric, table: Table) -> str:
-    test = sheet.standings.tests[metric.name, ALL]
+    test = next(column.test for column in table.columns if column.key == f"{metric.name}.{ALL}")
     rows = [
         differences.Ranked(label, one.average_rank)
         for label, numbers in _named(table)
         for one in [numbers[ALL].standing]
         if one is not None and math.isfinite(one.average_rank)
     ]
-    if len(rows) < 3 or not math.isfinite(test.critical_difference):
+    if len(rows) < 3 or test is None or not math.isfinite(test.critical_difference):
         return ""
     return differences.critical_difference_diagram(
         rows,

@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ltbench.reports.aggregate import category_numbers, group_numbers
 from ltbench.reports.boards import Board, Metric
 from ltbench.reports.cube import ALL
-from ltbench.reports.entries import Entry
-from ltbench.reports.numbers import Mark, Number, category_numbers, gap_number, group_numbers, number
-from ltbench.reports.standing import Place, Standings, board_standings
+from ltbench.reports.entries import BASELINE, Entry
+from ltbench.reports.numbers import Mark, Number, gap_number, number
+from ltbench.reports.statistics.standings import Test, standings
 from ltbench.reports.tables import Column, Line, Table, footnotes
 from ltbench.reports.uncertainty import Ends, category_ends, group_ends, interval_arrays, of_cell
 
@@ -26,6 +27,8 @@ GROUP_HINTS = {
 }
 TINTS = {"tail": "tail", "low": "tail", "head": "head", "high": "head"}
 _PAIRS = (("tail", "head"), ("low", "high"))
+ImageEnds = Mapping[tuple[str, str, str, str], tuple[float, float]]
+"""(method, configuration digest, metric, group) -> both ends over test images."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,59 +41,50 @@ class Sheet:
     classes: tuple[Table, ...]
     """One per metric: a column per category."""
     cost: Table
-    standings: Standings
 
 
 def sheet(board: Board, ends: Ends | None = None) -> Sheet:
     """The tables; with `ends` (`uncertainty.image_ends`) numbers know their intervals over test images."""
-    standings = board_standings(board)
-    means = group_numbers(board, standings)
-    over_images = _over_images(board, ends) if ends else None
-    if over_images:
-        means = {place: replace(one, images=over_images.get(place)) for place, one in means.items()}
-    metrics = tuple(metric_table(board, metric, means, standings) for metric in board.metrics)
+    images = _image_ends(board, ends)
+    metrics = tuple(_metric_table(board, metric, images) for metric in board.metrics)
     classes = tuple(
-        class_table(board, metric, table, over_images)
+        _class_table(board, metric, table, images)
         for metric, table in zip(board.metrics, metrics, strict=True)
     )
-    return Sheet(board, metrics, classes, cost_table(board), standings)
+    return Sheet(board, metrics, classes, cost_table(board))
 
 
-def metric_table(board: Board, facts: Metric, means: Mapping[Place, Number], standings: Standings) -> Table:
+def _metric_table(board: Board, facts: Metric, images: ImageEnds) -> Table:
     """Groups, all, and the gap between frequent and rare; best rows first."""
     groups = board.group_names
-    columns = [
-        Column(
-            f"{facts.name}.{group}", GROUP_TITLES.get(group, group), facts.title,
-            hint=GROUP_HINTS.get(group, f"mean over the categories of the group {group}"),
-            tint=TINTS.get(group, ""),
-            note=standings.note(facts.name, group),
-            unit=facts.column_unit,
-            higher_is_better=facts.higher_is_better,
-        )
-        for group in groups
-    ]  # fmt: skip
+    columns: list[Column] = []
+    numbers: dict[str, list[Number]] = {}
+    for group in groups:
+        numbers[group], test = _ranked_numbers(board, facts, group, images)
+        columns.append(
+            Column(
+                f"{facts.name}.{group}", GROUP_TITLES.get(group, group), facts.title,
+                hint=GROUP_HINTS.get(group, f"mean over the categories of the group {group}"),
+                tint=TINTS.get(group, ""),
+                test=test,
+                unit=facts.column_unit,
+                higher_is_better=facts.higher_is_better,
+            )
+        )  # fmt: skip
     pair = next(((low, high) for low, high in _PAIRS if low in groups and high in groups), None)
     if pair:
         title = f"{GROUP_TITLES[pair[1]]} − {GROUP_TITLES[pair[0]]}"
         hint = "what is lost on rare categories; negative: rare ones fare better"
-        columns.append(
-            Column(
-                f"{facts.name}.gap",
-                "Gap",
-                facts.title,
-                facts.column_unit,
-                f"{title}: {hint}",
-                is_marked=False,
-            )
+        gap = Column(
+            f"{facts.name}.gap", "Gap", facts.title, facts.column_unit, f"{title}: {hint}", is_marked=False
         )
-    rows: list[list[Number]] = []
-    for entry in board.entries:
-        numbers = [means[entry.method, entry.config_digest, facts.name, group] for group in groups]
-        if pair:
-            numbers.append(gap_number(numbers[groups.index(pair[0])], numbers[groups.index(pair[1])]))
-        rows.append(numbers)
-    lines = [Line(entry, tuple(row)) for entry, row in zip(board.entries, rows, strict=True)]
+        columns.append(gap)
+        numbers["gap"] = [gap_number(*both) for both in zip(*(numbers[name] for name in pair), strict=True)]
+    at = {config: position for position, config in enumerate(board.cube.configs)}
+    lines = [
+        Line(entry, tuple(column[at[entry.method, entry.config_digest]] for column in numbers.values()))
+        for entry in board.entries
+    ]
     return Table(
         name=f"{board.name}--{facts.name}",
         title=facts.title,
@@ -102,8 +96,32 @@ def metric_table(board: Board, facts: Metric, means: Mapping[Place, Number], sta
     )
 
 
-def _over_images(board: Board, ends: Ends) -> Mapping[Place, tuple[float, float]]:
+def _ranked_numbers(board: Board, facts: Metric, group: str, images: ImageEnds) -> tuple[list[Number], Test]:
+    """Means over a group with their standings, by configuration.
+
+    The best group is marked, and the first method after it; nothing where the test shows no difference.
+    """
+    cube = board.cube
+    metric = cube.metrics.index(facts.name)
+    values = cube.values[:, metric] if facts.higher_is_better else 1 - cube.values[:, metric]
+    eligible = cube.finished.all(axis=1) & np.array([method != BASELINE for method, _ in cube.configs])
+    stands, test = standings(values, cube.members(group), eligible)
+    second = min((one.rank for one in stands if one is not None and one.tier > 1), default=None)
+    found = []
+    for at, one in enumerate(group_numbers(cube, metric, group, is_fraction=facts.unit == "%")):
+        standing = stands[at]
+        mark: Mark = ""
+        if standing is not None and not test.note:
+            mark = "best" if standing.tier == 1 else "second" if standing.rank == second else ""
+        ends = images.get((*cube.configs[at], facts.name, group))
+        found.append(replace(one, standing=standing, mark=mark, images=ends))
+    return found, test
+
+
+def _image_ends(board: Board, ends: Ends | None) -> ImageEnds:
     """Intervals over test images of all means; a single category stands as group "=<category>"."""
+    if not ends:
+        return {}
     cells = {
         ((entry.method, entry.config_digest), seed): of_cell(ends, entry.cells[seed])
         for entry in board.entries
@@ -111,7 +129,7 @@ def _over_images(board: Board, ends: Ends) -> Mapping[Place, tuple[float, float]
     }
     cube = board.cube
     low, high = interval_arrays(cube, cells)
-    found: dict[Place, tuple[float, float]] = {}
+    found: dict[tuple[str, str, str, str], tuple[float, float]] = {}
     for c, config in enumerate(cube.configs):
         seeds = cube.finished[c]
         for m, metric in enumerate(cube.metrics):
@@ -125,9 +143,7 @@ def _over_images(board: Board, ends: Ends) -> Mapping[Place, tuple[float, float]
     return {place: both for place, both in found.items() if not math.isnan(both[0])}
 
 
-def class_table(
-    board: Board, facts: Metric, like: Table, over_images: Mapping[Place, tuple[float, float]] | None = None
-) -> Table:
+def _class_table(board: Board, facts: Metric, like: Table, images: ImageEnds) -> Table:
     """One column per category, large training sets first, methods in the order of the table `like`.
 
     A category may be rare in one seed and frequent in another.
@@ -139,18 +155,17 @@ def class_table(
         )
         for name in board.categories
     ]  # fmt: skip
-    found = category_numbers(board, facts.name)
-    rows = [found[entry.method, entry.config_digest] for entry in board.entries]
-    if over_images:
-        rows = [
-            [
-                replace(
-                    one, images=over_images.get((entry.method, entry.config_digest, facts.name, f"={name}"))
-                )
-                for one, name in zip(row, board.categories, strict=True)
-            ]
-            for entry, row in zip(board.entries, rows, strict=True)
-        ]
+    cube = board.cube
+    metric = cube.metrics.index(facts.name)
+    found = category_numbers(cube, metric, is_fraction=facts.unit == "%")
+    by_config = dict(zip(cube.configs, found, strict=True))
+    rows = []
+    for entry in board.entries:
+        config = (entry.method, entry.config_digest)
+        numbers = [(name, by_config[config][name]) for name in board.categories]
+        rows.append(
+            [replace(one, images=images.get((*config, facts.name, f"={name}"))) for name, one in numbers]
+        )
     by_entry = {line.entry.anchor: line for line in _marked(board.entries, rows, columns)}
     lines = [by_entry[line.entry.anchor] for line in like.lines]
     return Table(
@@ -199,7 +214,8 @@ def _cost(entry: Entry, key: str) -> Number:
         record = entry.cells[seed].record
         value = {**record.figures, **vars(record.timing)}.get(key)
         values.append(math.nan if value is None else float(value))
-    return number(entry.finished, values, "not recorded" if values else "; ".join(entry.holes))
+    why = "not recorded" if values else "; ".join(entry.holes)
+    return number(entry.finished, values, why, is_fraction=False)
 
 
 def _marked(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from ltbench.reports.entries import Entry
 from ltbench.reports.numbers import Number
+from ltbench.reports.statistics.standings import Test
 
 
 @dataclass(frozen=True)
@@ -25,10 +26,15 @@ class Column:
     is_marked: bool = True
     """True where the best is marked and shades tell the level."""
     higher_is_better: bool = True
-    note: str = ""
-    """Why no best is marked; "" if it is, or where it never is."""
+    test: Test | None = None
+    """What its comparisons of methods rest on; None where methods are not compared."""
     tint: str = ""
     """ "tail" or "head": the colour of the group in charts and headers."""
+
+    @property
+    def note(self) -> str:
+        """Why no best is marked; "" if it is, or where it never is."""
+        return self.test.note if self.test else ""
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.stats import binomtest
 
 from ltbench.results.errors import ResultsDiffer
 from ltbench.results.merge import compare
@@ -71,11 +72,4 @@ def difference(a: Place, b: Place, tolerance: float) -> Difference:
 def _sign_test(differences: pd.Series) -> float:
     """Two-sided exact sign test; ties are left out."""
     ups, downs = int((differences > 0).sum()), int((differences < 0).sum())
-    n = ups + downs
-    if n == 0:
-        return 1.0
-    tail = np.arange(min(ups, downs) + 1)
-    # log C(n, k) - n log 2, summed without overflow.
-    log_factorial = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, n + 1)))])
-    logs = log_factorial[n] - log_factorial[tail] - log_factorial[n - tail] - n * np.log(2)
-    return float(min(1.0, 2 * np.exp(logs).sum()))
+    return float(binomtest(ups, ups + downs).pvalue) if ups + downs else 1.0

@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ltbench.reports.aggregate import BOARD, SEED_MEANS, board, costs, protocol_conflicts, seed_means
+from ltbench.reports.aggregate import BOARD, board
+from ltbench.reports.conflicts import protocol_conflicts
 from ltbench.results.errors import ResultsError
 from ltbench.results.schema import METRICS, table
 
@@ -168,29 +169,10 @@ def test_groups_come_rare_first() -> None:
     assert list(board(frame(rows()))["group"].unique()) == ["tail", "head", "all"]
 
 
-def test_seed_means_average_to_the_board() -> None:
-    given = frame(rows())
-    by_seed = seed_means(given)
-    assert tuple(by_seed.columns) == SEED_MEANS
-    key = ["method", "metric", "group"]
-    again = by_seed.groupby(key)["mean"].agg(["mean", "std"])
-    found = board(given).set_index(key)
-    assert np.allclose(again["mean"], found["mean"].reindex(again.index), atol=1e-14)
-    assert np.allclose(again["std"], found["sd"].reindex(again.index), atol=1e-14)
-
-
-def test_costs_are_means_over_finished_seeds() -> None:
-    found = costs(frame(rows()))
-    assert (found["fit_seconds"] == 4.0).all()
-    assert found["peak_vram_mb"].isna().all()
-    assert (found["n_seeds"] == 3).all()
-
-
 def test_an_empty_frame_gives_an_empty_board() -> None:
     empty = frame([])
     assert board(empty).empty
     assert list(board(empty).columns) == list(BOARD)
-    assert seed_means(empty).empty
     assert protocol_conflicts(empty).empty
 
 

@@ -10,6 +10,7 @@ import pytest
 from scipy import stats
 from sklearn import metrics
 
+from ltbench.reports.numbers import number
 from ltbench.reports.statistics.image_metrics import IMAGE_METRICS, image_metrics
 from ltbench.reports.statistics.intervals import INTERVALS, category_intervals, image_intervals, seed_interval
 from ltbench.reports.statistics.resampling import Draws, drawn_weights, left_out
@@ -117,20 +118,27 @@ def test_intervals_of_auroc_cover_the_truth_as_often_as_they_claim(
     assert 0.91 <= covered / repeats <= 0.985
 
 
+def over_seeds(means: np.ndarray) -> tuple[float, float]:
+    return seed_interval(means.mean(), means.std(ddof=1), len(means))
+
+
 def test_intervals_over_three_seeds_cover_the_truth_as_often_as_they_claim(rng: np.random.Generator) -> None:
-    found = [seed_interval(rng.normal(0.8, 0.02, size=3)) for _ in range(1500)]
-    assert 0.93 <= np.mean([ci.low <= 0.8 <= ci.high for ci in found]) <= 0.97
+    found = [over_seeds(rng.normal(0.8, 0.02, size=3)) for _ in range(1500)]
+    assert 0.93 <= np.mean([low <= 0.8 <= high for low, high in found]) <= 0.97
 
 
 def test_seed_intervals_are_students_and_stay_within_bounds(rng: np.random.Generator) -> None:
     means = rng.uniform(0.4, 0.6, size=5)
     expected = stats.ttest_1samp(means, 0.5).confidence_interval(0.95)
-    found = seed_interval(means)
-    assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
-    wide = seed_interval(np.array([0.99, 0.2]))
-    assert (wide.low, wide.high) == (0.0, 1.0)
-    assert seed_interval(np.array([0.9])).why == "fewer than two seeds"
-    assert seed_interval(np.array([0.9, np.nan])).why == "a seed has no value"
+    assert over_seeds(means) == pytest.approx((expected.low, expected.high))
+    assert over_seeds(np.array([0.99, 0.2])) == (0.0, 1.0)
+
+
+def test_a_number_of_one_seed_or_with_a_hole_has_no_interval() -> None:
+    assert number([1], [0.9], "").interval is None
+    assert number([1, 2], [0.9, np.nan], "no maps").interval is None
+    assert number([1, 2], [3.0, 4.0], "", is_fraction=False).interval is None
+    assert number([1, 2], [0.8, 0.9], "").interval == over_seeds(np.array([0.8, 0.9]))
 
 
 def test_perfect_separation_is_not_certainty() -> None:

@@ -54,7 +54,9 @@ def _summary_rows(sheets: Iterable[Sheet]) -> Iterator[tuple[Any, ...]]:
                     metric, _, name = column.key.partition(".")
                     place = ("", name) if of_category else (name, "")
                     seeds = (len(entry.finished), len(entry.asked))
-                    value = (number.mean, number.sd, *(number.interval or (None, None)), *_stands(number))
+                    # Seeds of a single category are in the results; here they would be most of the file.
+                    ends = None if of_category else number.interval
+                    value = (number.mean, number.sd, *(ends or (None, None)), *_stands(number))
                     yield (
                         *where,
                         entry.method,
@@ -76,7 +78,7 @@ def _stands(number: Number) -> tuple[float | None, ...]:
         one.rank_low,
         one.rank_high,
         one.tier,
-        None if math.isnan(one.p_adjusted) else one.p_adjusted,
+        None if math.isnan(one.p) else one.p,
     )
 
 

@@ -12,7 +12,7 @@ from ltbench.reports.entries import Entry
 from ltbench.reports.leaderboard import GROUP_TITLES, Sheet
 from ltbench.reports.numbers import Number
 from ltbench.reports.page import File, Page, Site
-from ltbench.reports.standing import Standing, Test
+from ltbench.reports.statistics.standings import Standing
 from ltbench.reports.tables import Column
 
 
@@ -23,7 +23,7 @@ class Ranking:
     group: str
     title: str
     column: Column
-    test: Test
+    """With its test."""
     rows: tuple[tuple[Entry, Number, Standing], ...]
 
 
@@ -59,8 +59,7 @@ def _rankings(sheet: Sheet, metric: Metric) -> Iterator[Ranking]:
         ]
         if rows:
             rows.sort(key=lambda row: row[2].rank)
-            test = sheet.standings.tests[metric.name, group]
-            yield Ranking(group, GROUP_TITLES.get(group, group), column, test, tuple(rows))
+            yield Ranking(group, GROUP_TITLES.get(group, group), column, tuple(rows))
 
 
 def probability(value: float) -> str:

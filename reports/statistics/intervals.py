@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -103,22 +104,23 @@ def separated(auroc: float, pairs: int, level: float = LEVEL) -> Interval:
     with the probability that AUROC estimates. All were won (lost): exact one-sided binomial bound,
     conservative since it uses few of all pairs.
     """
-    bound = (1 - level) ** (1 / pairs)
+    bound = stats.binomtest(pairs, pairs, alternative="greater").proportion_ci(level).low
     return Interval(bound, 1.0) if auroc == 1.0 else Interval(0.0, 1 - bound)
 
 
-def seed_interval(means: Floats, level: float = LEVEL) -> Interval:
-    """Student's interval of the mean over seeds, within [0, 1]: where another draw of splits would bring it.
+def seed_interval(mean: float, sd: float, seeds: int, level: float = LEVEL) -> tuple[float, float]:
+    """Student's interval of a mean over two or more seeds, within [0, 1]: where other splits would bring it.
 
     Three to five seeds are too few to resample: a bootstrap of five values covers four times in five, not 95
     %.
     """
-    told = np.asarray(means, dtype=np.float64)
-    if len(told) < 2 or np.isnan(told).any():
-        return _none("fewer than two seeds" if len(told) < 2 else "a seed has no value")
-    half = stats.t.ppf((1 + level) / 2, len(told) - 1) * told.std(ddof=1) / math.sqrt(len(told))
-    mean = told.mean()
-    return Interval(float(max(0.0, mean - half)), float(min(1.0, mean + half)))
+    half = _student(level, seeds - 1) * sd / math.sqrt(seeds)
+    return max(0.0, mean - half), min(1.0, mean + half)
+
+
+@lru_cache
+def _student(level: float, degrees: int) -> float:
+    return float(stats.t.ppf((1 + level) / 2, degrees))
 
 
 def _none(why: str) -> Interval:

@@ -16,17 +16,6 @@ Bools = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class Friedman:
-    """Do the methods differ at all? `chi2` allows for ties; `f` is Iman and Davenport's sharper form
-    (1980)."""
-
-    chi2: float
-    p: float
-    f: float
-    f_p: float
-
-
-@dataclass(frozen=True)
 class RankIntervals:
     """How the ranks of a table move when its categories and seeds are drawn again."""
 
@@ -43,27 +32,20 @@ def ranks(values: Floats) -> Floats:
     return np.asarray(stats.rankdata(-values, axis=1))
 
 
-def friedman(values: Floats) -> Friedman:
-    """Friedman's test on (blocks, methods) values; NaN with fewer than two blocks or three methods.
+def friedman(values: Floats) -> float:
+    """p-value of Friedman's test on (blocks, methods) values, in Iman and Davenport's sharper form (1980).
 
-    Blocks must be independent: one per category, its seeds averaged (Demsar 2006, section 3.2.2).
+    Do the methods differ at all? NaN with fewer than two blocks or three methods, or if all values of each
+    block are equal. Blocks must be independent: one per category, its seeds averaged (Demsar 2006, section
+    3.2.2).
     """
     blocks, methods = values.shape
-    ranked = ranks(values)
-    # Spread of the ranks within blocks: n k (k + 1)(k - 1) / 12 without ties.
-    spread = float(np.sum((ranked - (methods + 1) / 2) ** 2))
-    if blocks < 2 or methods < 3 or spread == 0:
-        return Friedman(math.nan, math.nan, math.nan, math.nan)
-    between = float(np.sum((ranked.mean(axis=0) - (methods + 1) / 2) ** 2))
-    chi2 = blocks**2 * (methods - 1) * between / spread
+    if blocks < 2 or methods < 3 or np.all(values == values[:, :1]):
+        return math.nan
+    chi2 = float(stats.friedmanchisquare(*values.T).statistic)
     rest = blocks * (methods - 1) - chi2
     f = math.inf if rest <= 1e-12 * chi2 else (blocks - 1) * chi2 / rest
-    return Friedman(
-        chi2=chi2,
-        p=float(stats.chi2.sf(chi2, methods - 1)),
-        f=f,
-        f_p=float(stats.f.sf(f, methods - 1, (methods - 1) * (blocks - 1))),
-    )
+    return float(stats.f.sf(f, methods - 1, (methods - 1) * (blocks - 1)))
 
 
 def critical_difference(methods: int, blocks: int, level: float = 0.95) -> float:
@@ -73,15 +55,6 @@ def critical_difference(methods: int, blocks: int, level: float = 0.95) -> float
         lambda x: float(_range_sf(np.array([x]), methods)[0]) - (1 - level), 1e-3, 20.0
     )
     return float(quantile / math.sqrt(2) * math.sqrt(methods * (methods + 1) / (6 * blocks)))
-
-
-def nemenyi(values: Floats) -> Floats:
-    """(methods, methods) p-values of Nemenyi's test on (blocks, methods) values."""
-    blocks, methods = values.shape
-    mean = ranks(values).mean(axis=0)
-    scale = math.sqrt(methods * (methods + 1) / (6 * blocks))
-    distance = np.abs(mean[:, None] - mean) / scale * math.sqrt(2)
-    return np.asarray(_range_sf(distance.ravel(), methods).reshape(distance.shape))
 
 
 def cliques(average_ranks: Floats, difference: float) -> list[tuple[int, ...]]:
