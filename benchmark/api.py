@@ -5,19 +5,14 @@ from __future__ import annotations
 import shutil
 import tempfile
 import weakref
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import partial
-from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ltbench.benchmark.calls import chosen_method, progress_bars, settings_of, view_of
 from ltbench.benchmark.cell import Cell
-from ltbench.benchmark.console import console, watching
-from ltbench.benchmark.declared import fields_of, require_method, typed_name
 from ltbench.benchmark.device import require_device, settle
-from ltbench.benchmark.engines import Watcher
 from ltbench.benchmark.errors import UsageError
 from ltbench.benchmark.execute import execute
 from ltbench.benchmark.feature_cache import open_cache
@@ -25,12 +20,9 @@ from ltbench.benchmark.kept_maps import KeptMaps
 from ltbench.benchmark.metrics import select
 from ltbench.benchmark.resolve import Resolver
 from ltbench.benchmark.result_set import Results
-from ltbench.benchmark.selection import parse_overlap, parse_seeds, parse_view
-from ltbench.benchmark.settings import Settings, leave_in_environment, load_settings
-from ltbench.methods import catalog
-from ltbench.methods.base import Method, Progress, Title, View, no_progress
+from ltbench.benchmark.selection import parse_overlap, parse_seeds
+from ltbench.methods.base import View
 from ltbench.results.places import Place, place
-from ltbench.results.status import Status
 from ltbench.results.store import Store
 from ltbench.splits import datasets, recipes
 from ltbench.splits.datasets import Dataset
@@ -85,13 +77,13 @@ def evaluate(
     """
     if limit is not None and limit < 1:
         raise UsageError(f"limit is '{limit}': expected 1 or more images per category, or None for all")
-    settings = _settings(results=results, device=device)
+    settings = settings_of(results=results, device=device)
     temporary = _TemporaryFolder() if results is None else None
     if temporary is not None:
         settings = replace(settings, results=temporary.path)
-    name, changed, own = _chosen(method, fields)
+    name, changed, own = chosen_method(method, fields)
     asked = Cell(
-        dataset, split, 0, name, changed, parse_overlap(overlap), _view(view), limit,
+        dataset, split, 0, name, changed, parse_overlap(overlap), view_of(view), limit,
         metrics=select(metrics) if metrics else (),
     )  # fmt: skip
     cells = [replace(asked, seed=seed) for seed in _seeds(seeds)]
@@ -100,7 +92,7 @@ def evaluate(
     resolver, store, cache = Resolver(settings, own), Store(settings.results), open_cache(settings)
     keep: KeptMaps = "small" if temporary is None else "all"
     stored = []
-    with _bars([cell.title for cell in cells]) as bars:
+    with progress_bars([cell.title for cell in cells]) as bars:
         for cell, progress in zip(cells, bars, strict=True):
             prepared = resolver.prepare(cell)
             prepared.require_same_images(store)
@@ -110,7 +102,7 @@ def evaluate(
 
 def open_dataset(name: str) -> Dataset:
     """Open a data set by name ("synthetic", "mvtec", "folder:PATH"). Raises UnknownName and DataMissing."""
-    return datasets.open_dataset(name, _settings().data_root)
+    return datasets.open_dataset(name, settings_of().data_root)
 
 
 def build_split(split: str, dataset: str = "synthetic", seed: int = 1, *, overlap: str = "paper") -> Split:
@@ -150,35 +142,11 @@ def report(results: str | Path = "runs", out: str | Path = "site") -> SiteReport
     return build_site(_results_folder(results), Path(out))
 
 
-def _settings(**given: Any) -> Settings:
-    settings = load_settings(given)
-    leave_in_environment(settings)
-    return settings
-
-
 def _results_folder(results: str | Path) -> Place:
     root = place(results)
     if not root.is_dir():
         raise UsageError(f"'{root}' is no folder: expected a results folder")
     return root
-
-
-def _chosen(
-    method: str | object, fields: Mapping[str, Any] | None
-) -> tuple[str, Mapping[str, Any], dict[str, Method]]:
-    """(name, fields that are set, objects by name that the catalogue does not know)."""
-    if isinstance(method, str):
-        return method, dict(fields or {}), {}
-    given = require_method(method)
-    if fields is not None:
-        raise UsageError(
-            f"fields are given beside an object of '{type(method).__name__}': set them where it is made"
-        )
-    name, values = typed_name(given), fields_of(given)
-    if name not in catalog.names():
-        return name, values, {name: given}
-    defaults = fields_of(catalog.create(name))
-    return name, {field: value for field, value in values.items() if value != defaults[field]}, {}
 
 
 def _seeds(seeds: int | Sequence[int] | str) -> list[int]:
@@ -187,42 +155,9 @@ def _seeds(seeds: int | Sequence[int] | str) -> list[int]:
     return parse_seeds(",".join(map(str, [seeds] if isinstance(seeds, int) else seeds)))
 
 
-def _view(view: View | str | None) -> View:
-    if view is None:
-        return View()
-    return parse_view(view) if isinstance(view, str) else view
-
-
 class _TemporaryFolder:
     """A folder that is removed with this object, at the latest when Python ends."""
 
     def __init__(self) -> None:
         self.path = Path(tempfile.mkdtemp(prefix="ltbench-"))
         self._removal = weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
-
-
-@contextmanager
-def _bars(titles: Sequence[str]) -> Iterator[Iterator[Progress]]:
-    """One Progress per title, to be taken in turn: bars on a terminal, nothing elsewhere."""
-    if not console.is_terminal:
-        yield repeat(no_progress, len(titles))
-        return
-    with watching(titles) as watcher:
-
-        def bars() -> Iterator[Progress]:
-            for index in range(len(titles)):
-                watcher.started(index)
-                yield partial(_watched, watcher, index)
-                watcher.finished(index, Status.OK, "")
-
-        yield bars()
-
-
-def _watched(
-    watcher: Watcher, index: int, items: Iterable[Any], title: Title, total: int | None = None
-) -> Iterator[Any]:
-    if total is None:
-        total = len(items) if isinstance(items, Sized) else 0
-    for done, item in enumerate(items):
-        watcher.progressed(index, title() if callable(title) else title, done, total)
-        yield item

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ltbench.benchmark.evaluate import CategoryValues, check_prediction, evaluate
@@ -40,17 +41,8 @@ def measure(
     cell, split = prepared.cell, prepared.split
     watch = Stopwatch(settings.device, _threads())
     figures: dict[str, float] = {}
-    context = Context(
-        rng=cell.generator(prepared.dataset.name),
-        view=cell.view,
-        device=settings.device,
-        cache=cache,
-        weights_root=settings.weights_root,
-        auxiliary=prepared.auxiliary.for_method() if prepared.auxiliary else None,
-        work=settings.local(prepared.folder) / "work",
-        progress=progress,
-        report=figures.__setitem__,
-    )
+    work = settings.local(prepared.folder) / "work"
+    context = context_of(prepared, settings, cache, progress, work=work, report=figures.__setitem__)
     method = copy.deepcopy(prepared.method)
     with watch.time("fit"):
         method.fit(visible_images("fit", split.train, prepared), context)
@@ -73,6 +65,30 @@ def measure(
         "map_post": asdict(prediction.post),
     }
     return Measurement(method, context, prediction, values, facts)
+
+
+def context_of(
+    prepared: Prepared,
+    settings: Settings,
+    cache: FeatureCache | None,
+    progress: Progress,
+    *,
+    work: Path | None = None,
+    report: Callable[[str, float], None] = lambda _name, _value: None,
+) -> Context:
+    """What the method of a cell is given besides images."""
+    cell = prepared.cell
+    return Context(
+        rng=cell.generator(prepared.dataset.name),
+        view=cell.view,
+        device=settings.device,
+        cache=cache,
+        weights_root=settings.weights_root,
+        auxiliary=prepared.auxiliary.for_method() if prepared.auxiliary else None,
+        work=work,
+        progress=progress,
+        report=report,
+    )
 
 
 def _threads() -> int:
