@@ -38,7 +38,8 @@ class Dinomaly:
 }""",
         licence="Apache-2.0",
         deviations=(
-            "backbone: the default is a smaller network with one group of grid features; the paper's is "
+            "backbone: the default is a convolutional network, not a vision transformer: its maps, side by "
+            "side on one grid, stand for tokens. The paper's is "
             "'timm:vit_base_patch14_reg4_dinov2.lvd142m' at size = 392 with two groups of four blocks.",
             "grid, width, depth, ratio, learning_rate and iterations: the defaults are a budget for a "
             "processor; the paper has none, none, 8, 4, 2e-3 and 10 000.",

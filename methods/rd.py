@@ -53,6 +53,8 @@ class Rd:
             "the defaults are for narrow features and a processor; the paper has none, 3, 3,4,6, 0.5, 16, "
             "5e-3 and epochs = 200.",
             SHIFTED,
+            "Where features have negative values, as those of a linear bottleneck, the decoder's stages end "
+            "without the ReLU, which could not rebuild them.",
             "The loss takes whole maps as vectors, as the authors' code does; the paper's formula has "
             "points.",
             "map_side: by default the three scales are added on the finest grid; the authors add them at "
@@ -61,7 +63,7 @@ class Rd:
         ),
     )
     needs: ClassVar[frozenset[Need]] = frozenset()
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
 
     backbone: str = DEFAULT_BACKBONE
     """Frozen features; the paper's: timm:wide_resnet50_2.tv_in1k."""
@@ -101,13 +103,15 @@ class Rd:
         settings = TeacherSettings(self.backbone, self._layers(), pyramid(self.grid), self.size)
         teacher = Teacher(settings, context)
         targets = teacher.learn(train, context.rng, title="embed training images")
-        channels = [features.shape[1] for features in targets[torch.tensor([0])]]
+        example = targets[torch.tensor([0])]
+        channels = [features.shape[1] for features in example]
+        signed = any(bool((features < 0).any()) for features in example)
         return Host(
             teacher=teacher,
             targets=targets,
             images=train,
             class_ids=None,
-            build=lambda: self._network(channels),
+            build=lambda: self._network(channels, signed=signed),
             optimizer=self._optimizer,
             schedule=lambda _: constant,
             iterations=self._steps(len(train)),
@@ -132,13 +136,14 @@ class Rd:
         """Mean of the top per cent of each training image's patches."""
         return ranked_by_patches(self._trained)
 
-    def _network(self, channels: Sequence[int]) -> RdNetwork:
+    def _network(self, channels: Sequence[int], *, signed: bool = False) -> RdNetwork:
         return RdNetwork(
             channels,
             bottleneck_blocks=self.bottleneck_blocks,
             decoder_blocks=self.decoder_blocks,
             width_ratio=self._width_ratio(),
             map_side=self.map_side,
+            signed=signed,
         )
 
     def _optimizer(self, module: nn.Module) -> torch.optim.Optimizer:

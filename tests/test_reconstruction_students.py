@@ -211,3 +211,10 @@ def test_reverse_distillation_says_which_grids_its_bottleneck_can_halve(side: in
     maps = tuple(torch.rand(2, width, side >> level, side >> level) for level, width in enumerate((4, 6, 8)))
     with pytest.raises(BadParameter, match=f"side of {side}"):
         network(maps)
+
+
+def test_rd_rebuilds_negative_features_only_where_the_maps_have_some() -> None:
+    maps = tuple(torch.randn(2, channels, side, side) for channels, side in ((4, 8), (6, 4), (8, 2)))
+    for signed in (False, True):
+        network = RdNetwork((4, 6, 8), bottleneck_blocks=1, decoder_blocks=(1, 1, 1), signed=signed)
+        assert all(bool((output < 0).any()) == signed for output in network(maps).outputs)

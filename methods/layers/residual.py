@@ -1,4 +1,4 @@
-"""Residual stages of reverse distillation: a one-class bottleneck, and a decoder that mirrors a ResNet."""
+"""Residual stages of reverse distillation: a one-class bottleneck and a decoder that mirrors a ResNet."""
 
 from __future__ import annotations
 
@@ -11,14 +11,19 @@ from torch.nn import functional
 
 
 def convolution(inputs: int, outputs: int, size: int, stride: int = 1) -> nn.Conv2d:
+    """Padded convolution without bias, with a `size` x `size` kernel."""
     return nn.Conv2d(inputs, outputs, size, stride, padding=size // 2, bias=False)
 
 
 class Bottleneck(nn.Module):
-    """1 x 1, 3 x 3 of `width` channels, 1 x 1, with a shortcut; `scale` 2 halves, -2 doubles the resolution.
+    """Residual block of 1 x 1, 3 x 3 (`width` channels) and 1 x 1 convolutions.
 
-    To double it, the 3 x 3 becomes a transposed 2 x 2 of stride 2, and so does the shortcut.
+    A `scale` of 2 halves the resolution; -2 doubles it by transposed 2 x 2 convolutions of stride 2 in place
+    of the 3 x 3 and of the shortcut.
     """
+
+    rectified = True
+    """Whether a ReLU ends the block."""
 
     def __init__(self, inputs: int, outputs: int, width: int, scale: int = 1) -> None:
         super().__init__()
@@ -37,20 +42,23 @@ class Bottleneck(nn.Module):
     def forward(self, maps: torch.Tensor) -> torch.Tensor:
         kept = maps if self.shortcut is None else self.shortcut(maps)
         maps = functional.relu(self.middle(functional.relu(self.reduce(maps))))
-        return functional.relu(self.expand(maps) + kept)
+        maps = self.expand(maps) + kept
+        return functional.relu(maps) if self.rectified else maps
 
 
 def stage(inputs: int, outputs: int, width: int, blocks: int, scale: int) -> nn.Sequential:
-    """`blocks` bottlenecks, the first of which changes channels and resolution."""
+    """Stage of `blocks` bottlenecks, the first of which changes channels and resolution."""
     first = Bottleneck(inputs, outputs, width, scale)
     return nn.Sequential(first, *(Bottleneck(outputs, outputs, width) for _ in range(blocks - 1)))
 
 
 class OneClassBottleneck(nn.Module):
-    """Fuses three maps, each half the size of the one before, and halves once more (Deng & Li, CVPR 2022).
+    """Fuses three maps, each half the size of the last, and halves the result (RD, Deng & Li, CVPR 2022).
 
-    channels: of the maps, finest first; `width_ratio`: channels inside a residual block per channel of its
-    output (0.5 in a Wide-ResNet-50).
+    Args:
+        channels: Channels of the three maps, finest first.
+        blocks: Number of residual blocks.
+        width_ratio: Channels inside a residual block per channel of its output (0.5 in Wide-ResNet-50).
     """
 
     def __init__(self, channels: Sequence[int], blocks: int, width_ratio: float = 0.5) -> None:
@@ -62,24 +70,41 @@ class OneClassBottleneck(nn.Module):
         self.embed = stage(3 * coarse, outputs, int(outputs * width_ratio), blocks, 2)
 
     def forward(self, maps: Sequence[torch.Tensor]) -> torch.Tensor:
-        """(B, 2 C3, h3 / 2, w3 / 2)."""
+        """Fuse the maps into an embedding (B, 2 C3, h3 / 2, w3 / 2)."""
         fine, middle, coarse = maps
         return self.embed(torch.cat([self.from_fine(fine), self.from_middle(middle), coarse], dim=1))
 
 
 class MirroredDecoder(nn.Module):
-    """From the embedding back to the three maps, coarse to fine, each stage twice as large as the last."""
+    """Decoder from the embedding to the three maps, coarse to fine; each stage doubles the resolution.
 
-    def __init__(self, channels: Sequence[int], blocks: Sequence[int], width_ratio: float = 0.5) -> None:
+    Args:
+        channels: Channels of the three maps, finest first.
+        blocks: Residual blocks of each stage, coarse to fine.
+        width_ratio: Channels inside a residual block per channel of its output.
+        signed: Leave out the ReLU at the end of every stage, for maps with negative values.
+    """
+
+    def __init__(
+        self,
+        channels: Sequence[int],
+        blocks: Sequence[int],
+        width_ratio: float = 0.5,
+        *,
+        signed: bool = False,
+    ) -> None:
         super().__init__()
         sizes = [2 * channels[-1], *reversed(channels)]
         self.stages = nn.ModuleList(
             stage(inputs, outputs, int(outputs * width_ratio), count, -2)
             for (inputs, outputs), count in zip(pairwise(sizes), blocks, strict=True)
         )
+        if signed:
+            for made in self.stages:
+                made[-1].rectified = False
 
     def forward(self, embedding: torch.Tensor) -> list[torch.Tensor]:
-        """Maps in the order of the channels: finest first."""
+        """Decode an embedding to maps in the order of `channels`, finest first."""
         maps = []
         for step in self.stages:
             embedding = step(embedding)
@@ -88,7 +113,7 @@ class MirroredDecoder(nn.Module):
 
 
 def kaiming_init(module: nn.Module) -> None:
-    """Convolutions normal by fan-out, batch norms 1 and 0; transposed ones keep torch's own start."""
+    """Initialise convolutions by Kaiming's normal rule (fan-out); transposed ones keep torch's default."""
     if isinstance(module, nn.Conv2d):
         nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 

@@ -25,12 +25,22 @@ class RdNetwork(Student):
         decoder_blocks: Sequence[int] = (3, 4, 6),
         width_ratio: float = 0.5,
         map_side: int | None = None,
+        signed: bool = False,
     ) -> None:
-        """map_side: of the map on which the scales are added; None = the finest one's."""
+        """Build both parts.
+
+        Args:
+            channels: Channels of the three maps, finest first.
+            bottleneck_blocks: Residual blocks that compress.
+            decoder_blocks: Residual blocks of each decoder stage, coarse to fine.
+            width_ratio: Channels inside a residual block per channel of its output.
+            map_side: Side of the map on which the scales are added; None = the finest one's.
+            signed: Whether the maps have negative values.
+        """
         super().__init__()
         self.map_side = map_side
         self.bottleneck = OneClassBottleneck(channels, bottleneck_blocks, width_ratio)
-        self.decoder = MirroredDecoder(channels, decoder_blocks, width_ratio)
+        self.decoder = MirroredDecoder(channels, decoder_blocks, width_ratio, signed=signed)
         self.apply(kaiming_init)
 
     def forward(self, maps: Maps, class_ids: torch.Tensor | None = None) -> Rebuilt:
