@@ -1,4 +1,4 @@
-"""Defects made of other images: patches blended in without a seam, as Natural Synthetic Anomalies does."""
+"""Synthetic defects by Poisson blending of patches from other images (Natural Synthetic Anomalies)."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from torch.nn import functional
 from ltbench.splits.images import Pixels
 
 GAMMA_SHAPE, GAMMA_SCALE, GAMMA_LEFT = 2.0, 0.05, 0.03
-"""Half a patch's side as a share of the image's: 0.03 + Gamma(2, 0.05), within these bounds."""
+"""Half a patch's side as a share of the image's is drawn as 0.03 + Gamma(2, 0.05)."""
 SMALLEST, LARGEST = 0.03, 0.4
-"""Bounds of half the side before a patch is resized, and of its side afterwards, as shares of the image's."""
+"""Bounds of half a patch's side before resizing, and of its side afterwards, as shares of the image's."""
 RESIZED = 0.5, 2.0
 """Bounds of the factor, drawn from N(1, 0.5), by which a patch is resized."""
 RING = 3
-"""Pixels along the border of a patch that keep the gradients of what they cover, as in OpenCV's blending."""
+"""Width in pixels of the patch border that keeps the target's gradients, as in OpenCV's seamless cloning."""
 _LEAST_AREA = 50
 _CHANGED = 1.0
 _SQUARE = torch.ones(5, 5)
@@ -28,22 +28,32 @@ _DISK = torch.from_numpy(np.hypot(*np.mgrid[-5:6, -5:6]) <= 5).to(torch.float32)
 
 @dataclass(frozen=True)
 class Blended:
-    """An image with patches of another one in it."""
+    """Image with patches of another image blended in."""
 
     pixels: Pixels
     """(H, W, 3)."""
     mask: npt.NDArray[np.bool_]
-    """(H, W), true where it differs visibly from the original."""
+    """(H, W), true where the image differs visibly from the original."""
 
 
 def with_foreign_patches(
     target: Pixels, source: Pixels, rng: np.random.Generator, *, patches: int, least_change: float
 ) -> Blended:
-    """Blend up to `patches` rectangles of `source` (same size) into `target`, at random sizes and places.
+    """Blend up to `patches` rectangles of `source` into `target`, at random sizes and positions.
 
-    The first is always tried, each other one at the flip of a coin. Schlüter et al., ECCV 2022, with the
-    constants that AnomalyGPT's code takes for VisA. least_change: mean difference over the channels, in grey
-    levels of 255, from which a pixel counts as changed if most pixels within five do.
+    The method of Schlüter et al. (ECCV 2022) with the constants of AnomalyGPT's code for VisA. The first
+    patch is always tried, each further one with probability one half.
+
+    Args:
+        target: (H, W, 3) image that receives the patches.
+        source: (H, W, 3) image of the same size that the patches are cut from.
+        rng: Source of all random numbers.
+        patches: Largest number of patches.
+        least_change: Change in grey levels (of 255, averaged over the channels) above which a pixel counts as
+            anomalous, if most pixels within a radius of five pixels also do.
+
+    Returns:
+        The blended image and the mask of its anomalous pixels.
     """
     blended = target.copy()
     covered = np.zeros(target.shape[:2], np.bool_)
@@ -67,13 +77,14 @@ def with_foreign_patches(
 
 
 def seamless(patch: npt.NDArray[np.generic], region: npt.NDArray[np.generic]) -> npt.NDArray[np.float64]:
-    """`region` with the gradients of `patch`, both (h, w, 3): floats of the same shape.
+    """Blend `patch` over `region` without a visible edge, both (h, w, 3): float64 of the same shape.
 
-    Poisson blending (Pérez et al., SIGGRAPH 2003) over a whole rectangle, whose equation sine transforms
-    solve exactly. The border keeps its values, the outermost `RING` pixels their gradients.
+    Poisson blending (Pérez et al., SIGGRAPH 2003): the result has the gradients of `patch` and the border
+    values of `region`. On a rectangle, discrete sine transforms solve the Poisson equation exactly. The
+    outermost `RING` pixels keep the gradients of `region`.
     """
-    answer = region.astype(np.float64)
-    difference = patch.astype(np.float64) - answer
+    blended = region.astype(np.float64)
+    difference = patch.astype(np.float64) - blended
     inside, steps = slice(RING, -RING), slice(RING, 1 - RING)
     across, down = np.zeros_like(difference[:, 1:]), np.zeros_like(difference[1:])
     across[inside, steps] = np.diff(difference, axis=1)[inside, steps]
@@ -83,12 +94,12 @@ def seamless(patch: npt.NDArray[np.generic], region: npt.NDArray[np.generic]) ->
     vertical = 2 - 2 * np.cos(np.pi * np.arange(1, rows + 1) / (rows + 1))
     horizontal = 2 - 2 * np.cos(np.pi * np.arange(1, columns + 1) / (columns + 1))
     waves = fft.dstn(-wanted, type=1, axes=(0, 1)) / (vertical[:, None] + horizontal)[..., None]
-    answer[1:-1, 1:-1] += fft.idstn(waves, type=1, axes=(0, 1))
-    return answer
+    blended[1:-1, 1:-1] += fft.idstn(waves, type=1, axes=(0, 1))
+    return blended
 
 
 def _resized_patch(source: Pixels, rng: np.random.Generator) -> Pixels:
-    """A random rectangle of an image, cut where it leaves it, at another size."""
+    """Cut a random rectangle, clipped at the image border, and resize it by a random factor."""
     sides = source.shape[:2]
     bounds = [(max(1, round(SMALLEST * side)), max(1, round(LARGEST * side))) for side in sides]
     halves = [
@@ -107,12 +118,12 @@ def _resized_patch(source: Pixels, rng: np.random.Generator) -> Pixels:
     new_height = int(np.clip(int(new_width / width * height), *bounds[0]))
     pixels = torch.from_numpy(patch.astype(np.float32)).permute(2, 0, 1)[None]
     resized = functional.interpolate(pixels, size=(new_height, new_width), mode="bilinear")
-    answer: Pixels = resized[0].permute(1, 2, 0).round().to(torch.uint8).numpy()
-    return answer
+    resized_patch: Pixels = resized[0].permute(1, 2, 0).round().to(torch.uint8).numpy()
+    return resized_patch
 
 
 def _most(flags: npt.NDArray[np.bool_], footprint: torch.Tensor) -> npt.NDArray[np.bool_]:
-    """Where more than half of the footprint around a pixel is true: a median filter of flags."""
+    """Median-filter boolean flags (H, W): true where most flags of the footprint around a pixel are true."""
     reach = len(footprint) // 2
     padded = functional.pad(torch.from_numpy(flags)[None, None].float(), (reach,) * 4, mode="replicate")
     count = functional.conv2d(padded, footprint[None, None])[0, 0]

@@ -1,8 +1,8 @@
-"""Memories made of a few random images, and the mean distance to them: drawn, or exactly expected.
+"""Mean nearest-neighbour distance over partial memory banks, each made of a few random images.
 
-MeDS (Safarov et al., arXiv 2605.26676, eq. 5) averages nearest-neighbour distances over B memories of a
-tenth of the images each. Over all possible draws that mean has a closed form in the order statistics of a
-patch's distances to the images, so it needs no draw at all.
+MeDS (Safarov et al., arXiv 2605.26676, eq. 5) averages nearest-neighbour distances over B memory banks, each
+of a tenth of the images. The mean over all possible draws has a closed form in the order statistics of a
+patch's distances to the images, so it can be computed without drawing.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ Indices = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Bootstrap:
-    """How partial memories are drawn from the images of one class."""
+    """Rule by which partial memory banks are drawn from the images of one class."""
 
     ratio: float = 0.1
-    """Share of the images in a memory, rounded up: at least one."""
+    """Share of the images in one memory bank, rounded up to at least one image."""
     draws: int = 0
-    """Memories; 0 = the exact mean over all possible ones."""
+    """Number of memory banks; 0 = the exact mean over all possible draws."""
     replacement: bool = True
     """Draw images with replacement, as the authors' code does."""
     exclude_self: bool = False
-    """Keep an image out of the memories that it is scored against."""
+    """Exclude an image from the memory banks that it is scored against."""
 
     def __post_init__(self) -> None:
         if not 0 < self.ratio <= 1:
@@ -43,13 +43,13 @@ class Bootstrap:
             raise BadParameter(f"the number of memories is {self.draws}: expected 0 (exact mean) or more")
 
     def size(self, images: int) -> int:
-        """Images drawn of so many."""
+        """Number of images in a memory bank drawn from `images` images."""
         # 0.1 * 30 is 3.0000000000000004 in floating point and must not round up to 4.
         return max(1, math.ceil(round(self.ratio * images, 9)))
 
 
 def survival(images: int, size: int, replacement: bool) -> npt.NDArray[np.float64]:
-    """Probability that `size` draws of `images` miss c given images, for c = 0 .. images: (images + 1,).
+    """Probability that `size` draws of `images` images miss c given images, c = 0 .. images: (images + 1,).
 
     With replacement ((n - c) / n)^m, without it C(n - c, m) / C(n, m).
     """
@@ -64,12 +64,20 @@ def survival(images: int, size: int, replacement: bool) -> npt.NDArray[np.float6
 
 
 def expected_nearest(distances: torch.Tensor, strata: Indices, bootstrap: Bootstrap) -> torch.Tensor:
-    """Mean over all draws of the distance to the drawn images: (Q, R) -> (Q,).
+    """Expected distance of each query to its nearest drawn image, over all possible draws.
 
-    strata: (R,) group of each image, e.g. the camera; every group is drawn from on its own and the memory
-    holds all of them. With the distances in ascending order, the nearest drawn image is beyond rank j if
-    every stratum missed those of its images that are among the first j: the probabilities multiply, and the
-    weight of rank j is what they lose there.
+    With the distances in ascending order, the nearest drawn image lies beyond rank j if every stratum missed
+    its images among the first j. These probabilities multiply; the weight of rank j is the decrease of their
+    product from rank j - 1 to rank j.
+
+    Args:
+        distances: (Q, R) distances of Q queries to R images.
+        strata: (R,) stratum of each image, e.g. its camera. Each stratum is drawn from separately, and a
+            memory bank holds the draws of all strata.
+        bootstrap: Rule of the draws.
+
+    Returns:
+        (Q,) float32.
     """
     ordered, order = distances.sort(dim=1)
     missed = torch.ones(len(distances), distances.shape[1] + 1, dtype=torch.float64, device=distances.device)
@@ -83,7 +91,7 @@ def expected_nearest(distances: torch.Tensor, strata: Indices, bootstrap: Bootst
 
 
 def drawn_images(strata: Indices, bootstrap: Bootstrap, rng: np.random.Generator) -> Indices:
-    """Which images each memory holds: (draws, m), positions in `strata`."""
+    """Draw the images of each memory bank, stratum by stratum: (draws, m) positions in `strata`."""
     members = [np.flatnonzero(strata == stratum) for stratum in np.unique(strata)]
     memories = [
         np.concatenate(
@@ -98,7 +106,7 @@ def drawn_images(strata: Indices, bootstrap: Bootstrap, rng: np.random.Generator
 
 
 def sampled_nearest(distances: torch.Tensor, memories: Indices) -> torch.Tensor:
-    """Mean over memories (B, m) of the distance to the nearest of their images: (Q, R) -> (Q,)."""
+    """Average the distance to the nearest image over memory banks (B, m): (Q, R) distances -> (Q,)."""
     total = torch.zeros(len(distances), dtype=torch.float64, device=distances.device)
     for memory in torch.from_numpy(memories).to(distances.device):
         total += distances.index_select(1, memory).amin(dim=1)
@@ -116,10 +124,21 @@ def memory_scores(
     max_bytes: int | None = SLAB_BYTES,
     progress: Progress = no_progress,
 ) -> Rows:
-    """Mean distance of every patch to partial memories of the same images: (N, P, D) -> (N, P).
+    """Score every patch by its mean distance to partial memory banks of the same images (MeDS, eq. 5).
 
-    The image itself counts, at distance 0, unless `bootstrap.exclude_self`; an image that is alone then has
-    score 0 everywhere.
+    Args:
+        vectors: (N, P, D) patch features of N images.
+        bootstrap: Rule of the draws. Unless `exclude_self` is set, an image drawn into a memory bank has
+            distance 0 to it. A single image scores 0 everywhere.
+        rng: Random numbers of the draws; unused for the exact mean.
+        strata: (N,) stratum of each image; one stratum if None.
+        metric: "cosine" or "euclidean".
+        device: Device of the distance computations.
+        max_bytes: Largest part of the distance table in memory; None = all of it.
+        progress: Wrapper that reports progress over the blocks.
+
+    Returns:
+        (N, P) float32, larger = more anomalous.
     """
     count = len(vectors)
     groups = np.zeros(count, np.int64) if strata is None else np.asarray(strata, np.int64)
@@ -134,16 +153,16 @@ def memory_scores(
                 others = np.delete(np.arange(count), image)
                 own, among = distances[:, torch.from_numpy(others).to(distances.device)], groups[others]
             if not bootstrap.draws:
-                found = expected_nearest(own, among, bootstrap)
+                distance = expected_nearest(own, among, bootstrap)
             else:
                 memories = drawn_images(among, bootstrap, rng) if shared is None else shared
-                found = sampled_nearest(own, memories)
-            scores[image] = found.cpu().numpy()
+                distance = sampled_nearest(own, memories)
+            scores[image] = distance.cpu().numpy()
     return scores
 
 
 class MemoryEnsemble:
-    """Partial memories of one class, to be asked about images that are not in them: phase 1 as a detector."""
+    """Partial memory banks of one class that score new images: phase 1 of MeDS as a detector."""
 
     def __init__(
         self,
@@ -155,18 +174,18 @@ class MemoryEnsemble:
         metric: Metric = "cosine",
         device: str = "cpu",
     ) -> None:
-        """references: (N, P, D) patches of the class' training images."""
+        """Draw the memory banks from `references`, (N, P, D) patch features of the class' training images."""
         self._references, self._bootstrap, self._metric, self._device = references, bootstrap, metric, device
         self._strata = np.zeros(len(references), np.int64) if strata is None else strata
         self._memories = drawn_images(self._strata, bootstrap, rng) if bootstrap.draws else None
 
     def distance(self, queries: Rows) -> Rows:
-        """Mean over the memories of the distance of every patch of (B, P, D): (B, P)."""
-        found = []
+        """Mean distance over the memory banks of every patch of (B, P, D): (B, P)."""
+        distances = []
         for image in queries:
             table = distances_to(image[None], self._references, metric=self._metric, device=self._device)[0]
             if self._memories is None:
-                found.append(expected_nearest(table, self._strata, self._bootstrap))
+                distances.append(expected_nearest(table, self._strata, self._bootstrap))
             else:
-                found.append(sampled_nearest(table, self._memories))
-        return torch.stack(found).cpu().numpy()
+                distances.append(sampled_nearest(table, self._memories))
+        return torch.stack(distances).cpu().numpy()

@@ -30,38 +30,48 @@ def associate(
     device: str = "cpu",
     progress: Progress = no_progress,
 ) -> Indices:
-    """Which channel each patch of (N, P, D) joins, int64 (N, P); NO_CHANNEL = none (McIntosh & Albu 2023).
+    """Assign patches to channels of mutual nearest neighbours (InReaCh, McIntosh & Albu 2023).
 
-    The first `seeds` images of `order` open one channel per patch: number k P + p for patch p of the k-th.
-    An image is compared with all seeds before it in the order. A patch asks for the nearest of all their
-    patches and joins its channel only if it is in turn the nearest patch of its image to that one.
+    Each of the first `seeds` images of `order` opens one channel per patch: channel k P + p for patch p of
+    the k-th. Every image is compared with all seeds before it in the order. A patch joins the channel of its
+    nearest seed patch only if it is also the patch of its image nearest to that seed patch.
+
+    Args:
+        vectors: (N, P, D) patch features.
+        order: (N,) order in which the images are visited.
+        seeds: Number of seed images.
+        device: Device of the distance computations.
+        progress: Wrapper that reports progress over the images.
+
+    Returns:
+        int64 (N, P), the channel that each patch joins; NO_CHANNEL = none.
     """
     order = np.asarray(order, np.int64)
     opened = torch.from_numpy(vectors[order[:seeds]]).to(device)
     halves = opened.square().sum(dim=2) / 2
     patches = vectors.shape[1]
     joined = np.full(vectors.shape[:2], NO_CHANNEL, np.int64)
-    places = range(1, len(order))
-    for place in progress(places, "match patches", len(places)):
-        image = torch.from_numpy(vectors[order[place]]).to(device)
+    ranks = range(1, len(order))
+    for rank in progress(ranks, "match patches", len(ranks)):
+        image = torch.from_numpy(vectors[order[rank]]).to(device)
         half = image.square().sum(dim=1) / 2
         best = torch.full((patches,), torch.inf, device=device)
         channel = torch.full((patches,), NO_CHANNEL, dtype=torch.int64, device=device)
-        before = min(place, seeds)
+        before = min(rank, seeds)
         for low in range(0, before, _SEEDS_AT_ONCE):
             part = slice(low, min(low + _SEEDS_AT_ONCE, before))
             # Half the squared distances, (seeds, patches of the seed, patches of the image).
             distance = halves[part, :, None] + half - opened[part] @ image.T
-            nearest, asked = distance.min(dim=1)
-            answered = distance.argmin(dim=2)
-            is_mutual = answered.gather(1, asked) == torch.arange(patches, device=device)
+            nearest, seed_patch = distance.min(dim=1)
+            image_patch = distance.argmin(dim=2)
+            is_mutual = image_patch.gather(1, seed_patch) == torch.arange(patches, device=device)
             closest, seed = nearest.min(dim=0)
             own = torch.arange(patches, device=device)
-            found = (seed + low) * patches + asked[seed, own]
-            found = torch.where(is_mutual[seed, own], found, NO_CHANNEL)
-            channel = torch.where(closest < best, found, channel)
+            candidate = (seed + low) * patches + seed_patch[seed, own]
+            candidate = torch.where(is_mutual[seed, own], candidate, NO_CHANNEL)
+            channel = torch.where(closest < best, candidate, channel)
             best = torch.minimum(closest, best)
-        joined[order[place]] = channel.cpu().numpy()
+        joined[order[rank]] = channel.cpu().numpy()
     return joined
 
 
@@ -74,14 +84,26 @@ def recurring(
     max_deviations: float = 5.0,
     spread: Spread = "distances",
 ) -> Flags:
-    """Which patches lie in a long and tight channel, bool (N, P).
+    """Flag the patches that lie in a long and tight channel.
 
-    joined: from `associate`; origins: the seed images, in order. A channel, its opening patch included, must
-    have more than `longer_than` patches; those farther from its mean than `max_deviations` times its spread
-    leave it, and it must still be long enough. spread: "distances" = the standard deviation of the channel's
-    distances to its mean (the released code: where all are equally far, all leave); "rms" = the root mean
-    square of these distances (no distance in a channel of n patches exceeds sqrt(n - 1) times it).
-    Raises BadParameter for another spread.
+    A channel, its opening patch included, must have more than `longer_than` patches. Patches farther from
+    its mean than `max_deviations` times its spread are removed, and it must still be long enough afterwards.
+
+    Args:
+        vectors: (N, P, D) patch features.
+        joined: (N, P) channel of each patch, from `associate`.
+        origins: Seed images, in order.
+        longer_than: Number of patches that a channel must exceed.
+        max_deviations: Largest distance to the channel's mean, in units of its spread.
+        spread: "distances" = standard deviation of the distances to the mean, as in the authors' code, which
+            removes all patches where all are equally far; "rms" = root mean square of these distances, which
+            no distance in a channel of n patches exceeds by more than a factor of sqrt(n - 1).
+
+    Returns:
+        bool (N, P).
+
+    Raises:
+        BadParameter: For an unknown spread.
     """
     if spread not in ("distances", "rms"):
         raise BadParameter(f"spread is '{spread}': expected 'distances' or 'rms'")
@@ -116,7 +138,7 @@ def recurring(
 def _distances_to_mean(
     flat: Rows, row: Indices, channel: Indices, lengths: Indices
 ) -> npt.NDArray[np.float64]:
-    """Distance of each member to the mean of its channel; members are read in parts."""
+    """Distance of each member patch to the mean of its channel, computed in parts to limit memory."""
     sums = torch.zeros(len(lengths), flat.shape[1], dtype=torch.float32)
     parts = [slice(low, low + _ROWS_AT_ONCE) for low in range(0, len(row), _ROWS_AT_ONCE)]
     for part in parts:

@@ -1,4 +1,4 @@
-"""Greedy k-centre selection: the rows of the plain farthest-point loop, without most of its arithmetic."""
+"""Greedy k-centre coreset: the same rows as the plain farthest-point loop, with far less arithmetic."""
 
 from __future__ import annotations
 
@@ -18,7 +18,13 @@ Rows = npt.NDArray[np.float32]
 
 
 def coreset_size(count: int, ratio: float, max_bank: int | None = None) -> int:
-    """How many of `count` rows a coreset keeps: int(ratio count), at least one, at most `max_bank`."""
+    """Size of the coreset of `count` rows: int(ratio * count), at least one, at most `max_bank`.
+
+    Raises BadParameter for a ratio outside (0, 1] or a `max_bank` below 1.
+
+    >>> coreset_size(1000, 0.1), coreset_size(1000, 0.1, max_bank=50), coreset_size(3, 0.1)
+    (100, 50, 1)
+    """
     if not 0 < ratio <= 1:
         raise BadParameter(f"coreset ratio is {ratio}: expected a number above 0 and at most 1")
     if max_bank is not None and max_bank < 1:
@@ -37,16 +43,28 @@ def kcenter(
     projection: int | None = 128,
     device: str = "cpu",
 ) -> npt.NDArray[np.int64]:
-    """Indices of m rows of X (N, D), in the order of selection (Roth et al. 2022, algorithm 1).
+    """Select m rows by greedy k-centre (PatchCore, Roth et al. 2022, algorithm 1).
 
-    Each step takes the row farthest from those taken; of equally far rows the lowest index; no row twice.
-    Distances are Euclidean after a random linear projection to `projection` dimensions (None, or not fewer
-    than D: none) and compared in float64, so that the answer is that of the plain loop in float64, whatever
-    the blocking. start: "random1" takes one random row first; "mean10" and "mean128" start from each row's
-    mean distance to so many random rows, which also bounds its distance from then on. mask: rows that may be
-    taken (N,), all if None; the others take no part. device: a GPU projects and selects there, by the same
-    random numbers. Returns fewer than m only where fewer rows may be taken. Raises MethodsError for rows that
-    are not finite.
+    Each step takes the row farthest from the rows taken so far; ties go to the lowest index. Distances are
+    compared in float64, so the selection equals that of the plain loop in float64.
+
+    Args:
+        X: (N, D) rows.
+        m: Number of rows to select.
+        rng: Random numbers of the projection and of the start.
+        start: "random1" takes one random row first. "mean10" and "mean128" initialise each row's distance
+            with its mean distance to 10 or 128 random rows, which remains an upper bound from then on.
+        mask: (N,) rows that may be selected; all if None. Other rows are ignored.
+        projection: Dimensions of the random linear projection in which distances are Euclidean; no
+            projection if None or at least D.
+        device: On a GPU, projection and selection run there with the same random numbers.
+
+    Returns:
+        Indices of the rows in the order of selection, fewer than m only if the mask allows fewer.
+
+    Raises:
+        BadParameter: For an unknown start.
+        MethodsError: For a row that is not finite.
     """
     if start not in get_args(Start):
         raise BadParameter(

@@ -1,4 +1,4 @@
-"""Patch-level denoising of SoftPatch and TailedCore: patches unlike those of other images are left out."""
+"""Patch-level denoising of SoftPatch and TailedCore: the patches with the largest outlier factors go."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ ALL_ALIKE = (
 
 @dataclass(frozen=True)
 class Denoised:
-    """Which patches stay, image by image and row by row of the grid."""
+    """Outlier factors and the patches kept, image by image and row by row of the grid."""
 
     factor: Rows
-    """(N h w,), local outlier factor."""
+    """(N h w,), local outlier factor of each patch."""
     kept: npt.NDArray[np.bool_]
     """(N h w,), true = inlier."""
 
@@ -43,11 +43,22 @@ def denoise(
     pooling: Pooling = "all",
     device: str = "cpu",
 ) -> Denoised:
-    """Mark the `removed` share of patches with the largest local outlier factor at their position.
+    """Mark the patches whose local outlier factor at their position is among the largest.
 
-    vectors: (N, h, w, D). The factor is computed among all images, whatever they show, in a random
-    projection. pooling: one threshold for all positions, or one for each. A patch at the threshold goes; but
-    where none lies below it (one image, copies), what does not exceed it stays. device: see lof_per_position.
+    A patch at the threshold is removed, unless no patch lies below the threshold (a single image, copies of
+    one image): then patches at the threshold are kept.
+
+    Args:
+        vectors: (N, h, w, D) patch features of images of all classes.
+        neighbours: Number of neighbours of the local outlier factor.
+        removed: Share of patches to remove, in [0, 1).
+        projection: Dimensions of the random projection in which neighbours are sought; None = none.
+        rng: Random numbers of the projection.
+        pooling: "all" = one threshold for all positions, "position" = one for each.
+        device: Device of the factors, see `lof_per_position`.
+
+    Raises:
+        BadParameter: For fewer than one neighbour or a share outside [0, 1).
     """
     if neighbours < 1 or not 0 <= removed < 1:
         raise BadParameter(
@@ -58,12 +69,13 @@ def denoise(
     reduced = project(flat, projection, rng)
     positions = reduced.reshape(images, rows * columns, -1).transpose(1, 0, 2)
     factor = lof_per_position(positions, neighbours, device=device)
-    judged_together = factor[None] if pooling == "all" else factor
-    kept = np.stack([_below(values, removed) for values in judged_together]).reshape(factor.shape)
+    pools = factor[None] if pooling == "all" else factor
+    kept = np.stack([_inliers(pool, removed) for pool in pools]).reshape(factor.shape)
     return Denoised(factor.T.reshape(-1).astype(np.float32), kept.T.reshape(-1))
 
 
-def _below(factor: npt.NDArray[np.float64], removed: float) -> npt.NDArray[np.bool_]:
+def _inliers(factor: npt.NDArray[np.float64], removed: float) -> npt.NDArray[np.bool_]:
+    """Flag the factors below the 1 - `removed` quantile; those at the quantile if none lies below."""
     if removed == 0:
         return np.ones(factor.shape, bool)
     threshold = quantile(factor, 1.0 - removed)

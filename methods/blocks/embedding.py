@@ -1,4 +1,4 @@
-"""From backbone feature maps to one vector per patch: PatchCore's, PaDiM's, or channels of smoothed maps."""
+"""Patch vectors from backbone feature maps: PatchCore's, PaDiM's, or concatenated smoothed maps."""
 
 from __future__ import annotations
 
@@ -16,11 +16,21 @@ Kind = Literal["patchcore", "padim", "concat"]
 def embed(
     maps: Sequence[torch.Tensor], *, kind: Kind, dim: int = 1024, patch: int = 3, grid: int | None = None
 ) -> torch.Tensor:
-    """Patch vectors on the grid of the first layer, (B, h, w, D), contiguous.
+    """Embed feature maps as patch vectors on the grid of the first layer.
 
-    maps: one (B, C, h, w) tensor per layer, finest first. kind: "patchcore" (D = dim), "padim" or "concat"
-    (D = sum of the layers' channels). grid: average-pool the vectors to this many rows and columns; None or
-    a grid that is not coarser keeps the layer's own. Raises BadParameter for an unknown kind.
+    Args:
+        maps: One (B, C, h, w) tensor per layer, finest first.
+        kind: "patchcore" (D = dim), "padim" or "concat" (D = sum of the layers' channels).
+        dim: Width of the "patchcore" embedding.
+        patch: Side of the neighbourhood that "patchcore" and "concat" average over, in grid cells.
+        grid: Rows and columns to average-pool the vectors to; None or a grid that is not coarser keeps the
+            first layer's grid.
+
+    Returns:
+        (B, h, w, D), contiguous.
+
+    Raises:
+        BadParameter: For an unknown kind.
     """
     if kind == "patchcore":
         vectors = patchcore_embedding(maps, dim=dim, patch=patch)
@@ -34,10 +44,9 @@ def embed(
 
 
 def patchcore_embedding(maps: Sequence[torch.Tensor], *, dim: int = 1024, patch: int = 3) -> torch.Tensor:
-    """Patch features as the authors of PatchCore compute them (Roth et al. 2022, eq. 1-3), (B, h, w, dim).
+    """Compute PatchCore's patch features (Roth et al. 2022, eq. 1-3), (B, h, w, dim).
 
-    Takes the closed form where the channel counts allow it: the same numbers up to rounding, many times
-    faster.
+    Uses the closed form where the channel counts allow it: equal up to rounding, and many times faster.
     """
     if _closed_form_applies(maps, dim, patch):
         return closed_form_embedding(maps[0], maps[1])
@@ -49,12 +58,13 @@ def _closed_form_applies(maps: Sequence[torch.Tensor], dim: int, patch: int) -> 
 
 
 def closed_form_embedding(fine: torch.Tensor, coarse: torch.Tensor) -> torch.Tensor:
-    """The embedding of layers with D/2 and D channels (Wide-ResNet-50 layer2 + layer3), (B, h, w, D).
+    """Compute PatchCore's embedding of layers with D/2 and D channels, (B, h, w, D), in closed form.
 
-    Unfolding, resizing and both adaptive poolings are linear, and here their product is simple: the first
-    half is `fine` under the zero-padded depthwise kernel [1 1 1; 1 2 1; 1 1 1]/10 (two bins of five that
-    share the centre); the second half is the mean of channels 2j and 2j+1 of `coarse` under a zero-padded
-    3x3 mean, resized.
+    Examples are layer2 and layer3 of Wide-ResNet-50. Unfolding, resizing and both adaptive poolings are
+    linear, and for these channel counts their product is simple. The first half of the vector is `fine`
+    convolved with the zero-padded depthwise kernel [1 1 1; 1 2 1; 1 1 1]/10 (two bins of five that share the
+    centre). The second half is the mean of channels 2j and 2j+1 of `coarse` after a zero-padded 3x3 mean,
+    resized.
     """
     batch, half, rows, columns = fine.shape
     out = fine.new_empty(batch, rows, columns, 2 * half)
@@ -70,12 +80,11 @@ def closed_form_embedding(fine: torch.Tensor, coarse: torch.Tensor) -> torch.Ten
 
 
 def unfold_embedding(maps: Sequence[torch.Tensor], *, dim: int = 1024, patch: int = 3) -> torch.Tensor:
-    """The same embedding for any layers and channel counts, (B, h, w, dim).
+    """Compute PatchCore's embedding for any layers and channel counts, (B, h, w, dim).
 
-    Each position carries its zero-padded `patch` x `patch` block, pooled adaptively over (channel, row,
-    column) to `dim` numbers; the layers' vectors, stacked, are pooled to `dim` again. Pooling runs over
-    channels and resizing over positions, so the order is free: the coarse layers are pooled on their own
-    grid, before they grow.
+    The zero-padded `patch` x `patch` block around each position is pooled adaptively over (channel, row,
+    column) to `dim` numbers; the stacked vectors of all layers are pooled to `dim` again. Pooling over
+    channels and resizing over positions commute, so coarse layers are pooled on their own, smaller grid.
     """
     batch, _, rows, columns = maps[0].shape
     vectors = []
@@ -91,9 +100,9 @@ def unfold_embedding(maps: Sequence[torch.Tensor], *, dim: int = 1024, patch: in
 
 
 def padim_embedding(maps: Sequence[torch.Tensor]) -> torch.Tensor:
-    """Channels of all layers side by side, each cell of a coarser layer repeated over the finer cells in it.
+    """Concatenate the channels of all layers, coarser layers repeated to the first grid, (B, h, w, sum of C).
 
-    (Defard et al. 2021, section 3.1, as their re-implementations compute it.)
+    PaDiM (Defard et al. 2021, section 3.1) as its re-implementations compute it.
     """
     size = maps[0].shape[2:]
     repeated = [functional.interpolate(features, size=size, mode="nearest") for features in maps]
@@ -101,10 +110,10 @@ def padim_embedding(maps: Sequence[torch.Tensor]) -> torch.Tensor:
 
 
 def concat_embedding(maps: Sequence[torch.Tensor], *, patch: int = 3) -> torch.Tensor:
-    """Channels of all layers side by side after a `patch` x `patch` mean, (B, h, w, sum of channels).
+    """Concatenate the channels of all layers after a `patch` x `patch` mean, (B, h, w, sum of C).
 
-    Coarser layers are resized bilinearly to the grid of the first. The mean at the border is over the
-    positions that exist, so that a plain picture has plain features.
+    Coarser layers are resized bilinearly to the grid of the first. At the border the mean is over the
+    positions that exist, so that a uniform image has uniform features.
     """
     batch, _, rows, columns = maps[0].shape
     out = maps[0].new_empty(batch, rows, columns, sum(features.shape[1] for features in maps))

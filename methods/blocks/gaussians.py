@@ -1,4 +1,4 @@
-"""One Gaussian per position, fitted in one pass over the images, and the Mahalanobis distance to it."""
+"""One Gaussian per patch position, fitted in one pass over the images, and the Mahalanobis distance to it."""
 
 from __future__ import annotations
 
@@ -13,14 +13,20 @@ Rows = npt.NDArray[np.float32]
 
 
 class GaussianField:
-    """Mean and covariance of vectors at each of P positions (Defard et al. 2021, section 3.2).
+    """Mean and covariance of vectors at each of P positions (PaDiM, Defard et al. 2021, section 3.2).
 
-    Statistics are summed in float64 around the first image, so that nothing cancels; the covariance has
-    n - 1 in its denominator and `ridge` on its diagonal. With fewer images than dimensions the ridge alone
-    makes it invertible; of a single image it is all there is.
-    standardise: divide every dimension by its standard deviation over all positions and images first, so
-    that the ridge means the same to each. device: a GPU keeps and
-    computes all of it.
+    Statistics are summed in float64 relative to the first image, which avoids cancellation. The covariance
+    has n - 1 in its denominator and `ridge` added to its diagonal; with fewer images than dimensions only the
+    ridge makes it invertible, and for a single image the covariance is the ridge alone.
+
+    Args:
+        ridge: Positive number added to the diagonal of each covariance.
+        standardise: Divide every dimension by its standard deviation over all positions and images first, so
+            that the ridge has the same effect on each.
+        device: A GPU stores and computes everything; other devices use the CPU.
+
+    Raises:
+        BadParameter: For a ridge that is not positive.
     """
 
     def __init__(self, ridge: float = 0.01, *, standardise: bool = False, device: str = "cpu") -> None:
@@ -34,7 +40,7 @@ class GaussianField:
         self._count = 0
 
     def add(self, vectors: Rows) -> None:
-        """Take in (B, P, D) vectors of B images."""
+        """Add (B, P, D) vectors of B images to the statistics."""
         values = self._by_position(vectors)
         if self._count == 0:
             self._origin = values[:, 0].clone()
@@ -47,7 +53,10 @@ class GaussianField:
         self._count += values.shape[1]
 
     def finish(self) -> None:
-        """Fix mean and Cholesky factors; nothing more can be added. Raises MethodsError without an image."""
+        """Compute mean and Cholesky factors; no image can be added afterwards.
+
+        Raises MethodsError if no image was added.
+        """
         if self._count == 0:
             raise MethodsError("the training set is empty: a Gaussian needs at least one image")
         shift = self._sum / self._count
@@ -59,7 +68,7 @@ class GaussianField:
         covariance /= max(self._count - 1, 1)
         covariance /= self.scale[:, None] * self.scale
         covariance.diagonal(dim1=1, dim2=2).add_(self._ridge)
-        # In place and in parts: 550 dimensions at 3136 positions are 7.6 GB once.
+        # In place and in parts: one copy of 550 dimensions at 3136 positions takes 7.6 GB.
         for part in covariance.split(64):
             part.copy_(torch.linalg.cholesky(part))
         self._factor = covariance
@@ -74,10 +83,10 @@ class GaussianField:
         return result
 
     def _by_position(self, vectors: Rows) -> torch.Tensor:
-        """(B, P, D) vectors as float64 (P, B, D) on the device."""
+        """Arrange (B, P, D) vectors as float64 (P, B, D) on the device."""
         return torch.from_numpy(np.ascontiguousarray(vectors)).to(self._device).double().transpose(0, 1)
 
     def _spread(self, within: torch.Tensor) -> torch.Tensor:
-        """(D,) standard deviation over positions and images, 1 for a dimension that never moves."""
+        """Standard deviation (D,) over positions and images, 1 for a constant dimension."""
         variance = within.clamp_min(0).mean(dim=0) + self.mean.var(dim=0, correction=0)
         return torch.where(variance > 0, variance, 1.0).sqrt()

@@ -1,4 +1,4 @@
-"""From anomaly maps to one score per image."""
+"""Image scores from anomaly maps."""
 
 from __future__ import annotations
 
@@ -14,10 +14,18 @@ _MAPS_AT_ONCE = 64
 
 
 def largest_of_pooled(grids: Floats, size: int, post: MapPost, window: int) -> Floats:
-    """Maximum of each image's map after a `window` x `window` mean, stride 1, over whole windows only: (N,).
+    """Maximum of each image's anomaly map after average pooling with stride 1 and no padding.
 
-    grids: (N, h, w) patch scores; size: side of the map in pixels. The image score of UniAD and HVQ
-    (window 16) and of DRAEM (21). A window larger than the map counts as the map.
+    The image score of UniAD and HVQ-Trans (window 16) and of DRAEM (window 21).
+
+    Args:
+        grids: (N, h, w) patch scores.
+        size: Side of the anomaly map in pixels.
+        post: Upsampling and smoothing from grid to map.
+        window: Side of the pooling window in pixels; a larger window than the map is clipped to it.
+
+    Returns:
+        (N,) float32.
     """
     window = min(window, size)
     parts = []

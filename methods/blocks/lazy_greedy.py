@@ -1,4 +1,4 @@
-"""Farthest-point selection on a processor: the rows of the plain loop, without most of its arithmetic."""
+"""Farthest-point selection on a CPU: the same rows as the plain loop, with far less arithmetic."""
 
 from __future__ import annotations
 
@@ -14,21 +14,22 @@ Indices = npt.NDArray[np.int64]
 ROUNDING = 2.0**-24
 """Unit round-off of float32."""
 POOL = 8192
-"""Rows kept up to date at a time. 4 to 32 thousand are within 10 %, with thousands of centres a fifth."""
+"""Rows kept up to date at a time; between 4 and 32 thousand, the time differs by 10 to 20 %."""
 ACTIVE = 512
-"""Rows among which the plain loop runs: small enough to stay in the second-level cache."""
+"""Rows that the plain loop runs on: few enough to stay in the second-level cache."""
 BLOCK = 1024
 """Rows and centres per product, so that the product stays in the cache until it is reduced."""
 
 
 class LazyGreedy:
-    """Farthest-point selection with stale distances.
+    """Farthest-point selection with lazily updated distances.
 
-    A row's distance to the nearest centre only shrinks, so a distance to the first few centres is an upper
-    bound. Float32 products with the centres that they have not met tighten the bounds of a pool, the rows
-    with the largest; only for the farthest few of the pool are distances computed, and among these the plain
-    loop runs until its maximum is no longer certainly the global one. A product tells which centres may be
-    nearest (by a rounding bound for any order of summation); direct differences in float64 decide.
+    A row's distance to the nearest centre only shrinks, so its distance to the first few centres is an upper
+    bound. The rows with the largest bounds form a pool, whose bounds are tightened by float32 products with
+    the centres added since. Exact distances are computed only for the farthest few rows of the pool, and the
+    plain loop runs on these until its maximum may no longer be the global one. Products tell which centres
+    may be nearest, by a rounding bound that holds for any order of summation; direct differences in float64
+    decide.
     """
 
     def __init__(self, rows: Rows) -> None:
@@ -50,17 +51,23 @@ class LazyGreedy:
 
     @property
     def finite(self) -> npt.NDArray[np.bool_]:
-        """Rows (N,) whose squared length, doubled differences included, is a number of float32."""
+        """Flags (N,) of the rows whose squared differences cannot overflow float32."""
         return np.asarray(self.square < np.finfo(np.float32).max / 8)
 
     def select(self, m: int, *, first: int | None = None, anchors: Indices | None = None) -> Indices:
-        """Indices (m,) in the order of selection, from the row `first`, or by mean distance to `anchors`."""
+        """Select m rows and return their indices in the order of selection.
+
+        Args:
+            m: Number of rows.
+            first: Row that is selected first.
+            anchors: Rows whose mean distance to each row initialises its distance.
+        """
         self.chosen, self.half = np.empty(m, np.int64), np.empty(m, np.float32)
         self.centres = np.empty((m, self.rows.shape[1]), np.float32)
         if first is not None:
             self._take(first)
             value = self.rows @ self.centres[0] - self.half[0]
-            self.bound = np.minimum(self.bound, self._above(value, self.square))
+            self.bound = np.minimum(self.bound, self._upper_bound(value, self.square))
             self.seen[:] = 1
         if anchors is not None:
             mean = np.zeros(len(self.rows))
@@ -77,7 +84,7 @@ class LazyGreedy:
                 continue
             while self.taken < m:
                 active, rival = _largest(self.bound, pool, ACTIVE, outside)
-                self._settle(active)
+                self._compute_distances(active)
                 if self.distance[active].max() > max(rival, 0):
                     self._run_plain_loop(active, max(rival, 0))
                 elif rival <= max(outside, 0):
@@ -100,24 +107,24 @@ class LazyGreedy:
         self.taken += 1
 
     def _take_duplicates(self) -> None:
-        """What the plain loop does once every row coincides with a centre: the lowest indices left."""
+        """Select the lowest indices left, as the plain loop does once all rows coincide with a centre."""
         for index in np.flatnonzero(self.bound >= 0)[: len(self.chosen) - self.taken]:
             self._take(int(index))
 
-    def _bars(
+    def _product_thresholds(
         self, square: npt.NDArray[np.float64], distance: npt.NDArray[np.float64]
     ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-        """x·c - |c|²/2 above which a centre may be nearer than `distance`, and the largest error of one.
+        """Values of x·c - |c|²/2 above which a centre may be nearer than `distance`, and their largest error.
 
         A centre nearer than d has |c|² <= 2 |x|² + 2 d.
         """
         error = self.slack * (3 * square + 2 * np.maximum(distance, 0))
         return (square - distance) / 2 - error, error
 
-    def _unmet(self, indices: Indices, met: Indices) -> Iterator[tuple[Indices, slice]]:
-        """Blocks of rows that have not met all centres, with blocks of centres that they have not."""
+    def _stale_blocks(self, indices: Indices, met: Indices) -> Iterator[tuple[Indices, slice]]:
+        """Yield blocks of rows with the blocks of centres that they have not been compared with yet."""
         stale = indices[met[indices] < self.taken]
-        # Neighbours in this order have missed about the same centres.
+        # Sorted, the rows of a block lack about the same centres.
         stale = stale[np.argsort(met[stale], kind="stable")]
         for low in range(0, len(stale), BLOCK):
             block = stale[low : low + BLOCK]
@@ -126,35 +133,35 @@ class LazyGreedy:
         met[stale] = self.taken
 
     def _products(self, rows: Rows, centres: slice) -> Rows:
-        """x·c - |c|²/2, centres by rows: reductions then run along whole lines."""
-        # A quarter faster than NumPy's product.
+        """Compute x·c - |c|²/2 as (centres, rows), so that reductions run along contiguous memory."""
+        # torch.mm is a quarter faster than NumPy's product.
         product = torch.mm(torch.from_numpy(self.centres[centres]), torch.from_numpy(rows).T).numpy()
         product -= self.half[centres, None]
         return product
 
     def _tighten(self, indices: Indices) -> bool:
-        """Bounds with all centres counted, from products alone; True if any was stale."""
+        """Update the bounds to all centres by products alone; True if any was out of date."""
         stale = False
-        for block, centres in self._unmet(indices, self.seen):
+        for block, centres in self._stale_blocks(indices, self.seen):
             best = self._products(self.rows[block], centres).max(axis=0)
-            self.bound[block] = np.minimum(self.bound[block], self._above(best, self.square[block]))
+            self.bound[block] = np.minimum(self.bound[block], self._upper_bound(best, self.square[block]))
             stale = True
         return stale
 
-    def _above(self, value: Rows, square: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """No less than the squared distance to a centre, given its x·c - |c|²/2."""
-        found = square - 2 * value
-        # |c|² <= 4 |x|² + 2 |x - c|², and the latter is about what was found.
-        found += self.slack * 8 * (square + np.abs(found))
-        return found
+    def _upper_bound(self, value: Rows, square: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Upper bound of the squared distance to a centre, given its x·c - |c|²/2."""
+        bound = square - 2 * value
+        # |c|² <= 4 |x|² + 2 |x - c|², and |x - c|² is about the bound itself.
+        bound += self.slack * 8 * (square + np.abs(bound))
+        return bound
 
-    def _settle(self, indices: Indices) -> None:
-        """Distances with all centres counted."""
-        for block, centres in self._unmet(indices, self.counted):
+    def _compute_distances(self, indices: Indices) -> None:
+        """Compute the exact distances to the nearest of all centres."""
+        for block, centres in self._stale_blocks(indices, self.counted):
             rows, distance = self.rows[block], self.distance[block]
             product = self._products(rows, centres)
             best = product.max(axis=0)
-            bar, error = self._bars(self.square[block], np.minimum(distance, self.bound[block]))
+            bar, error = self._product_thresholds(self.square[block], np.minimum(distance, self.bound[block]))
             # The nearest centre is within twice the error of the best product.
             threshold = np.where(best >= bar, np.maximum(bar, best - 2 * error), np.inf)
             column, row = np.divmod(np.flatnonzero(product >= threshold.astype(np.float32)), len(block))
@@ -166,11 +173,11 @@ class LazyGreedy:
         self.seen[indices] = self.taken
 
     def _run_plain_loop(self, active: Indices, rival: float) -> None:
-        """Take the farthest of `active`, all settled, while it is farther than any other row can be."""
+        """Select the farthest of `active`, whose distances are exact, while it is farther than `rival`."""
         screen = self.rows[active]
         rows = screen.astype(np.float64)
         square, distance = self.square[active], self.distance[active]
-        bar, _ = self._bars(square, distance)
+        bar, _ = self._product_thresholds(square, distance)
         farthest = int(distance.argmax())
         while distance[farthest] > rival and self.taken < len(self.chosen):
             self._take(int(active[farthest]))
@@ -179,7 +186,7 @@ class LazyGreedy:
             near = np.flatnonzero(product > bar + self.half[self.taken - 1])
             difference = rows[near] - rows[farthest]
             distance[near] = np.minimum(distance[near], np.vecdot(difference, difference))
-            bar[near], _ = self._bars(square[near], distance[near])
+            bar[near], _ = self._product_thresholds(square[near], distance[near])
             farthest = int(distance.argmax())
         self.bound[active] = self.distance[active] = distance
         self.seen[active] = self.counted[active] = self.taken
@@ -188,9 +195,13 @@ class LazyGreedy:
 def _largest(
     bound: npt.NDArray[np.float64], among: npt.NDArray[np.int64], count: int, outside: float
 ) -> tuple[npt.NDArray[np.int64], float]:
-    """The `count` indices with the largest bounds (and all ties), ascending; the largest bound left out.
+    """Indices of the `count` largest bounds (and all ties), ascending, and the largest bound left out.
 
-    `outside`: the largest bound of the rows that are not among the indices.
+    Args:
+        bound: (N,) bounds of all rows.
+        among: Indices to choose from, ascending.
+        count: Number of indices wanted.
+        outside: Largest bound of the rows that are not in `among`.
     """
     values = bound[among]
     if len(values) <= count:

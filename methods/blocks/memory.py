@@ -1,4 +1,4 @@
-"""A memory of patches, and images scored by their distance to it."""
+"""Memory bank of patch features that scores images by nearest-neighbour distance."""
 
 from __future__ import annotations
 
@@ -15,20 +15,25 @@ Rows = npt.NDArray[np.float32]
 
 
 class MemoryBank:
-    """Exact 1-NN squared Euclidean distance to rows (n, D), optionally weighted per row.
+    """Exact nearest-neighbour search with squared Euclidean distances, optionally weighted per row.
 
-    Squared, without a root, as in the code of PatchCore, SoftPatch and TailedCore. weights: (n,) factor on
-    the distances to each row; the neighbour itself is found without them (Jiang et al. 2022, eq. 8).
+    Distances stay squared, as in the code of PatchCore, SoftPatch and TailedCore.
+
+    Args:
+        rows: (n, D) patch features.
+        weights: (n,) factor on the distance to each row; the neighbour is found without it (SoftPatch, Jiang
+            et al. 2022, eq. 8).
+        device: Device of the search.
     """
 
     def __init__(self, rows: Rows, *, weights: Rows | None = None, device: str = "cpu") -> None:
         self._index = ExactIndex(rows, device=device)
         self._weights = weights
         self.megabytes = rows.nbytes / 1e6
-        """Size of the rows."""
+        """Size of the rows in megabytes."""
 
     def grids(self, vectors: Rows) -> Rows:
-        """(B, h, w, D) patch vectors -> (B, h, w) patch scores."""
+        """Score (B, h, w, D) patch vectors: (B, h, w)."""
         distance, nearest = self._index.search(vectors.reshape(-1, vectors.shape[-1]))
         scores = distance[:, 0]
         if self._weights is not None:
@@ -36,7 +41,7 @@ class MemoryBank:
         return scores.reshape(vectors.shape[:3]).astype(np.float32)
 
     def predict(self, batches: Iterable[Patches], count: int) -> Prediction:
-        """Patch scores of all images; an image is as anomalous as its worst patch, before any smoothing."""
+        """Score `count` images patch by patch; an image's score is its largest patch score, unsmoothed."""
         parts = [self.grids(batch.vectors) for batch in batches]
         grids = np.concatenate(parts) if parts else np.zeros((count, 1, 1), np.float32)
         return Prediction(scores=grids.max(axis=(1, 2)), grids=grids)

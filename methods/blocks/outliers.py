@@ -1,4 +1,4 @@
-"""Which patches are unlike the patches of other images at the same position: LOF, and a quantile of many."""
+"""Local outlier factor of patches among the patches of all images at the same position, and quantiles."""
 
 from __future__ import annotations
 
@@ -12,27 +12,33 @@ Floats = npt.NDArray[np.floating]
 Rows = npt.NDArray[np.float32]
 
 CELLS = 1 << 20
-"""Products held at a time, 4 MB: they stay in the cache until the nearest ones are found."""
+"""Products held at a time: 4 MB, which stay in the cache until the nearest neighbours are selected."""
 GROUP = 8
-"""Columns that stand for each other while the threshold of a row is sought."""
+"""Columns that share one maximum while the threshold of a row is computed."""
 ROUNDING = 2.0**-24
 """Unit round-off of float32."""
 
 
 def lof_per_position(X: Floats, k: int = 6, *, device: str = "cpu") -> npt.NDArray[np.float64]:
-    """Local outlier factor of every patch among the patches of all images at its position, (P, n).
+    """Local outlier factor of every patch among the patches of all images at its position.
 
-    X: (P, n, D), P positions of n images. k neighbours, n - 1 where there are fewer; a single image has no
-    neighbours and factor 1. Equal to -negative_outlier_factor_ of scikit-learn (Breunig et al. 2000) with
-    Euclidean distances within 1e-6. Memory does not grow with P, nor faster than n.
-    device: a GPU computes there, some positions at a time.
+    Equal within 1e-6 to scikit-learn's -negative_outlier_factor_ (Breunig et al. 2000) with Euclidean
+    distances. The working memory is independent of P and linear in n.
+
+    Args:
+        X: (P, n, D) patch features at P positions of n images.
+        k: Number of neighbours, clipped to n - 1; a single image has factor 1.
+        device: Device of the computation; on a GPU, some positions at a time.
+
+    Returns:
+        float64 (P, n).
     """
     positions, n, _ = X.shape
     if n < 2:
         return np.ones((positions, n))
     if is_gpu(device) and positions:
-        found = on_device.nearest_others(X.astype(np.float32, copy=False), min(k, n - 1), device)
-        return np.concatenate([_factors(*part) for part in found])
+        parts = on_device.nearest_others(X.astype(np.float32, copy=False), min(k, n - 1), device)
+        return np.concatenate([_factors(*part) for part in parts])
     factors = np.empty((positions, n))
     step = max(1, CELLS // (4 * n * n))
     for low in range(0, positions, step):
@@ -42,7 +48,7 @@ def lof_per_position(X: Floats, k: int = 6, *, device: str = "cpu") -> npt.NDArr
 
 
 def _factors(distance: npt.NDArray[np.float64], neighbour: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-    """LOF (P, n) from the distances (P, n, k), ascending, and indices of the nearest others."""
+    """LOF (P, n) from ascending distances (P, n, k) and indices of the nearest neighbours."""
     flat = neighbour.reshape(len(neighbour), -1)
     shape = distance.shape
     reach = np.maximum(distance, np.take_along_axis(distance[..., -1], flat, axis=1).reshape(shape))
@@ -55,7 +61,7 @@ def _factors(distance: npt.NDArray[np.float64], neighbour: npt.NDArray[np.int64]
 def _nearest_others(X: Rows, k: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
     """Distances and indices of the k nearest other rows of the same position, both (P, n, k), ascending.
 
-    A float32 product screens, with room for its rounding; direct differences decide.
+    A float32 product, with a margin for its rounding, selects candidates; direct differences decide.
     """
     positions, n, dim = X.shape
     # Centred rows are shorter, so that less is lost when their squares cancel.
@@ -81,10 +87,10 @@ def _nearest_others(X: Rows, k: int) -> tuple[npt.NDArray[np.float64], npt.NDArr
 
 
 def _candidates(nearness: Rows, k: int, slack: Rows) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Pairs (row, column), ascending, that can be among the k largest of their row; at least k a row.
+    """Pairs (row, column), ascending, that can be among the k largest of their row; at least k per row.
 
-    The k-th largest maximum of disjoint groups is no larger than the k-th largest of all. Where very many are
-    equally near (copies), those that the product calls nearest.
+    The k-th largest of the maxima of disjoint groups is at most the k-th largest of all values. Where too
+    many are equally near (copies), the ones with the largest products are kept.
     """
     count, n = nearness.shape
     size = max(1, min(GROUP, n // (4 * k)))
@@ -102,6 +108,7 @@ def _candidates(nearness: Rows, k: int, slack: Rows) -> tuple[npt.NDArray[np.int
 
 
 def _squared(rows: Rows, left: npt.NDArray[np.int64], right: npt.NDArray[np.int64]) -> Rows:
+    """Squared distances between rows[left] and rows[right], in cache-sized parts."""
     out = np.empty(len(left), np.float32)
     for low in range(0, len(left), 512):
         part = slice(low, low + 512)
@@ -125,7 +132,7 @@ def _smallest(
 
 
 def quantile(values: Floats, share: float) -> float:
-    """The `share` quantile of all values, with linear interpolation; any number of them."""
+    """Quantile of all values with linear interpolation, as numpy.quantile; `share` in [0, 1]."""
     values = np.asarray(values).ravel()
     position = share * (len(values) - 1)
     low = int(position)

@@ -1,4 +1,4 @@
-"""How far every patch is from every image: the table from which any memory made of whole images is read."""
+"""Distances of every patch to every image, from which any memory bank of whole images can be scored."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ Rows = npt.NDArray[np.float32]
 Metric = Literal["cosine", "euclidean"]
 
 CPU_CELLS = 1 << 22
-"""Similarities per product on a processor: they are reduced while they are in its cache."""
+"""Similarities per product on a CPU, few enough to be reduced while they are in its cache."""
 ACCELERATOR_CELLS = 1 << 28
-"""Similarities per product on an accelerator: 1 GB, and few launches."""
+"""Similarities per product on an accelerator: 1 GB, for few kernel launches."""
 SLAB_BYTES = 4 << 30
-"""Largest part of a table in memory at once."""
+"""Largest part of a distance table in memory at once, in bytes."""
 
 
 def patch_to_image(vectors: Rows, *, metric: Metric = "cosine", device: str = "cpu") -> torch.Tensor:
@@ -37,14 +37,27 @@ def slabs(
     progress: Progress = no_progress,
     title: str = "distances between images",
 ) -> Iterator[tuple[slice, torch.Tensor]]:
-    """The table in slabs of whole images: (which images, float32 (n, P, N) on `device`).
+    """Compute the table of patch-to-image distances in slabs of whole images.
 
-    "cosine" is 1 - cosine, "euclidean" the unsquared distance. An image is at distance exactly 0 from its own
-    patches. A memory made of any subset of the images is a minimum over columns: drawing more memories costs
-    no further product. Within a slab every product of two images answers for both directions, so that a
-    table that fits `max_bytes` (None = any) costs N (N + 1) P^2 D operations instead of twice as many.
+    A memory bank made of any subset of the images is a minimum over columns of the table, so further memory
+    banks cost no further product. Within a slab, one product of two images serves both directions: a table
+    that fits `max_bytes` costs N (N + 1) P^2 D operations instead of twice as many.
 
-    Raises MethodsError without an image, BadParameter for an unknown metric.
+    Args:
+        vectors: (N, P, D) patch features.
+        metric: "cosine" = 1 - cosine similarity, "euclidean" = unsquared distance.
+        device: Device of the products and of the slabs.
+        max_bytes: Largest size of a slab; None = no limit.
+        progress: Wrapper that reports progress over the products.
+        title: Title of the progress report.
+
+    Yields:
+        Images of the slab as a slice, and their float32 (n, P, N) distances; an image is at distance exactly
+        0 from its own patches.
+
+    Raises:
+        MethodsError: Without an image.
+        BadParameter: For an unknown metric.
     """
     count, patches, _ = vectors.shape
     if count == 0:
@@ -59,12 +72,12 @@ def slabs(
     for slab, near, far, is_last in progress(jobs, title, len(jobs)):
         if table is None:
             table = torch.empty(slab.stop - slab.start, patches, count, device=device)
-        likeness = _likeness(rows, half, near, far)
+        similarity = _similarity(rows, half, near, far)
         shifted = slice(near.start - slab.start, near.stop - slab.start)
-        table[shifted, :, far] = _distance(likeness.amax(dim=3), metric)
+        table[shifted, :, far] = _distance(similarity.amax(dim=3), metric)
         if slab.start <= far.start < slab.stop and far != near:
             mirrored = slice(far.start - slab.start, far.stop - slab.start)
-            table[mirrored, :, near] = _distance(likeness.amax(dim=1).permute(1, 2, 0), metric)
+            table[mirrored, :, near] = _distance(similarity.amax(dim=1).permute(1, 2, 0), metric)
         if is_last:
             own = torch.arange(slab.start, slab.stop, device=device)
             table[own - slab.start, :, own] = 0.0
@@ -73,13 +86,16 @@ def slabs(
 
 
 def images_per_block(patches: int, device: str) -> int:
-    """How many images are multiplied with as many others at a time."""
+    """Number of images that are multiplied with equally many others at a time."""
     cells = CPU_CELLS if device == "cpu" else ACCELERATOR_CELLS
     return max(1, int(cells**0.5 / patches))
 
 
 def _jobs(count: int, block: int, size: int) -> list[tuple[slice, slice, slice, bool]]:
-    """(slab, near block, far block, whether it ends the slab), each pair of a slab's own blocks once."""
+    """List the products: slab, near block, far block, and whether the product completes the slab.
+
+    Each pair of blocks inside a slab appears once.
+    """
     jobs = []
     for low in range(0, count, size):
         slab = slice(low, min(low + size, count))
@@ -98,19 +114,19 @@ def _jobs(count: int, block: int, size: int) -> list[tuple[slice, slice, slice, 
 
 
 def _prepared(vectors: Rows, metric: Metric, device: str) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """Rows to be multiplied (N, P, D), and half of their squared lengths (N, P), None for "cosine"."""
+    """Normalise or centre rows (N, P, D) for the products; half their squared lengths, None for "cosine"."""
     if metric not in ("cosine", "euclidean"):
         raise BadParameter(f"unknown metric '{metric}' of a memory: expected 'cosine' or 'euclidean'")
     rows = torch.from_numpy(np.ascontiguousarray(vectors, np.float32)).to(device)
     if metric == "cosine":
         return torch.nn.functional.normalize(rows, dim=2, eps=1e-8), None
-    # Around the mean less cancels in |a|^2 + |b|^2 - 2ab.
+    # Centring reduces cancellation in |a|^2 + |b|^2 - 2ab.
     rows = rows - rows.mean(dim=(0, 1))
     return rows, rows.square().sum(dim=2) / 2
 
 
-def _likeness(rows: torch.Tensor, half: torch.Tensor | None, near: slice, far: slice) -> torch.Tensor:
-    """(a, P, b, P): cosine, or minus half the squared distance; larger = nearer."""
+def _similarity(rows: torch.Tensor, half: torch.Tensor | None, near: slice, far: slice) -> torch.Tensor:
+    """Similarity (a, P, b, P): cosine, or minus half the squared distance; larger = nearer."""
     left, right = rows[near].flatten(0, 1), rows[far].flatten(0, 1)
     if half is not None:
         ones = left.new_ones(1, 1)
@@ -120,16 +136,16 @@ def _likeness(rows: torch.Tensor, half: torch.Tensor | None, near: slice, far: s
     return (left @ right.T).view(near.stop - near.start, patches, far.stop - far.start, patches)
 
 
-def _distance(likeness: torch.Tensor, metric: Metric) -> torch.Tensor:
+def _distance(similarity: torch.Tensor, metric: Metric) -> torch.Tensor:
     if metric == "cosine":
-        return (1 - likeness).clamp_min(0)
-    return (-2 * likeness).clamp_min(0).sqrt()
+        return (1 - similarity).clamp_min(0)
+    return (-2 * similarity).clamp_min(0).sqrt()
 
 
 def distances_to(
     queries: Rows, references: Rows, *, metric: Metric = "cosine", device: str = "cpu"
 ) -> torch.Tensor:
-    """Distance of each patch of (B, P, D) to the nearest patch of each of (N, P, D): float32 (B, P, N)."""
+    """Distance of each patch of `queries` (B, P, D) to each image of `references` (N, P, D): (B, P, N)."""
     both = np.concatenate([queries, references])
     rows, half = _prepared(both, metric, device)
     table = torch.empty(len(queries), queries.shape[1], len(references), device=device)
@@ -139,5 +155,5 @@ def distances_to(
         for start in range(0, len(references), block):
             stop = min(start + block, len(references))
             far = slice(len(queries) + start, len(queries) + stop)
-            table[near, :, start:stop] = _distance(_likeness(rows, half, near, far).amax(dim=3), metric)
+            table[near, :, start:stop] = _distance(_similarity(rows, half, near, far).amax(dim=3), metric)
     return table

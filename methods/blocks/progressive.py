@@ -1,4 +1,4 @@
-"""Progressive selection of MeDS (arXiv 2605.26676, eq. 11-13): which images still count as normal."""
+"""Progressive selection of MeDS (arXiv 2605.26676, eq. 11-13): the images that still count as normal."""
 
 from __future__ import annotations
 
@@ -17,7 +17,11 @@ Median = Literal["lower", "mean"]
 
 
 def top_count(patches: int, percent: float, rounding: Rounding = "ceil") -> int:
-    """How many patches `percent` of so many are, at least one: 1 % of 784 is 8 by "ceil", 7 by "floor"."""
+    """Number of patches that make up `percent` % of `patches`, at least one.
+
+    >>> top_count(784, 1.0, "ceil"), top_count(784, 1.0, "floor")
+    (8, 7)
+    """
     if not 0 < percent <= 100:
         raise BadParameter(f"the share of top patches is {percent} %: expected more than 0 and at most 100")
     if rounding not in ("ceil", "floor"):
@@ -28,7 +32,7 @@ def top_count(patches: int, percent: float, rounding: Rounding = "ceil") -> int:
 
 
 def robust_maximum(grids: Floats, percent: float, rounding: Rounding = "ceil") -> Floats:
-    """Mean of the largest `percent` of each image's patch scores (eq. 13): (N, ...) -> (N,)."""
+    """Mean of the largest `percent` % of each image's patch scores (eq. 13): (N, ...) -> (N,)."""
     flat = grids.reshape(len(grids), -1)
     count = top_count(flat.shape[1], percent, rounding)
     largest: Floats = np.partition(flat, -count, axis=1)[:, -count:].mean(axis=1)
@@ -36,7 +40,11 @@ def robust_maximum(grids: Floats, percent: float, rounding: Rounding = "ceil") -
 
 
 def median_of(values: Floats, kind: Median) -> float:
-    """The middle value; of an even number the lower of the two ("lower", as torch.median) or their mean."""
+    """Median; for an even count the lower middle value ("lower", as torch.median) or the mean of both.
+
+    >>> median_of(np.array([1.0, 2.0, 4.0, 8.0]), "lower"), median_of(np.array([1.0, 2.0, 4.0, 8.0]), "mean")
+    (2.0, 3.0)
+    """
     if kind not in ("lower", "mean"):
         raise BadParameter(f"unknown median '{kind}': expected 'lower' or 'mean'")
     ordered = np.sort(values)
@@ -46,26 +54,27 @@ def median_of(values: Floats, kind: Median) -> float:
 
 @dataclass(frozen=True)
 class Selection:
-    """The rule by which images are kept at a moment of the training."""
+    """Rule by which images are kept for training at a given time of the training."""
 
     critical: float = 1.0
-    """k of eq. 12: how many median absolute deviations above the median are kept in the end."""
+    """k of eq. 12: median absolute deviations above the median at which the threshold ends."""
     median: Median = "lower"
+    """Median of an even number of values, see `median_of`."""
     least: int = 0
-    """Images of each group that are kept in any case, the least suspicious first."""
+    """Smallest number of images to keep in each group, those with the lowest criterion first."""
 
     def blend(self, moment: float) -> float:
-        """alpha_t of eq. 11, for `moment` = t / T."""
+        """Weight alpha_t of the current scores (eq. 11) at `moment` = t / T."""
         return min(1.0, 2 * moment)
 
     def threshold(self, criterion: Floats, moment: float) -> float:
-        """tau_t of eq. 12 over one group."""
+        """Threshold tau_t of one group (eq. 12) at `moment` = t / T."""
         middle = median_of(criterion, self.median)
         spread = median_of(np.abs(criterion - middle), self.median)
         return middle + self.critical * moment * spread
 
     def keep(self, criterion: Floats, moment: float) -> npt.NDArray[np.bool_]:
-        """Which images of one group are strictly below the threshold, and the `least` lowest anyway: (N,)."""
+        """Flag the images (N,) of one group strictly below the threshold, or else the `least` lowest."""
         kept: npt.NDArray[np.bool_] = criterion < self.threshold(criterion, moment)
         if kept.sum() < self.least:
             kept[np.argsort(criterion, kind="stable")[: self.least]] = True
@@ -74,10 +83,16 @@ class Selection:
     def select(
         self, initial: Floats, current: Floats, groups: npt.NDArray[np.integer], moment: float
     ) -> npt.NDArray[np.bool_]:
-        """Which images to train on now: (N,).
+        """Select the images to train on.
 
-        initial, current: (N,) robust maxima under the distilled and the present model. groups: (N,) class
-        of each image (or class and view): each has a threshold of its own.
+        Args:
+            initial: (N,) robust maxima under the distilled model.
+            current: (N,) robust maxima under the current model.
+            groups: (N,) class of each image, or class and view; each group has its own threshold.
+            moment: Elapsed share of the training, t / T.
+
+        Returns:
+            Flags (N,).
         """
         alpha = self.blend(moment)
         criterion = (1 - alpha) * initial + alpha * current

@@ -1,4 +1,4 @@
-"""The random projection in which coresets and outlier factors are computed."""
+"""Random linear projection in which coresets and outlier factors are computed."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ import torch
 from ltbench.methods.blocks.on_device import on_device
 
 PART = 65_536
-"""Rows multiplied at a time: those that may not be written to are copied for torch."""
+"""Rows multiplied at a time; read-only rows are copied for torch, part by part."""
 Rows = npt.NDArray[np.float32]
 
 
 def random_projection(width: int, dim: int | None, rng: np.random.Generator) -> Rows | None:
-    """(width, dim) matrix with entries uniform in ±1/sqrt(width); None, and no draw, when dim is or >= width.
+    """Draw a (width, dim) matrix with entries uniform in ±1/sqrt(width).
 
-    The distribution is that of a freshly made linear layer, as in the authors' code.
+    The distribution is that of a newly initialised linear layer, as in PatchCore's code. Returns None, and
+    draws nothing, if `dim` is None or at least `width`.
     """
     if dim is None or dim >= width:
         return None
@@ -25,13 +26,13 @@ def random_projection(width: int, dim: int | None, rng: np.random.Generator) -> 
 
 
 def project(X: Rows, dim: int | None, rng: np.random.Generator) -> Rows:
-    """X (N, D) times `random_projection`, (N, dim); X itself where there is none."""
+    """Project X (N, D) by a `random_projection` to (N, dim); X itself if there is no projection."""
     matrix = random_projection(X.shape[1], dim, rng)
     return X if matrix is None else projected(X, matrix)
 
 
 def projected(X: Rows, matrix: Rows) -> Rows:
-    """X (N, D) times the matrix (D, d), (N, d): by torch, a quarter faster than NumPy on an Intel Xeon."""
+    """Multiply X (N, D) by a matrix (D, d) with torch, a quarter faster than NumPy on an Intel Xeon."""
     out = torch.empty(len(X), matrix.shape[1])
     right = torch.from_numpy(matrix)
     for low in range(0, len(X), PART):

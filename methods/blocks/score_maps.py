@@ -1,4 +1,4 @@
-"""From patch score grids to anomaly maps: upsampling and Gaussian smoothing as two matrix products."""
+"""Anomaly maps from patch score grids: upsampling and Gaussian smoothing as two matrix products."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Floats = npt.NDArray[np.float32]
 Upsampling = Literal["bilinear", "bilinear_corners", "nearest"]
 
 TRUNCATE = 4.0
-"""The Gaussian is cut at this many standard deviations, as in scipy.ndimage.gaussian_filter."""
+"""Standard deviations at which the Gaussian is truncated, as in scipy.ndimage.gaussian_filter."""
 
 
 def anomaly_maps(
@@ -29,30 +29,50 @@ def anomaly_maps(
     upsample: Upsampling = "bilinear",
     out: Floats | None = None,
 ) -> Floats:
-    """`maps_after` with a mirroring border; `sigma` in pixels of the map, 0 = no smoothing."""
+    """Upsample patch scores and smooth them with a mirrored border, see `maps_after`.
+
+    Args:
+        grids: (N, h, w) patch scores.
+        size: Side of the maps in pixels.
+        sigma: Standard deviation of the Gaussian in pixels of the map; 0 = no smoothing.
+        upsample: "bilinear", "bilinear_corners" (align_corners=True) or "nearest".
+        out: Buffer for the maps.
+
+    Returns:
+        float32 (N, size, size).
+    """
     return maps_after(grids, size, MapPost(sigma, upsample), out)
 
 
 def maps_after(grids: Floats, size: int, post: MapPost, out: Floats | None = None) -> Floats:
-    """(N, h, w) patch scores -> float32 (N, size, size) maps, put into `out` where it is given.
+    """Turn patch scores (N, h, w) into anomaly maps by the method's upsampling and smoothing.
 
     All steps are linear and separable, so a map is A X B^T with fixed A and B: 0.1 ms per 256 x 256 map.
     Equal to torch's interpolation followed by scipy's `gaussian_filter` (mode "reflect", or "constant" for a
     border of zeros) within 1e-6 of the range of the scores.
+
+    Args:
+        grids: (N, h, w) patch scores.
+        size: Side of the maps in pixels.
+        post: Upsampling, smoothing and border.
+        out: Buffer for the maps; a new array if None.
+
+    Returns:
+        float32 (N, size, size).
     """
     grids = grids.astype(np.float32, copy=False)
     rows = smoothing_upsampler(grids.shape[1], size, post)
     columns = smoothing_upsampler(grids.shape[2], size, post)
     # Metrics must not depend on the number of threads that made the maps.
     with one_blas_thread():
-        found: Floats = np.matmul(rows @ grids, columns.T, out=out)
-    return found
+        maps: Floats = np.matmul(rows @ grids, columns.T, out=out)
+    return maps
 
 
 def anomaly_map_tensor(
     grids: torch.Tensor, size: int, sigma: float = 4.0, upsample: Upsampling = "bilinear"
 ) -> torch.Tensor:
-    """`anomaly_maps` of a float32 (N, h, w) tensor, made and left on its device."""
+    """Compute `anomaly_maps` of an (N, h, w) tensor on its device: float32 (N, size, size)."""
     import torch
 
     rows, columns = (
@@ -64,7 +84,7 @@ def anomaly_map_tensor(
 
 @lru_cache(maxsize=64)
 def smoothing_upsampler(cells: int, size: int, post: MapPost) -> Floats:
-    """(size, cells) matrix G U: U upsamples a line of `cells` values, G smooths it; made in float64."""
+    """Build the (size, cells) matrix G U, where U upsamples a line of `cells` values and G smooths it."""
     if post.via is None:
         matrix = upsampler(cells, size, post.upsample)
     else:
@@ -75,13 +95,13 @@ def smoothing_upsampler(cells: int, size: int, post: MapPost) -> Floats:
             matrix, post.sigma, axis=0, mode=mode, truncate=TRUNCATE, radius=post.radius
         )
     shared = matrix.astype(np.float32)
-    # All callers get this one.
+    # The cache hands the same array to all callers.
     shared.flags.writeable = False
     return shared
 
 
 def largest_of_smoothed(grids: Floats, size: int, post: MapPost) -> Floats:
-    """Maximum of each image's full anomaly map, (N,): the image score of PaDiM; 64 maps are held at once."""
+    """Maximum of each image's anomaly map, (N,): the image score of PaDiM. Holds 64 maps at a time."""
     parts = [
         maps_after(grids[low : low + 64], size, post).max(axis=(1, 2)) for low in range(0, len(grids), 64)
     ]
@@ -89,7 +109,7 @@ def largest_of_smoothed(grids: Floats, size: int, post: MapPost) -> Floats:
 
 
 def upsampler(cells: int, size: int, upsample: Upsampling) -> npt.NDArray[np.float64]:
-    """(size, cells) interpolation matrix; every row sums to 1."""
+    """Build the (size, cells) interpolation matrix of one axis; every row sums to 1."""
     target = np.arange(size)
     if upsample == "nearest":
         matrix = np.zeros((size, cells))

@@ -1,4 +1,4 @@
-"""One Gaussian of embeddings, its covariance shrunk so that few images suffice."""
+"""Gaussian of image embeddings whose covariance is shrunk, so that few images suffice."""
 
 from __future__ import annotations
 
@@ -32,10 +32,15 @@ def ledoit_wolf(rows: Doubles) -> Doubles:
 
 
 class ShrunkGaussian:
-    """Mean and shrunk covariance of (n, D) rows, and the Mahalanobis distance to it.
+    """Mean and shrunk covariance of rows (n, D), and the Mahalanobis distance to them.
 
-    ridge: added to the diagonal as a share of the mean variance, so that a single image, or equal ones,
-    have an inverse too.
+    Args:
+        rows: (n, D) embeddings.
+        ridge: Number added to the diagonal, relative to the mean variance, so that the covariance of a single
+            image or of equal images is invertible.
+
+    Raises:
+        MethodsError: Without a row.
     """
 
     def __init__(self, rows: npt.NDArray[np.floating], ridge: float = 1e-6) -> None:
@@ -49,6 +54,6 @@ class ShrunkGaussian:
         self.precision = np.linalg.inv(covariance)
 
     def distance(self, rows: npt.NDArray[np.floating]) -> Doubles:
-        """(B,) of rows (B, D)."""
+        """Mahalanobis distance (B,) of rows (B, D)."""
         shifted = np.asarray(rows, np.float64) - self.mean
         return np.sqrt(np.maximum(np.einsum("ij,jk,ik->i", shifted, self.precision, shifted), 0))

@@ -1,6 +1,6 @@
-"""Which images belong to small classes, from global embeddings alone: the TailSampler of TailedCore.
+"""TailSampler of TailedCore: finds the images of small classes from global embeddings alone.
 
-Jung et al., CVPR 2025, section 3, and the authors' released code where it differs; numpy only.
+Jung et al., CVPR 2025, section 3, with the variants of the authors' released code.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ Neighbours = Literal["reverse", "forward"]
 
 @dataclass(frozen=True)
 class TailEstimate:
-    """What the sampler believes about the training set."""
+    """Estimated class sizes of a training set and the images of its tail classes."""
 
     tail: npt.NDArray[np.bool_]
-    """(n,), true = the image's class is small."""
+    """(n,), true for an image of a tail class."""
     class_size: Ints
     """(n,), estimated number of images of each image's class."""
     groups: Ints
     """Estimated size of each class, descending."""
     limit: int
-    """Largest size that counts as a tail; 0 = there is no tail."""
+    """Largest size of a tail class; 0 = no tail."""
 
 
 def estimate_tail(
@@ -42,16 +42,20 @@ def estimate_tail(
     least_imbalance: float = 2.0,
     standardise: bool = False,
 ) -> TailEstimate:
-    """Find the images of small classes among embeddings (n, D).
+    """Find the images of small classes among embeddings (TailedCore, section 3).
 
-    percentile: share of the half-angle neighbourhood that an image's own threshold keeps. neighbours: the
-    mode of neighbourhood sizes is taken over the images that contain an image ("reverse", the code) or that
-    it contains ("forward", the paper's formula). quantise: round similarities down to multiples of 1/n before
-    the threshold, as the code does. cap: tails may hold at most this share of all images (code; None = no
-    cap, the paper). least_imbalance: no tail unless the largest class is this many times the smallest; at
-    most 1 = there always is one, as in the code, and equally large classes are all tails. standardise: bring
-    every dimension to mean 0 and spread 1 over the images first, so that classes lie farther apart than
-    their images (not in paper or code).
+    Args:
+        embeddings: (n, D) global embeddings.
+        percentile: Share of the half-angle neighbourhood that an image's adaptive threshold keeps.
+        neighbours: Neighbours whose neighbourhood sizes vote for an image's class size: the images whose
+            neighbourhood contains it ("reverse", the code) or those in its neighbourhood ("forward", the
+            paper's formula).
+        quantise: Round similarities down to multiples of 1/n before the threshold, as the code does.
+        cap: Largest share of all images in tail classes (code); None = no cap (paper).
+        least_imbalance: Smallest ratio of the largest to the smallest class for there to be a tail. At most
+            1 = always a tail, as in the code; equally large classes are then all tails.
+        standardise: Standardise every dimension over the images first, which separates the classes more
+            (neither in the paper nor in the code).
     """
     if len(embeddings) == 0:
         return TailEstimate(np.zeros(0, bool), np.zeros(0, np.int64), np.zeros(0, np.int64), 0)
@@ -64,7 +68,7 @@ def estimate_tail(
 
 
 def standardised(embeddings: Floats) -> npt.NDArray[np.float64]:
-    """(n, D) with mean 0 and standard deviation 1 in every dimension that varies."""
+    """Standardise embeddings (n, D) to mean 0 and standard deviation 1 in every dimension that varies."""
     rows = np.asarray(embeddings, dtype=np.float64)
     rows = rows - rows.mean(axis=0)
     spread = rows.std(axis=0)
@@ -73,7 +77,7 @@ def standardised(embeddings: Floats) -> npt.NDArray[np.float64]:
 
 
 def cosine_similarity(embeddings: Floats) -> npt.NDArray[np.float64]:
-    """(n, n) cosines, 1 on the diagonal; a zero embedding is unlike everything but itself."""
+    """Cosine similarities (n, n), 1 on the diagonal; a zero embedding has similarity 0 to all others."""
     rows = np.asarray(embeddings, dtype=np.float64)
     length = np.linalg.norm(rows, axis=1, keepdims=True)
     unit = rows / np.where(length > 0, length, 1.0)
@@ -87,9 +91,10 @@ def cosine_similarity(embeddings: Floats) -> npt.NDArray[np.float64]:
 def adaptive_threshold(
     similarity: npt.NDArray[np.float64], percentile: float, *, quantise: bool
 ) -> npt.NDArray[np.float64]:
-    """(n,) similarity that another image must reach to be each image's neighbour.
+    """Similarity (n,) that another image must reach to be a neighbour of each image.
 
-    Of the images within half of the largest angle to image i, the `percentile` share nearest to it stays.
+    The neighbours of image i are the nearest `percentile` share of the images within half of its largest
+    angle to any image.
     """
     n = len(similarity)
     rows = np.trunc(n * similarity) / n if quantise else similarity
@@ -98,30 +103,39 @@ def adaptive_threshold(
     thresholds = np.empty(n)
     for index, row in enumerate(ordered):
         inside = row[row > half[index]]
-        # Only where an image is unlike itself after rounding down, or all images are one point.
+        # Empty only if an image is dissimilar to itself after rounding down, or all images coincide.
         inside = inside if len(inside) else row[-1:]
-        # A step of zero means the first of them, as indexing with -0 does in the authors' code.
+        # A count of zero selects the first value, as indexing with -0 does in the authors' code.
         thresholds[index] = inside[-int(percentile * len(inside))]
     return thresholds
 
 
 def class_size(within: npt.NDArray[np.bool_], neighbours: Neighbours = "reverse") -> Ints:
-    """(n,) mode of the neighbourhood sizes over an image's neighbours; of several modes the smallest.
+    """Estimate class sizes (n,) as the mode of the neighbourhood sizes of an image's neighbours.
 
-    within: (n, n), row i marks the images in i's neighbourhood.
+    Args:
+        within: (n, n) flags; row i marks the images in the neighbourhood of image i.
+        neighbours: "reverse" or "forward", see `estimate_tail`.
+
+    Returns:
+        int64 (n,); the smallest of several modes.
     """
     sizes = within.sum(axis=1)
     member = within.T if neighbours == "reverse" else within
     modes = np.empty(len(sizes), dtype=np.int64)
     for index, row in enumerate(member):
         counts = np.bincount(sizes[row]) if row.any() else np.bincount(sizes[[index]])
-        # argmax takes the first, that is the smallest size.
+        # argmax returns the first maximum, which is the smallest size.
         modes[index] = counts.argmax()
     return np.maximum(modes, 1)
 
 
 def group_sizes(sizes: Ints) -> Ints:
-    """Size of each class, descending, from the per-image sizes (paper, recursion for eta)."""
+    """Derive the size of each class, descending, from per-image sizes (paper, recursion for eta).
+
+    >>> group_sizes(np.array([2, 2, 4, 4, 4, 4])).tolist()
+    [4, 2]
+    """
     rest = np.sort(np.maximum(np.asarray(sizes, dtype=np.int64), 1))
     groups: list[int] = []
     while len(rest):
@@ -136,7 +150,7 @@ def group_sizes(sizes: Ints) -> Ints:
 
 
 def elbow(groups: Ints) -> int:
-    """The group size farthest from the chord between the first and the last of the descending sizes."""
+    """Elbow of the descending group sizes: the one farthest from the chord between the first and the last."""
     last = len(groups) - 1
     if last < 1:
         return int(groups[0])
@@ -147,14 +161,14 @@ def elbow(groups: Ints) -> int:
 
 
 def capped_size(groups: Ints, share: float) -> int:
-    """Largest tail size such that the smaller classes together hold at most `share` of all images."""
+    """Largest tail-class size for which smaller classes together hold at most `share` of all images."""
     ascending = groups[::-1]
     count = int((np.cumsum(ascending) <= int(share * groups.sum())).sum())
     return int(groups[min(len(groups) - count, len(groups) - 1)])
 
 
 def tail_limit(groups: Ints, *, cap: float | None, least_imbalance: float) -> int:
-    """Largest class size that counts as a tail; 0 where the classes are too even for a tail."""
+    """Largest size of a tail class; 0 if the class sizes are too balanced for a tail."""
     if groups[0] < least_imbalance * groups[-1]:
         return 0
     limit = elbow(groups)

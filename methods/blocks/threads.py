@@ -1,4 +1,4 @@
-"""Limits on the threads of NumPy's and SciPy's matrix products, whose number moves last bits."""
+"""Limits on the threads of NumPy's and SciPy's matrix products, whose number changes the last bits."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from threadpoolctl import ThreadpoolController
 
 
 def one_blas_thread() -> AbstractContextManager[object]:
-    """Inside, NumPy and SciPy multiply matrices on one thread.
+    """Context in which NumPy and SciPy multiply matrices on one thread.
 
-    OpenBLAS cuts a product into as many parts as it has threads, and rounds differently at their edges.
+    OpenBLAS splits a product into as many parts as it has threads and rounds differently at their edges.
     """
     return _libraries().limit(limits=1, user_api="blas")
 
 
 @cache
 def _libraries() -> ThreadpoolController:
-    # SciPy has a BLAS library of its own, which a controller finds only once it is loaded.
+    # SciPy brings its own BLAS library, which a controller finds only once it is loaded.
     import scipy.linalg  # noqa: F401
 
     return ThreadpoolController()

@@ -1,1 +1,1 @@
-"""Vision-language encoders behind one small interface: `encoder.load`, and everything follows from there."""
+"""Vision-language encoders behind one interface; `encoder.load` is the entry point."""

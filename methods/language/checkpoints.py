@@ -1,4 +1,4 @@
-"""Finds the checkpoints of vision-language encoders on this machine or a hub, and verifies them."""
+"""Search for checkpoints of vision-language encoders on this machine, and their verification."""
 
 from __future__ import annotations
 
@@ -11,16 +11,19 @@ from ltbench.methods.features import weights
 
 
 def in_mirror(candidates: Sequence[str], weights_root: Path | None) -> Path | None:
-    """The first of these files or folders that lies in the folder with weights, or None."""
+    """First of the candidate files or folders that exists in the weights folder, or None."""
     root = weights.folder(weights_root)
-    found = (root / name for name in candidates) if root is not None else iter(())
-    return next((path for path in found if path.exists()), None)
+    paths = (root / name for name in candidates) if root is not None else iter(())
+    return next((path for path in paths if path.exists()), None)
 
 
 def missing(encoder: str, source: str, put: str) -> WeightsMissing:
-    """The ways out for someone whose encoder has no weights here.
+    """Build the error for an encoder whose weights are not on this machine.
 
-    encoder: as it was asked for. source: where its authors keep them. put: name in a folder with weights.
+    Args:
+        encoder: Name of the encoder, as given by the user.
+        source: Address of the authors' weights.
+        put: File or folder name expected in the weights folder.
     """
     return WeightsMissing(
         f"the weights of '{encoder}' are not on this machine and could not be fetched: run "
@@ -31,9 +34,9 @@ def missing(encoder: str, source: str, put: str) -> WeightsMissing:
 
 
 def verified_sha256(path: Path, expected: str = "") -> str:
-    """sha256 of a checkpoint; raises WeightsMissing if it is not `expected`, or not what its name says.
+    """Compute the sha256 of a checkpoint; raises WeightsMissing if it differs from `expected` or its name.
 
-    The Hugging Face cache names large files by their sha256, and so tells a half-downloaded one.
+    The Hugging Face cache names large files by their sha256, which reveals an incomplete download.
     """
     blob = path.resolve().name
     named = blob if re.fullmatch(r"[0-9a-f]{64}", blob) else ""

@@ -1,4 +1,4 @@
-"""What a vision-language encoder is, and how its name becomes one.
+"""Interface of vision-language encoders, and loading one by name.
 
 An `Encoder` is a frozen pair of towers with one shared space of `dim` numbers:
 
@@ -8,8 +8,8 @@ An `Encoder` is a frozen pair of towers with one shared space of `dim` numbers:
     encoder.images(pixels, ("block5", "windows2"))              # maps (B, C, h, w) by name, and "pooled"
     encoder.transformer                                         # the image tower's parts; None for a CNN
 
-Image features are also a backbone of the same name (`Extractor(name, context, layers)`), so that they go
-through the shared cache; `ltbench.methods.language.paths` explains the layers' names.
+Image features are also available as a backbone of the same name (`Extractor(name, context, layers)`), through
+the shared cache; `ltbench.methods.language.paths` explains the names of the layers.
 """
 
 from __future__ import annotations
@@ -30,90 +30,101 @@ ENCODERS = Registry(
     separator="-",
     advice="a network of a library is 'openclip:NAME@TAG' or 'align:kakaobrain/align-base'",
 )
-"""Families by the name before the colon: "openclip" of "openclip:ViT-B-16@openai"."""
+"""Encoder families by the name before the colon: "openclip" in "openclip:ViT-B-16@openai"."""
 NOTHING: Mapping[int, torch.Tensor] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
 class Tokens:
-    """Texts as a text tower reads them."""
+    """Tokenised texts."""
 
     ids: torch.Tensor
-    """int64 (B, N), special tokens and padding included."""
+    """Token ids int64 (B, N), with special tokens and padding."""
     valid: torch.Tensor
-    """bool (B, N), false where a text is over."""
+    """bool (B, N), false for padding."""
     read: torch.Tensor
-    """int64 (B,): position whose output becomes the text's embedding (CLIP: the end, BERT: the first)."""
+    """int64 (B,), position whose output becomes the embedding (CLIP: end of text, BERT: first token)."""
 
 
 class TextTower(Protocol):
-    """Texts -> vectors of the shared space, unnormalised."""
+    """Text encoder: maps texts to unnormalised vectors of the shared space."""
 
     width: int
-    """Of a token embedding."""
+    """Dimensions of a token embedding."""
     context: int
-    """Most tokens of a text, special ones included."""
+    """Largest number of tokens of a text, special tokens included."""
     depth: int
-    """Blocks."""
+    """Number of transformer blocks."""
 
     def tokenize(self, texts: Sequence[str]) -> Tokens:
-        """Token ids on the tower's device. Raises BadParameter naming a text that is too long."""
+        """Tokenise texts, on the tower's device. Raises BadParameter naming a text that is too long."""
         ...
 
     def embed(self, ids: torch.Tensor) -> torch.Tensor:
-        """Token embeddings (B, N, width) before positions are added; detached, so that prompts start here."""
+        """Token embeddings (B, N, width) before positions are added; detached, as a start for prompts."""
         ...
 
     def encode(
         self, embeddings: torch.Tensor, tokens: Tokens, overwrite: Mapping[int, torch.Tensor] = NOTHING
     ) -> torch.Tensor:
-        """(B, dim) of token embeddings (B, N, width); gradients reach `embeddings` and `overwrite` only.
+        """Encode token embeddings; gradients reach `embeddings` and `overwrite` only.
 
-        overwrite: before block `index`, positions 1 to n of every text become these (n, width) vectors
-        (the deep tokens of AnomalyCLIP). Raises BadParameter where the tower cannot do that.
+        Args:
+            embeddings: (B, N, width) token embeddings.
+            tokens: Tokenised texts of the same shape.
+            overwrite: Vectors (n, width) that replace positions 1 to n of every text before the block of
+                this index (AnomalyCLIP's deep tokens).
+
+        Returns:
+            (B, dim) text embeddings.
+
+        Raises:
+            BadParameter: If the tower does not support `overwrite`.
         """
         ...
 
     def __call__(self, texts: Sequence[str]) -> torch.Tensor:
-        """(B, dim) of texts, frozen: no gradients."""
+        """Encode texts without gradients: (B, dim)."""
         ...
 
 
 class VisionTransformer(Protocol):
-    """An image tower in parts: patch embedding, blocks, projection. Batch first; class token first."""
+    """Parts of a transformer image tower: patch embedding, blocks, projection. Class token first."""
 
     image_size: int
-    """Side to which the pixels are resized (bicubic)."""
+    """Side in pixels to which images are resized (bicubic)."""
     grid: int
-    """Patches along a side."""
+    """Number of patches along a side."""
     depth: int
+    """Number of transformer blocks."""
     width: int
+    """Dimensions of a token."""
 
     def embed(self, pixels: torch.Tensor) -> torch.Tensor:
-        """uint8 (B, 3, H, W) -> (B, 1 + grid * grid, width), positions added."""
+        """Embed pixels uint8 (B, 3, H, W) as tokens (B, 1 + grid * grid, width), positions added."""
         ...
 
     def block(self, index: int, tokens: torch.Tensor) -> torch.Tensor:
-        """(B, N, width) after block `index`, for any subset of tokens N."""
+        """Apply block `index` to any subset of tokens (B, N, width)."""
         ...
 
     def value_attention(self, index: int, tokens: torch.Tensor) -> torch.Tensor:
-        """(B, N, width): attention of block `index`, its values also queries and keys; no residual."""
+        """Value-to-value attention of block `index`, without residual: (B, N, width)."""
         ...
 
     def project(self, tokens: torch.Tensor, *, normalise: bool = True) -> torch.Tensor:
-        """(..., width) -> (..., dim): to the shared space, after the last layer norm if `normalise`."""
+        """Project tokens (..., width) to the shared space (..., dim), after the last norm if `normalise`."""
         ...
 
 
 class ImageTower(Protocol):
-    """uint8 (B, 3, H, W) -> feature maps by name."""
+    """Image encoder: maps pixels uint8 (B, 3, H, W) to named feature maps."""
 
     layers: tuple[str, ...]
-    """What is computed when nothing else is asked for, finest first."""
+    """Default layers, finest first."""
 
     def __call__(self, pixels: torch.Tensor, layers: Sequence[str]) -> dict[str, torch.Tensor]:
-        """float32 (B, C, h, w) per layer, and the image's embedding (B, dim) under "pooled", unnormalised.
+        """Feature maps float32 (B, C, h, w) by layer, and "pooled", the unnormalised embedding (B, dim).
 
         Raises BadParameter for a layer that does not exist.
         """
@@ -122,27 +133,33 @@ class ImageTower(Protocol):
 
 @dataclass(frozen=True)
 class Encoder:
-    """A frozen pair of towers with one shared space."""
+    """Frozen image and text tower with a shared embedding space."""
 
     name: str
-    """As it was asked for: on every row of a result."""
+    """Name as given by the user, stored with every result."""
     digest: str
-    """sha256 over weights and recipe: equal digests, equal features."""
+    """sha256 of weights and preprocessing; equal digests mean equal features."""
     dim: int
-    """Of the shared space."""
+    """Dimensions of the shared space."""
     logit_scale: float
-    """Factor on cosines that the pair was trained with."""
+    """Factor on cosines that the towers were trained with."""
     images: ImageTower
     text: TextTower
     transformer: VisionTransformer | None = None
-    """Parts of the image tower; None if it is not a transformer."""
+    """Parts of the image tower; None unless it is a transformer."""
 
 
 def load(name: str, device: str = "cpu", weights_root: Path | None = None) -> Encoder:
-    """The encoder called `name`: "toy-vl", "openclip:NAME[@TAG or FILE][?image_size=N]" or "align:NAME".
+    """Load an encoder by name; never falls back to random weights.
 
-    Raises UnknownName for an unknown family, WeightsMissing when its weights are not on this machine or are
-    damaged; never falls back to random weights.
+    Args:
+        name: "toy-vl", "openclip:NAME[@TAG or FILE][?image_size=N]" or "align:NAME".
+        device: Device of both towers.
+        weights_root: Folder that is searched for weights first.
+
+    Raises:
+        UnknownName: For an unknown family.
+        WeightsMissing: If the weights are not on this machine, or damaged.
     """
     family, _, model = name.partition(":")
     encoder: Encoder = ENCODERS.load(family).load(model, device=device, weights_root=weights_root)

@@ -1,4 +1,4 @@
-"""Prompts that know no product: learned words for "normal" and "damaged" (AnomalyCLIP)."""
+"""Learned object-agnostic prompts for "normal" and "damaged" (AnomalyCLIP)."""
 
 from __future__ import annotations
 
@@ -15,18 +15,28 @@ _SPREAD = 0.02
 
 
 class LearnedPrompts(nn.Module):
-    """ "[V1] ... [Vn] object." and "[W1] ... [Wn] damaged object.", and deep tokens inside the text tower.
+    """Learned prompts "[V1] ... [Vn] object." and "[W1] ... [Wn] damaged object." with deep tokens.
 
-    Zhou et al., ICLR 2024, sections 3.2 and 3.3. Before each of the blocks 2 to `deep_blocks` (from 1, and no
-    more than there are) `deep_tokens` learned vectors take the places after the start token. The tower itself
-    stays as it is.
+    Zhou et al., ICLR 2024, sections 3.2 and 3.3. Before each of the blocks 2 to `deep_blocks` (counted from
+    1, at most the tower's depth), `deep_tokens` learned vectors replace the tokens after the start token. The
+    tower itself is frozen.
     """
 
     def __init__(self, tower: TextTower, *, words: int, deep_blocks: int, deep_tokens: int) -> None:
-        """Draws N(0, 0.02) with torch's generator. Raises BadParameter for more words than a text holds."""
+        """Draw the vectors from N(0, 0.02) by torch's generator.
+
+        Args:
+            tower: Frozen text tower.
+            words: Number of learned words per prompt.
+            deep_blocks: Last block, counted from 1, that deep tokens precede.
+            deep_tokens: Number of deep tokens per block; 0 = none.
+
+        Raises:
+            BadParameter: For more words than the tower's context holds.
+        """
         super().__init__()
         texts = [" ".join([_SLOT] * words + [ending]) for ending in _ENDINGS]
-        # Not a submodule: what is frozen is no part of a checkpoint.
+        # Wrapped in a tuple so that the frozen tower is no submodule and stays out of checkpoints.
         self._tower, self._prompts = (tower,), slotted(tower, texts, _SLOT)
         device = self._prompts.embeddings.device
         self.words = _drawn(len(texts), words, tower.width, device=device)
@@ -36,7 +46,7 @@ class LearnedPrompts(nn.Module):
         )
 
     def forward(self) -> torch.Tensor:
-        """(2, dim): unit embeddings of "normal" and "damaged"; gradients reach the learned vectors only."""
+        """Unit embeddings (2, dim) of "normal" and "damaged"; gradients reach the learned vectors only."""
         (tower,) = self._tower
         overwrite = {int(block): tokens for block, tokens in self.deep.items()}
         texts = tower.encode(self._prompts.filled(self.words), self._prompts.tokens, overwrite)
@@ -44,5 +54,5 @@ class LearnedPrompts(nn.Module):
 
 
 def _drawn(*shape: int, device: torch.device) -> nn.Parameter:
-    # Moved before it becomes a parameter: afterwards the move would leave a plain tensor that nothing trains.
+    # Moved before it becomes a parameter: moving a parameter returns a plain tensor, which is not trained.
     return nn.Parameter((torch.randn(shape) * _SPREAD).to(device))

@@ -1,4 +1,4 @@
-"""The towers of open_clip's models in parts: the only place that knows how open_clip works inside."""
+"""Towers of open_clip's models in parts; the only module that depends on open_clip's internals."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from ltbench.methods.language.paths import TransformerImages, attention_among_va
 from ltbench.methods.language.pixels import normalised
 
 TOLERANCE = 1e-3
-"""Largest difference from the model's own embedding, relative to its length."""
+"""Largest accepted difference from the model's own embedding, relative to its length."""
 
 
 class Blocks:
-    """The residual blocks of a transformer, batch first whatever order this version of open_clip uses."""
+    """Residual blocks of a transformer, called batch first whichever order open_clip's version uses."""
 
     def __init__(self, blocks: Sequence[nn.Module]) -> None:
         self._blocks = blocks
@@ -45,7 +45,7 @@ class Blocks:
 
 @torch.no_grad()
 def batch_comes_first(block: nn.Module) -> bool:
-    """Whether a block mixes the positions of axis 1 and not those of axis 0, found by trying."""
+    """Whether a block attends over axis 1 rather than axis 0, determined by a trial run."""
     weight = block.ln_1.weight
     inputs = torch.arange(6.0, device=weight.device)[:, None] * torch.linspace(-1, 1, len(weight)).to(weight)
     inputs = inputs.sin().view(2, 3, -1)
@@ -55,7 +55,7 @@ def batch_comes_first(block: nn.Module) -> bool:
 
 
 class TransformerTower:
-    """The parts of open_clip's own VisionTransformer."""
+    """Parts of open_clip's VisionTransformer."""
 
     def __init__(self, visual: nn.Module, mean: Sequence[float], std: Sequence[float]) -> None:
         self._visual = visual
@@ -85,7 +85,7 @@ class TransformerTower:
 
 
 class NetworkTower:
-    """An image tower of timm: maps by the names that timm gives its stages ("stages.0")."""
+    """Image tower of a timm network: maps by timm's names of its stages ("stages.0")."""
 
     def __init__(
         self, visual: nn.Module, mean: Sequence[float], std: Sequence[float], side: int | None
@@ -105,14 +105,14 @@ class NetworkTower:
         depths = sorted({self._known.index(layer) for layer in layers})
         device = next(self._visual.parameters()).device
         images = normalised(pixels.to(device), self._side, self._mean, self._std)
-        found = self._visual.forward_intermediates(images, indices=depths)
-        maps = dict(zip(depths, found["image_intermediates"], strict=True))
-        answers = {layer: maps[self._known.index(layer)] for layer in layers}
-        return {**answers, "pooled": found["image_features"]}
+        outputs = self._visual.forward_intermediates(images, indices=depths)
+        by_depth = dict(zip(depths, outputs["image_intermediates"], strict=True))
+        maps = {layer: by_depth[self._known.index(layer)] for layer in layers}
+        return {**maps, "pooled": outputs["image_features"]}
 
 
 class Text:
-    """A text tower of open_clip, causal and read at the end of the text."""
+    """Causal text tower of open_clip, read at the end of the text."""
 
     def __init__(self, model: nn.Module, tokenizer: Any, encoder: str) -> None:
         tower = getattr(model, "text", model)
@@ -131,7 +131,7 @@ class Text:
         self.depth = len(self._blocks)
 
     def tokenize(self, texts: Sequence[str]) -> Tokens:
-        # One more than fits: the tokenizer cuts silently.
+        # One token more than fits, since the tokenizer truncates silently.
         ids = self._tokenizer(list(texts), context_length=self.context + 1)
         ends = ids.argmax(dim=-1) if self._end is None else (ids == self._end).int().argmax(dim=-1)
         if int(ends.max()) >= self.context:
@@ -153,16 +153,16 @@ class Text:
     ) -> torch.Tensor:
         tower = self._tower
         length = embeddings.shape[1]
-        # What comes after the end does not reach it: short sequences give the answers of padded ones.
+        # Causal attention hides tokens after the end, so padding would not change the embeddings.
         mask = tower.attn_mask[:length, :length]
-        passed = embeddings + tower.positional_embedding[:length]
+        hidden = embeddings + tower.positional_embedding[:length]
         for index in range(len(self._blocks)):
             if index in overwrite:
                 deep = overwrite[index]
-                repeated = deep.expand(len(passed), -1, -1)
-                passed = torch.cat([passed[:, :1], repeated, passed[:, 1 + len(deep) :]], dim=1)
-            passed = self._blocks(index, passed, mask)
-        ends = tower.ln_final(passed)[torch.arange(len(passed), device=passed.device), tokens.read]
+                repeated = deep.expand(len(hidden), -1, -1)
+                hidden = torch.cat([hidden[:, :1], repeated, hidden[:, 1 + len(deep) :]], dim=1)
+            hidden = self._blocks(index, hidden, mask)
+        ends = tower.ln_final(hidden)[torch.arange(len(hidden), device=hidden.device), tokens.read]
         projection = tower.text_projection
         if projection is None:
             return ends
@@ -176,9 +176,9 @@ class Text:
 
 @torch.no_grad()
 def stretch_positions(visual: nn.Module, side: int, encoder: str) -> None:
-    """Bring a transformer's positions to images of `side` pixels by bilinear interpolation, in place.
+    """Interpolate position embeddings bilinearly, in place, to images of `side` pixels (AnomalyCLIP's code).
 
-    As AnomalyCLIP's code does. Raises BadParameter for a tower that learned no position per patch.
+    Raises BadParameter for a tower without learned position embeddings.
     """
     if not hasattr(visual, "grid_size") or not hasattr(visual, "positional_embedding"):
         raise BadParameter(f"'{encoder}' has no positions to interpolate: expected a vision transformer")
@@ -193,7 +193,10 @@ def stretch_positions(visual: nn.Module, side: int, encoder: str) -> None:
 def image_tower(
     visual: nn.Module, mean: Sequence[float], std: Sequence[float], side: int | None, encoder: str
 ) -> tuple[TransformerTower | None, ImageTower]:
-    """(its parts if it is a transformer of open_clip's own, feature maps by name)."""
+    """Wrap an image tower: its parts (None unless open_clip's own transformer), and its feature maps.
+
+    Raises BadParameter for an unsupported architecture.
+    """
     if hasattr(visual, "trunk"):
         return None, NetworkTower(visual, mean, std, side)
     if not hasattr(visual, "conv1") or not hasattr(visual, "transformer") or visual.attn_pool is not None:
@@ -209,9 +212,14 @@ def image_tower(
 def compare(
     model: nn.Module, images: ImageTower, text: TextTower, *, scale: tuple[Any, Any], encoder: str
 ) -> None:
-    """Raises MethodsError if the towers do not give the embeddings that the model itself gives.
+    """Compare the towers' embeddings with the model's own; raises MethodsError if they differ.
 
-    scale: mean and standard deviation of the pixels.
+    Args:
+        model: Model of open_clip.
+        images: Image tower built from it.
+        text: Text tower built from it.
+        scale: Mean and standard deviation of the pixels.
+        encoder: Name of the encoder, for the error.
     """
     side = int(getattr(model.visual, "image_size", (224,))[0])
     device = next(model.parameters()).device

@@ -1,9 +1,9 @@
-"""Ways through a vision transformer, and the names of the feature maps that they give.
+"""Feature maps of a vision transformer and their names.
 
 block5                 tokens after block 5 (from 0), as a map (B, width, grid, grid)
-block5.projected       the same through the last layer norm and the projection: (B, dim, grid, grid)
-vv5-23                 the value-to-value stream that leaves the usual one before block 5, after block 23
-vv5-23.projected
+block5.projected       the same after the last layer norm and the projection: (B, dim, grid, grid)
+vv5-23                 tokens after block 23 of the value-to-value stream that branches off before block 5
+vv5-23.projected       the same after the last layer norm and the projection
 class23                the class token after block 23: (B, width, 1, 1)
 windows2               class embeddings of all 2 x 2 windows of patches: (B, dim, grid - 1, grid - 1)
 
@@ -33,14 +33,14 @@ _WINDOWS_AT_ONCE = 512
 
 @dataclass(frozen=True)
 class Wanted:
-    """A layer's name, taken apart."""
+    """Parsed name of a layer."""
 
     kind: str
     """"block", "class", "vv" or "windows"."""
     last: int
-    """Block after which it is read; side of a window."""
+    """Block whose output is read; for "windows", the side of a window."""
     first: int = 0
-    """Block before which the value-to-value stream begins."""
+    """Block before which the value-to-value stream branches off."""
     projected: bool = False
 
 
@@ -48,25 +48,29 @@ class Wanted:
 def layer_maps(
     tower: VisionTransformer, pixels: torch.Tensor, layers: Sequence[str]
 ) -> dict[str, torch.Tensor]:
-    """The named maps of uint8 (B, 3, H, W), and "pooled": the projected class token after the last block."""
+    """Compute the named maps of pixels uint8 (B, 3, H, W), and "pooled", the image embedding (B, dim).
+
+    The image embedding is the projected class token after the last block. Raises BadParameter for an unknown
+    layer.
+    """
     wanted = {name: parsed(name, tower) for name in layers}
     start = tower.embed(pixels)
     streams = tuple(sorted({entry.first for entry in wanted.values() if entry.kind == "vv"}))
-    usual, by_values = walk(tower, start, streams)
-    answers = {}
+    plain, by_values = walk(tower, start, streams)
+    maps = {}
     for name, entry in wanted.items():
         if entry.kind == "windows":
-            answers[name] = window_embeddings(tower, start, entry.last)
+            maps[name] = window_embeddings(tower, start, entry.last)
         else:
-            tokens = by_values[entry.first, entry.last] if entry.kind == "vv" else usual[entry.last]
+            tokens = by_values[entry.first, entry.last] if entry.kind == "vv" else plain[entry.last]
             tokens = tokens[:, :1] if entry.kind == "class" else tokens[:, 1:]
-            answers[name] = as_map(tower.project(tokens) if entry.projected else tokens)
-    answers["pooled"] = tower.project(usual[-1][:, 0])
-    return answers
+            maps[name] = as_map(tower.project(tokens) if entry.projected else tokens)
+    maps["pooled"] = tower.project(plain[-1][:, 0])
+    return maps
 
 
 def parsed(name: str, tower: VisionTransformer) -> Wanted:
-    """Raises BadParameter for a name that means nothing in this tower."""
+    """Parse a layer's name; raises BadParameter if this tower has no such layer."""
     match = _NAME.fullmatch(absolute(name, tower.depth))
     if match is not None:
         projected = match[6] is not None
@@ -84,7 +88,11 @@ def parsed(name: str, tower: VisionTransformer) -> Wanted:
 
 
 def absolute(name: str, depth: int) -> str:
-    """A name relative to the depth in block numbers ("blocklast" -> "block11"); any other as it is."""
+    """Resolve a name relative to the depth; other names are returned unchanged.
+
+    >>> absolute("blocklast", 12), absolute("block3/4", 12), absolute("block5", 12)
+    ('block11', 'block8', 'block5')
+    """
     match = _RELATIVE.fullmatch(name)
     if match is None:
         return name
@@ -100,13 +108,21 @@ def absolute(name: str, depth: int) -> str:
 def walk(
     tower: VisionTransformer, start: torch.Tensor, streams: Sequence[int] = ()
 ) -> tuple[list[torch.Tensor], dict[tuple[int, int], torch.Tensor]]:
-    """Tokens after every block, and those of each value-to-value stream by (its first block, block).
+    """Run tokens through all blocks, along the plain path and along value-to-value streams.
 
-    Such a stream begins as a copy of the usual one before block `first`; each block adds its attention with
-    values in place of queries and keys, computed from the usual stream; there is no feed-forward part
-    (Zhou et al., ICLR 2024, section 3.3).
+    A value-to-value stream (AnomalyCLIP, Zhou et al., ICLR 2024, section 3.3) starts as a copy of the tokens
+    before block `first`. Each block adds its value-to-value attention, computed from the plain tokens; there
+    is no feed-forward network.
+
+    Args:
+        tower: Parts of the transformer.
+        start: (B, N, width) embedded tokens.
+        streams: First block of each value-to-value stream.
+
+    Returns:
+        Tokens after every block, and the tokens of each stream by (first block, block).
     """
-    usual: list[torch.Tensor] = []
+    plain: list[torch.Tensor] = []
     by_values: dict[tuple[int, int], torch.Tensor] = {}
     tokens = start
     running: dict[int, torch.Tensor] = {}
@@ -118,45 +134,60 @@ def walk(
                     running[first] = running.get(first, tokens) + attended
                     by_values[first, index] = running[first]
         tokens = tower.block(index, tokens)
-        usual.append(tokens)
-    return usual, by_values
+        plain.append(tokens)
+    return plain, by_values
 
 
 def window_embeddings(tower: VisionTransformer, start: torch.Tensor, side: int) -> torch.Tensor:
-    """Projected class tokens of every `side` x `side` window, (B, dim, grid - side + 1, grid - side + 1).
+    """Embed every `side` x `side` window of patches (WinCLIP, Jeong et al., CVPR 2023, section 4.2).
 
-    The class token and the window's tokens alone go through all blocks (Jeong et al., CVPR 2023, 4.2).
-    start: (B, 1 + grid * grid, width) as `embed` gives it.
+    Only the class token and the window's tokens pass through the blocks.
+
+    Args:
+        tower: Parts of the transformer.
+        start: (B, 1 + grid * grid, width) embedded tokens.
+        side: Side of a window in patches.
+
+    Returns:
+        Projected class tokens (B, dim, grid - side + 1, grid - side + 1).
     """
-    places = window_positions(tower.grid, side).to(start.device)
+    windows = window_positions(tower.grid, side).to(start.device)
     rows = []
     for image in start:
-        sequences = torch.cat([image[:1].expand(len(places), 1, -1), image[1:][places]], dim=1)
+        sequences = torch.cat([image[:1].expand(len(windows), 1, -1), image[1:][windows]], dim=1)
         parts = []
         for tokens in sequences.split(_WINDOWS_AT_ONCE):
-            passed = tokens
+            hidden = tokens
             for index in range(tower.depth):
-                passed = tower.block(index, passed)
-            parts.append(tower.project(passed[:, 0]))
+                hidden = tower.block(index, hidden)
+            parts.append(tower.project(hidden[:, 0]))
         rows.append(torch.cat(parts))
     count = tower.grid - side + 1
     return torch.stack(rows).transpose(1, 2).reshape(len(start), -1, count, count)
 
 
 def window_positions(grid: int, side: int) -> torch.Tensor:
-    """int64 (windows, side * side): row-major patch numbers of every window, itself row-major."""
+    """Patch numbers of every `side` x `side` window, int64 (windows, side * side), in row-major order."""
     numbers = torch.arange(grid * grid).view(1, 1, grid, grid).to(torch.float32)
     return functional.unfold(numbers, side)[0].T.to(torch.int64)
 
 
 def as_map(tokens: torch.Tensor) -> torch.Tensor:
-    """(B, h * w, C) with h = w -> (B, C, h, w)."""
+    """Reshape the tokens (B, h * w, C) of a square grid to a map (B, C, h, w)."""
     side = round(tokens.shape[1] ** 0.5)
     return tokens.transpose(1, 2).reshape(len(tokens), -1, side, side).contiguous()
 
 
 def attention_among_values(values: torch.Tensor, heads: int) -> torch.Tensor:
-    """softmax(v vᵀ / sqrt(d)) v per head, (B, N, width), before the output projection."""
+    """Value-to-value attention softmax(v vᵀ / sqrt(d)) v per head, before the output projection.
+
+    Args:
+        values: (B, N, width) values of all heads.
+        heads: Number of heads.
+
+    Returns:
+        (B, N, width).
+    """
     batch, count, width = values.shape
     split = values.view(batch, count, heads, width // heads).transpose(1, 2)
     mixed = functional.scaled_dot_product_attention(split, split, split)
@@ -164,10 +195,10 @@ def attention_among_values(values: torch.Tensor, heads: int) -> torch.Tensor:
 
 
 class TransformerImages:
-    """The image tower of a vision transformer: maps by the names above."""
+    """Image tower of a vision transformer, with the layer names of this module."""
 
     def __init__(self, tower: VisionTransformer, layers: tuple[str, ...] = ()) -> None:
-        """`layers`: the default; else the tokens at one half and three quarters of the depth."""
+        """Wrap a tower; default `layers` are the tokens at one half and three quarters of the depth."""
         self._tower = tower
         middle = (f"block{max(tower.depth // 2 - 1, 0)}", f"block{max(tower.depth * 3 // 4 - 1, 0)}")
         self.layers = layers or tuple(dict.fromkeys(middle))

@@ -1,4 +1,4 @@
-"""Pixels as an encoder's image tower wants them."""
+"""Preprocessing of pixels for an encoder's image tower."""
 
 from __future__ import annotations
 
@@ -11,10 +11,13 @@ from torch.nn import functional
 def normalised(
     pixels: torch.Tensor, side: int | None, mean: Sequence[float], std: Sequence[float]
 ) -> torch.Tensor:
-    """uint8 (B, 3, H, W) -> float32 (B, 3, side, side), (value / 255 - mean) / std.
+    """Resize and normalise pixels uint8 (B, 3, H, W) to float32 (B, 3, side, side).
 
-    Both sides are resized (bicubic, antialiased, clamped as 8-bit images are); None or the size at hand
-    leaves the pixels as they are.
+    Args:
+        pixels: Images.
+        side: Side to resize to (bicubic with antialiasing, clamped to [0, 1]); None = no resizing.
+        mean: Mean of each channel, for values in [0, 1].
+        std: Standard deviation of each channel.
     """
     images = pixels.to(torch.float32) / 255
     if side is not None and tuple(images.shape[-2:]) != (side, side):

@@ -1,4 +1,4 @@
-"""Prompts with slots: learned vectors in the place of words, and ensembles of prompts."""
+"""Prompts with slots for learned vectors, and ensembles of prompts."""
 
 from __future__ import annotations
 
@@ -14,36 +14,36 @@ from ltbench.methods.language.encoder import TextTower, Tokens
 
 @dataclass(frozen=True)
 class SlottedPrompts:
-    """Texts some of whose words stand for vectors that come later."""
+    """Tokenised prompts in which some words are slots for learned vectors."""
 
     tokens: Tokens
     embeddings: torch.Tensor
-    """(B, N, width) of the texts as written."""
+    """(B, N, width), token embeddings with a placeholder word in each slot."""
     slots: torch.Tensor
-    """int64 (B, n): positions that are replaced."""
+    """int64 (B, n), positions of the slots."""
 
     def filled(self, vectors: torch.Tensor) -> torch.Tensor:
-        """Token embeddings (B, N, width) with `vectors` (B, n, width) in the slots; gradients reach them."""
-        places = self.slots[:, :, None].expand_as(vectors)
-        return self.embeddings.scatter(1, places, vectors)
+        """Insert `vectors` (B, n, width), with gradients, into the slots: (B, N, width)."""
+        positions = self.slots[:, :, None].expand_as(vectors)
+        return self.embeddings.scatter(1, positions, vectors)
 
 
 def word_id(tower: TextTower, word: str) -> int:
-    """Token id of a word; raises BadParameter if the tower's vocabulary cuts it into several tokens."""
-    # A text without the word tells which tokens belong to every text.
+    """Token id of a word; raises BadParameter if the tower's tokenizer splits it into several tokens."""
+    # An empty text has only the special tokens.
     one, none = tower.tokenize([word]), tower.tokenize([""])
-    found = int(one.valid.sum() - none.valid.sum())
-    if found != 1:
+    count = int(one.valid.sum() - none.valid.sum())
+    if count != 1:
         raise BadParameter(
-            f"'{word}' is {found} tokens of the text encoder: expected a word that is a single token"
+            f"'{word}' is {count} tokens of the text encoder: expected a word that is a single token"
         )
     return int(one.ids[0, 1])
 
 
 def slotted(tower: TextTower, texts: Sequence[str], word: str) -> SlottedPrompts:
-    """Prompts in which each occurrence of `word` is a slot, equally many in every text.
+    """Tokenise prompts in which every occurrence of `word` is a slot.
 
-    Raises BadParameter if there are none, or not equally many.
+    Raises BadParameter unless all texts have the same number of slots, at least one.
     """
     tokens = tower.tokenize(texts)
     matches = (tokens.ids == word_id(tower, word)) & tokens.valid
@@ -55,7 +55,13 @@ def slotted(tower: TextTower, texts: Sequence[str], word: str) -> SlottedPrompts
 
 
 def ensemble(tower: TextTower, texts: Sequence[str], *, normalise_each: bool = False) -> torch.Tensor:
-    """Unit vector (dim,): mean of the texts' embeddings, each brought to unit length first if asked."""
+    """Average the embeddings of several texts to one unit vector (dim,).
+
+    Args:
+        tower: Text tower.
+        texts: Texts of the ensemble.
+        normalise_each: Normalise each embedding before averaging.
+    """
     vectors = tower(texts)
     if normalise_each:
         vectors = functional.normalize(vectors, dim=-1)

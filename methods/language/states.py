@@ -1,4 +1,4 @@
-"""What normal and broken things are called: states of a product, and sentences around them, per paper."""
+"""Prompt ensembles of the papers: states of a normal or defective product, and sentence templates."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ WINCLIP_NORMAL = (
     "{} without damage",
 )  # fmt: skip
 WINCLIP_ABNORMAL = ("damaged {}", "{} with flaw", "{} with defect", "{} with damage")
-"""Jeong et al., CVPR 2023, supplement: 7 and 4 states."""
+"""States of WinCLIP (Jeong et al., CVPR 2023, supplement): 7 normal and 4 abnormal."""
 
 WINCLIP_TEMPLATES = (
     "a cropped photo of the {}.", "a cropped photo of a {}.",
@@ -30,12 +30,12 @@ WINCLIP_TEMPLATES = (
     "a photo of the {} for visual inspection.", "a photo of a {} for visual inspection.",
     "a photo of the {} for anomaly detection.", "a photo of a {} for anomaly detection.",
 )  # fmt: skip
-"""22 sentences."""
+"""The 22 sentence templates of WinCLIP."""
 
 _LEFT_OUT = ("a cropped photo of a {}.", "a jpeg corrupted photo of a {}.")
 _TWICE = "a jpeg corrupted photo of the {}."
 ACCURATE_TEMPLATES = (*(text for text in WINCLIP_TEMPLATES if text not in _LEFT_OUT), _TWICE)
-"""The list of the re-implementation Accurate-WinCLIP: 21, two of the paper's missing and one there twice."""
+"""The 21 templates of the re-implementation Accurate-WinCLIP: two of WinCLIP's are missing, one is double."""
 
 ANOMALYGPT_NORMAL = (
     "{}", "flawless {}", "perfect {}", "unblemished {}", "{} without flaw", "{} without defect",
@@ -43,7 +43,7 @@ ANOMALYGPT_NORMAL = (
 )  # fmt: skip
 ANOMALYGPT_ABNORMAL = ("damaged {}", "broken {}", "{} with flaw", "{} with defect", "{} with damage")
 ANOMALYGPT_TEMPLATES = ("a photo of a {}.", "a photo of the {}.")
-"""Gu et al., AAAI 2024: 7 and 5 states, 2 sentences."""
+"""AnomalyGPT (Gu et al., AAAI 2024): 7 normal and 5 abnormal states, 2 templates."""
 
 States = Literal["winclip", "accurate", "anomalygpt"]
 _LISTS = {
@@ -54,14 +54,25 @@ _LISTS = {
 
 
 def sentences(name: str, states: Sequence[str], templates: Sequence[str]) -> list[str]:
-    """Every state of the product `name` in every template."""
+    """Insert every state of the product `name` into every template.
+
+    >>> sentences("bolt", ["flawless {}"], ["a photo of a {}."])
+    ['a photo of a flawless bolt.']
+    """
     return [template.format(state.format(name)) for state in states for template in templates]
 
 
 def normal_and_abnormal(
     tower: TextTower, name: str, states: States, *, normalise_each: bool = False
 ) -> torch.Tensor:
-    """(2, dim): unit embeddings of "normal" and "abnormal" for the product `name`, each an ensemble."""
+    """Unit embeddings (2, dim) of "normal" and "abnormal" for a product, each a prompt ensemble.
+
+    Args:
+        tower: Text tower.
+        name: Name of the product.
+        states: Paper whose states and templates are used.
+        normalise_each: Normalise each embedding before averaging.
+    """
     normal, abnormal, templates = _LISTS[states]
     return torch.stack(
         [
@@ -72,9 +83,15 @@ def normal_and_abnormal(
 
 
 def abnormality(embeddings: torch.Tensor, texts: torch.Tensor, temperature: float) -> torch.Tensor:
-    """softmax over the cosines to "normal" and "abnormal", the second: (...,) in [0, 1], float64.
+    """Probability of "abnormal": softmax over the cosines of an embedding to "normal" and "abnormal".
 
-    embeddings: (..., dim), of any length. texts: unit, (2, dim) or one pair per embedding, (..., 2, dim).
+    Args:
+        embeddings: (..., dim), of any length.
+        texts: Unit embeddings of both texts, (2, dim), or one pair per embedding, (..., 2, dim).
+        temperature: Divisor of the cosines.
+
+    Returns:
+        float64 (...,) in [0, 1].
     """
     directions = torch.nn.functional.normalize(embeddings.to(torch.float64), dim=-1)
     cosines = (texts.to(torch.float64) @ directions[..., None])[..., 0]

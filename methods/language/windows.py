@@ -1,4 +1,4 @@
-"""Scores of overlapping windows and of references: the parts of WinCLIP between embeddings and a map."""
+"""WinCLIP's aggregation of window scores and its comparison with reference images."""
 
 from __future__ import annotations
 
@@ -8,10 +8,14 @@ from torch.nn import functional
 
 
 def harmonic_over_windows(scores: torch.Tensor, side: int) -> torch.Tensor:
-    """Harmonic mean of the windows that cover each patch: (B, m, m) -> float64 (B, m + side - 1, ...).
+    """Harmonic mean over the windows that cover each patch (WinCLIP, Jeong et al., CVPR 2023, section 4.2).
 
-    scores: one non-negative number per `side` x `side` window, stride 1 (Jeong et al., CVPR 2023, 4.2). A
-    patch under a window of score 0 gets 0.
+    Args:
+        scores: (B, m, m), one non-negative score per `side` x `side` window at stride 1.
+        side: Side of a window in patches.
+
+    Returns:
+        float64 (B, m + side - 1, m + side - 1); 0 for a patch under a window of score 0.
     """
     inverse = 1 / scores.to(torch.float64)[:, None]
     kernel = torch.ones(1, 1, side, side, dtype=torch.float64, device=scores.device)
@@ -21,30 +25,34 @@ def harmonic_over_windows(scores: torch.Tensor, side: int) -> torch.Tensor:
 
 
 def harmonic_of(maps: list[torch.Tensor]) -> torch.Tensor:
-    """Harmonic mean of maps (B, h, w) of non-negative numbers; 0 where one of them is 0."""
+    """Harmonic mean of non-negative maps (B, h, w), pixel by pixel; 0 where one of them is 0."""
     stacked = torch.stack([part.to(torch.float64) for part in maps])
     return len(maps) / (1 / stacked).sum(dim=0)
 
 
 def unit_vectors(maps: torch.Tensor) -> torch.Tensor:
-    """(B, C, h, w) -> (B, h * w, C) of length 1."""
+    """Flatten maps (B, C, h, w) to unit vectors (B, h * w, C)."""
     return functional.normalize(maps.flatten(2).transpose(1, 2), dim=-1)
 
 
 def distance_to_references(queries: torch.Tensor, references: torch.Tensor) -> torch.Tensor:
-    """(1 - largest cosine to any reference) / 2: unit (B, n, C) and (R, C) -> (B, n) in [0, 1]."""
+    """(1 - largest cosine to any reference) / 2, in [0, 1]: unit (B, n, C) and (R, C) -> (B, n)."""
     return ((1 - largest_cosine(queries, references)) / 2).clamp(0, 1)
 
 
 def largest_cosine(queries: torch.Tensor, references: torch.Tensor) -> torch.Tensor:
-    """(B, n, C), (R, C), both of unit vectors -> (B, n); one image of (n, R) cosines at a time."""
+    """Largest cosine to any reference: unit (B, n, C) and (R, C) -> (B, n), image by image."""
     return torch.stack([(image @ references.T).amax(dim=1) for image in queries])
 
 
 def drawn_references(
     class_ids: np.ndarray, shots: int, rng: np.random.Generator
 ) -> tuple[dict[int, np.ndarray], int]:
-    """Indices of up to `shots` images per class, none twice, and how many classes have fewer than that."""
+    """Draw up to `shots` images of each class without repetition.
+
+    Returns:
+        Ascending indices by class id, and the number of classes with fewer than `shots` images.
+    """
     drawn: dict[int, np.ndarray] = {}
     for class_id in np.unique(class_ids):
         images = np.flatnonzero(class_ids == class_id)

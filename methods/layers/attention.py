@@ -1,4 +1,4 @@
-"""Attention over tokens (B, T, C): linear, softmax from few queries, rectified cosines to prototypes."""
+"""Attention over tokens (B, T, C): linear, softmax cross-attention and rectified-cosine cross-attention."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from ltbench.methods.training.precision import in_full_precision
 class LinearAttention(nn.Module):
     """Self-attention without a softmax, linear in the number of tokens (Katharopoulos et al., ICML 2020).
 
-    out_i = phi(q_i) (sum_j phi(k_j)^T v_j) / (phi(q_i) . sum_j phi(k_j)) with phi(u) = elu(u) + 1: it cannot
-    focus on single tokens, which keeps Dinomaly's decoder from copying. Sums are in float32 under any
-    precision; `eps` in the denominator keeps them finite.
+    out_i = phi(q_i) (sum_j phi(k_j)^T v_j) / (phi(q_i) . sum_j phi(k_j)) with phi(u) = elu(u) + 1. It cannot
+    focus on single tokens, which keeps Dinomaly's decoder from copying its input. Sums are float32 even
+    under mixed precision; `eps` in the denominator keeps the quotient finite.
     """
 
     def __init__(self, width: int, heads: int, eps: float = 1e-6) -> None:
@@ -29,7 +29,7 @@ class LinearAttention(nn.Module):
 
 
 class _Cross(nn.Module):
-    """Queries from one sequence, keys and values from another."""
+    """Cross-attention: queries from one sequence, keys and values from another."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -38,22 +38,23 @@ class _Cross(nn.Module):
         self.kv = nn.Linear(width, 2 * width)
         self.proj = nn.Linear(width, width)
 
-    def _heads_of(self, queries: torch.Tensor, source: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    def _heads(self, queries: torch.Tensor, source: torch.Tensor) -> tuple[torch.Tensor, ...]:
         key, value = self.kv(source).chunk(2, dim=-1)
         return tuple(_split(part, self.heads) for part in (self.q(queries), key, value))
 
 
 class SoftmaxCrossAttention(_Cross):
-    """softmax(q k^T / sqrt(d)) v: how INP-Former's prototypes look at an image's tokens."""
+    """softmax(q k^T / sqrt(d)) v, the attention of INP-Former's prototypes to an image's tokens."""
 
     def forward(self, queries: torch.Tensor, source: torch.Tensor) -> torch.Tensor:
-        return self.proj(_join(functional.scaled_dot_product_attention(*self._heads_of(queries, source))))
+        return self.proj(_join(functional.scaled_dot_product_attention(*self._heads(queries, source))))
 
 
 class CosineCrossAttention(_Cross):
-    """relu(gain_h cos(q, k)) v, no softmax: how INP-Former rebuilds tokens from prototypes.
+    """relu(gain_h cos(q, k)) v without softmax, by which INP-Former reconstructs tokens from prototypes.
 
-    Weights of a token need not sum to one, so that a token no prototype resembles is rebuilt from nothing.
+    The weights of a token need not sum to one, so a token that resembles no prototype is reconstructed as
+    almost zero.
     """
 
     def __init__(self, width: int, heads: int) -> None:
@@ -61,13 +62,17 @@ class CosineCrossAttention(_Cross):
         self.gain = nn.Parameter(torch.ones(heads, 1, 1))
 
     def forward(self, queries: torch.Tensor, source: torch.Tensor) -> torch.Tensor:
-        query, key, value = self._heads_of(queries, source)
+        query, key, value = self._heads(queries, source)
         weights = functional.relu(self.gain * _cosines(query, key))
         return self.proj(_join(weights.to(value.dtype) @ value))
 
 
 def fitting_heads(width: int, wanted: int) -> int:
-    """The largest number of heads up to `wanted` that divides the width: 768, 12 -> 12; 225, 12 -> 9."""
+    """Largest number of attention heads, up to `wanted`, that divides the width.
+
+    >>> fitting_heads(768, 12), fitting_heads(225, 12)
+    (12, 9)
+    """
     return next(heads for heads in range(min(wanted, width), 0, -1) if width % heads == 0)
 
 
@@ -83,14 +88,15 @@ def _linear_attention(
 
 @in_full_precision
 def _cosines(query: torch.Tensor, key: torch.Tensor) -> torch.Tensor:
-    """(B, heads, T, T') of all pairs of tokens."""
+    """Cosine similarities (B, heads, T, T') of all pairs of tokens."""
     return functional.normalize(query, dim=-1) @ functional.normalize(key, dim=-1).transpose(-2, -1)
 
 
 def _split(tokens: torch.Tensor, heads: int) -> torch.Tensor:
-    """(B, T, C) -> (B, heads, T, C / heads)."""
+    """Split channels into heads: (B, T, C) -> (B, heads, T, C / heads)."""
     return tokens.unflatten(-1, (heads, -1)).transpose(1, 2)
 
 
 def _join(parts: torch.Tensor) -> torch.Tensor:
+    """Concatenate heads: (B, heads, T, C / heads) -> (B, T, C)."""
     return parts.transpose(1, 2).flatten(2)

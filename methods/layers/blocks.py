@@ -1,4 +1,4 @@
-"""Transformer blocks and bottlenecks of reconstruction methods on tokens (B, T, C)."""
+"""Transformer blocks of Dinomaly and INP-Former on tokens (B, T, C)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ LAYER_NORM_EPS = 1e-8
 
 
 class Mlp(nn.Sequential):
-    """Linear, GELU, Linear with biases; dropout, if any, before, between and after."""
+    """Linear, GELU, Linear with biases, and dropout before, between and after the two."""
 
     def __init__(self, width: int, hidden: int, dropout: float = 0.0) -> None:
         super().__init__(
@@ -25,7 +25,7 @@ class Mlp(nn.Sequential):
 
 
 class LinearAttentionBlock(nn.Module):
-    """Pre-norm block of Dinomaly's decoder: both parts with a residual."""
+    """Pre-norm block of Dinomaly's decoder: linear attention and MLP, both with a residual connection."""
 
     def __init__(self, width: int, heads: int, ratio: float = 4.0) -> None:
         super().__init__()
@@ -40,7 +40,7 @@ class LinearAttentionBlock(nn.Module):
 
 
 class PrototypeExtractor(nn.Module):
-    """INP-Former's aggregation: prototypes that look at an image's tokens; one norm serves both sides."""
+    """INP-Former's prototype extractor: learned prototypes attend to an image's tokens (one shared norm)."""
 
     def __init__(self, width: int, heads: int, ratio: float = 4.0) -> None:
         super().__init__()
@@ -50,13 +50,13 @@ class PrototypeExtractor(nn.Module):
         self.mlp = Mlp(width, int(width * ratio))
 
     def forward(self, prototypes: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
-        """(B, M, C) prototypes of each image."""
+        """Extract the prototypes (B, M, C) of each image from its tokens (B, T, C)."""
         prototypes = prototypes + self.attention(self.norm1(prototypes), self.norm1(tokens))
         return prototypes + self.mlp(self.norm2(prototypes))
 
 
 class PrototypeDecoderBlock(nn.Module):
-    """INP-Former's decoder block: tokens made of prototypes only, since the attention has no residual."""
+    """INP-Former's decoder block: without a residual around its attention, tokens consist of prototypes."""
 
     def __init__(self, width: int, heads: int, ratio: float = 4.0) -> None:
         super().__init__()
@@ -71,7 +71,7 @@ class PrototypeDecoderBlock(nn.Module):
 
 
 def narrow_init(module: nn.Module) -> None:
-    """Start of Dinomaly and INP-Former: linear weights of deviation 0.01, cut at 0.03, no bias."""
+    """Initialise as Dinomaly and INP-Former do: linear weights N(0, 0.01) truncated at 0.03, biases 0."""
     if isinstance(module, nn.Linear):
         nn.init.trunc_normal_(module.weight, std=0.01, a=-0.03, b=0.03)
         nn.init.zeros_(module.bias)

@@ -1,4 +1,4 @@
-"""Vector quantisation with one codebook per class, learned by moving averages (HVQ-Trans, NeurIPS 2023)."""
+"""Vector quantisation with one codebook per class, learned by moving average (HVQ-Trans, NeurIPS 2023)."""
 
 from __future__ import annotations
 
@@ -10,15 +10,22 @@ from ltbench.methods.training.precision import in_full_precision
 
 
 class ClassCodebooks(nn.Module):
-    """K codebooks of M codes: a token becomes the nearest code of its image's class.
+    """One codebook of M codes per class; a token is replaced by the nearest code of its image's class.
 
-    While training, a code follows the tokens that chose it by a moving average whose decay applies once per
-    image, as if the images of a batch came one after another; classes that are not in the batch stay as they
-    are. Counts start at 0: at the first image of a class the codes that no token chose are divided by
-    almost nothing and fly away, and come back only as their sums decay, after more than a thousand images of
-    that class. `revive_below`: codes that fewer tokens per image choose than this, in the moving average, and
-    than half of what an even use would give them, start anew at a token of the batch (Zeghidour et al.,
-    SoundStream, TASLP 2021, III-C); 0 leaves them.
+    In training, a code follows the mean of the tokens assigned to it by a moving average. The decay applies
+    once per image, as if the images of a batch came one after another; classes outside the batch do not
+    change. Counts start at 0, so at the first image of a class the unused codes are divided by almost zero
+    and move far away; they return only as their sums decay, after more than a thousand images of the class.
+
+    Args:
+        classes: Number of codebooks.
+        codes: Number of codes per codebook.
+        width: Dimensions of a code.
+        decay: Decay of the moving average per image.
+        eps: Laplace smoothing of the counts.
+        revive_below: Reset a code to a random token of the batch if its moving average of tokens per image
+            is below this and below half of its even share (Zeghidour et al., SoundStream, TASLP 2021, III-C);
+            0 = never.
     """
 
     def __init__(
@@ -39,9 +46,11 @@ class ClassCodebooks(nn.Module):
         self.register_buffer("sums", start.clone())
 
     def forward(self, tokens: torch.Tensor, class_ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Codes (B, T, D) for tokens (B, T, D), their gradient passed straight through; commitment (B,).
+        """Quantise tokens (B, T, D) of images with class ids (B,).
 
-        Commitment is the mean squared distance of an image's tokens to their codes.
+        Returns:
+            The codes (B, T, D), with a straight-through gradient, and the commitment loss (B,): the mean
+            squared distance of an image's tokens to their codes.
         """
         chosen = torch.empty(tokens.shape[:2], dtype=torch.long, device=tokens.device)
         fixed = tokens.detach().float()
@@ -49,21 +58,22 @@ class ClassCodebooks(nn.Module):
             members = class_ids == class_id
             rows = fixed[members].flatten(0, 1)
             chosen[members] = self.nearest(rows, class_id).view(-1, tokens.shape[1])
-        # Taken before the move below: an update must not act back on this very forward pass.
+        # Read before the update below, which must not affect this forward pass.
         quantised = self.codes[class_ids[:, None], chosen].to(tokens.dtype)
         if self.training:
-            self._follow(fixed, chosen, class_ids)
+            self._update_codes(fixed, chosen, class_ids)
         commitment = (tokens - quantised.detach()).square().mean(dim=(1, 2))
         return tokens + (quantised - tokens).detach(), commitment
 
     @in_full_precision
     def nearest(self, rows: torch.Tensor, class_id: int) -> torch.Tensor:
-        """Index of the code nearest to each of (R, D) rows, by Euclidean distance."""
+        """Index (R,) of the code of one class nearest to each row (R, D), by Euclidean distance."""
         codes = self.codes[class_id]
         return (codes.square().sum(dim=1) - 2 * rows @ codes.T).argmin(dim=1)
 
     @torch.no_grad()
-    def _follow(self, tokens: torch.Tensor, chosen: torch.Tensor, class_ids: torch.Tensor) -> None:
+    def _update_codes(self, tokens: torch.Tensor, chosen: torch.Tensor, class_ids: torch.Tensor) -> None:
+        """Move the codes of the batch's classes towards the mean of the tokens assigned to them."""
         codes = self.counts.shape[1]
         for class_id in class_ids.unique().tolist():
             members = class_ids == class_id
@@ -82,19 +92,19 @@ class ClassCodebooks(nn.Module):
                 self._revive(class_id, tokens[members])
 
     def _revive(self, class_id: int, tokens: torch.Tensor) -> None:
-        """Codes of a class that hardly any token chooses move to tokens of this batch, drawn at random."""
-        # With more codes than tokens, an even use is below any fixed number.
+        """Reset the rarely used codes of a class to random tokens of the batch."""
+        # With more codes than tokens, even an equal share is below a fixed threshold.
         even = tokens.shape[1] / self.counts.shape[1]
-        (idle,) = (self.counts[class_id] < min(self.revive_below, even / 2)).nonzero(as_tuple=True)
+        (unused,) = (self.counts[class_id] < min(self.revive_below, even / 2)).nonzero(as_tuple=True)
         rows = tokens.flatten(0, 1)
-        idle = idle[: len(rows)]
-        drawn = rows[torch.randperm(len(rows), device=rows.device)[: len(idle)]]
-        self.codes[class_id, idle] = drawn
-        self.sums[class_id, idle] = drawn
-        self.counts[class_id, idle] = 1.0
+        unused = unused[: len(rows)]
+        drawn = rows[torch.randperm(len(rows), device=rows.device)[: len(unused)]]
+        self.codes[class_id, unused] = drawn
+        self.sums[class_id, unused] = drawn
+        self.counts[class_id, unused] = 1.0
 
     def transport_cost(self, tokens: torch.Tensor, class_ids: torch.Tensor) -> torch.Tensor:
-        """sum_m softmax_m(f . e_m / M) (1 - cos(f, e_m)) of tokens (B, T, D) and M codes: (B, T)."""
+        """Transport cost (B, T) of tokens f (B, T, D): sum_m softmax_m(f . e_m / M) (1 - cos(f, e_m))."""
         codes = self.codes[class_ids].float()
         tokens = tokens.float()
         plan = (tokens @ codes.transpose(1, 2) / codes.shape[1]).softmax(dim=2)

@@ -1,4 +1,4 @@
-"""Cosine objectives of reconstruction methods, and how they weight points by scaling gradients only."""
+"""Cosine losses of reconstruction methods, with hard mining by gradient scaling."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import torch
 from torch.nn import functional
 
 Weighting = Callable[[torch.Tensor], torch.Tensor]
-"""From point distances (B, h, w) to what each point's gradient is multiplied with, (B, h, w)."""
+"""Function from the distances of all points (B, h, w) to the factors on their gradients (B, h, w)."""
 
 
 def scale_grad(values: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    """The same values, whose gradient is multiplied by `weights` on the way back."""
+    """Return the values unchanged, with their gradient multiplied by `weights` in the backward pass."""
     fixed = values.detach()
     return fixed + weights * (values - fixed)
 
@@ -25,7 +25,16 @@ def point_distance(target: torch.Tensor, output: torch.Tensor) -> torch.Tensor:
 def global_cosine(
     target: torch.Tensor, output: torch.Tensor, weighting: Weighting | None = None
 ) -> torch.Tensor:
-    """1 - cosine of whole images (C, h, w as one vector), mean over the batch; no gradient to the target."""
+    """Mean over the batch of 1 - cosine of whole feature maps, each flattened to one vector.
+
+    Args:
+        target: (B, C, h, w) teacher features, detached.
+        output: (B, C, h, w) student features.
+        weighting: Factors on the gradients of single points; None = 1 everywhere.
+
+    Returns:
+        Scalar loss.
+    """
     target, output = target.detach().float(), output.float()
     if weighting is not None:
         with torch.no_grad():
@@ -43,20 +52,22 @@ def grouped_cosine(
 
 
 def grouped_distance(targets: Sequence[torch.Tensor], outputs: Sequence[torch.Tensor]) -> torch.Tensor:
-    """Score map: mean over groups of 1 - cosine at each point, (B, h, w); no gradient to the targets."""
+    """Anomaly map (B, h, w): mean over groups of layers of 1 - cosine at each point, targets detached."""
     maps = [point_distance(target.detach(), output) for target, output in zip(targets, outputs, strict=True)]
     return torch.stack(maps).mean(dim=0)
 
 
 def hard_mining(discarded: float, factor: float = 0.1) -> Weighting:
-    """Gradients of the `discarded` share of points with the smallest distances are multiplied by `factor`.
+    """Scale down the gradients of well-reconstructed points, as Dinomaly does (Guo et al., CVPR 2025).
 
-    Dinomaly (Guo et al., CVPR 2025): the threshold is taken over all points of the batch; 0 changes nothing.
+    Args:
+        discarded: Share of points, among all of the batch, with the smallest distances; 0 changes nothing.
+        factor: Factor on the gradients of these points.
     """
 
     def weights(distance: torch.Tensor) -> torch.Tensor:
         flat = distance.flatten()
-        # 20 * (1 - 0.9) is 1.9999999999999996.
+        # 20 * (1 - 0.9) is 1.9999999999999996 in floating point.
         kept = max(1, int(round(len(flat) * (1 - discarded), 6)))
         threshold = flat.topk(kept, sorted=True).values[-1]
         return torch.where(distance < threshold, factor, 1.0)
@@ -65,7 +76,7 @@ def hard_mining(discarded: float, factor: float = 0.1) -> Weighting:
 
 
 def soft_mining(power: float) -> Weighting:
-    """Gradients are multiplied by (distance / mean distance)^power; INP-Former (Luo et al., CVPR 2025): 3."""
+    """Multiply gradients by (distance / mean distance)^power; INP-Former (Luo et al., CVPR 2025) uses 3."""
 
     def weights(distance: torch.Tensor) -> torch.Tensor:
         return (distance / distance.mean().clamp_min(1e-12)).clamp_min(0) ** power
@@ -74,5 +85,9 @@ def soft_mining(power: float) -> Weighting:
 
 
 def ramp(done: float, final: float, needed: float) -> float:
-    """`final` reached linearly when `needed` (iterations, or a share of them) is done, and kept."""
+    """Rise linearly from 0 to `final` until `done` (iterations, or a share of them) reaches `needed`.
+
+    >>> ramp(50, 0.9, 100), ramp(200, 0.9, 100)
+    (0.45, 0.9)
+    """
     return final * min(done / needed, 1.0) if needed > 0 else final

@@ -1,4 +1,4 @@
-"""RegAD's network: a pyramid whose maps are turned and scaled into place, and a Siamese head on top."""
+"""RegAD's network: a feature pyramid with spatial transformers, and a Siamese head."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ STAGES = 3
 
 
 class SpatialTransformer(nn.Module):
-    """Turns and scales maps (B, C, h, w) by a predicted angle and two factors; at first it changes nothing.
+    """Rotates and scales maps (B, C, h, w) by a predicted angle and two factors, initially the identity.
 
     theta = [[s1 cos a, -sin a, 0], [sin a, s2 cos a, 0]] (Jaderberg et al. 2015, "rotation_scale").
     """
@@ -30,7 +30,7 @@ class SpatialTransformer(nn.Module):
             self.tell[-1].bias.copy_(torch.tensor([0.0, 1.0, 1.0]))
 
     def forward(self, maps: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Warped maps, and theta (B, 2, 3)."""
+        """Warp maps (B, C, h, w); returns them with the affine transforms theta (B, 2, 3)."""
         angle, across, down = in_full_precision(self.tell)(self.see(maps)).unbind(dim=1)
         sine, cosine, zero = angle.sin(), angle.cos(), torch.zeros_like(angle)
         rows = [torch.stack([cosine * across, -sine, zero], 1), torch.stack([sine, cosine * down, zero], 1)]
@@ -39,10 +39,10 @@ class SpatialTransformer(nn.Module):
 
 
 class RegisteredPyramid(nn.Module):
-    """The first three stages of a trunk, each map brought into place before the next stage sees it."""
+    """First three stages of a trunk, each followed by a spatial transformer that aligns its maps."""
 
     def __init__(self, trunk: Trunk, side: int) -> None:
-        """side: of the images, in pixels."""
+        """Build the transformers for images of `side` pixels."""
         super().__init__()
         self.trunk = trunk
         with torch.no_grad():
@@ -53,27 +53,27 @@ class RegisteredPyramid(nn.Module):
         )
 
     def forward(self, images: torch.Tensor) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
-        """Maps in place, finest first, and the theta of each."""
-        maps, found, thetas = self.trunk.start(images), [], []
+        """Aligned maps, finest first, and the affine transform of each."""
+        maps, aligned, thetas = self.trunk.start(images), [], []
         for stage, place in zip(list(self.trunk.stages)[:STAGES], self.place, strict=True):
             maps, theta = place(stage(maps))
-            found.append(maps)
+            aligned.append(maps)
             thetas.append(theta)
-        return found, thetas
+        return aligned, thetas
 
     def embed(self, images: torch.Tensor) -> torch.Tensor:
-        """All maps side by side on the finest grid, warped back to where the image has them: (B, C, h, w)."""
-        found, thetas = self(images)
+        """Warp all maps back to image coordinates and concatenate them on the finest grid: (B, C, h, w)."""
+        aligned, thetas = self(images)
         back = []
-        for depth, maps in enumerate(found):
+        for depth, maps in enumerate(aligned):
             for theta in reversed(thetas[: depth + 1]):
                 maps = warped(maps, inverse(theta))  # noqa: PLW2901  one warp after the other
-            back.append(functional.interpolate(maps, size=found[0].shape[-2:], mode="nearest"))
+            back.append(functional.interpolate(maps, size=aligned[0].shape[-2:], mode="nearest"))
         return torch.cat(back, dim=1)
 
 
 class Siamese(nn.Module):
-    """SimSiam's encoder and predictor of 1 x 1 convolutions, on the coarsest maps (B, C, h, w)."""
+    """SimSiam encoder and predictor of 1 x 1 convolutions on the coarsest maps (B, C, h, w)."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -83,7 +83,10 @@ class Siamese(nn.Module):
         self.predict = nn.Sequential(*_pointwise(channels), nn.Conv2d(channels, channels, 1, bias=False))
 
     def forward(self, maps: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
-        """-(cos(p1, z2) + cos(p2, z1)) / 2 over channels, mean over positions and images; z is constant."""
+        """Symmetric SimSiam loss -(cos(p1, z2) + cos(p2, z1)) / 2, mean over positions and images.
+
+        The encodings z are detached.
+        """
         first, second = self.encode(maps), self.encode(others)
         ahead = functional.cosine_similarity(self.predict(first), second.detach(), dim=1).mean()
         back = functional.cosine_similarity(self.predict(second), first.detach(), dim=1).mean()
@@ -92,13 +95,13 @@ class Siamese(nn.Module):
 
 @in_full_precision
 def warped(maps: torch.Tensor, theta: torch.Tensor) -> torch.Tensor:
-    """Maps (B, C, h, w) read at the places that theta (B, 2, 3) sends each point to; borders reflect."""
+    """Sample maps (B, C, h, w) at the points that theta (B, 2, 3) maps the grid to; borders reflect."""
     grid = functional.affine_grid(theta, list(maps.shape), align_corners=False)
     return functional.grid_sample(maps, grid, padding_mode="reflection", align_corners=False)
 
 
 def inverse(theta: torch.Tensor) -> torch.Tensor:
-    """The affine map that undoes theta, (B, 2, 3)."""
+    """Inverse (B, 2, 3) of affine transforms theta (B, 2, 3)."""
     linear = torch.linalg.inv(theta[:, :, :2])
     return torch.cat([linear, -linear @ theta[:, :, 2:]], dim=2)
 

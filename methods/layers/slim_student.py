@@ -1,4 +1,4 @@
-"""MKD's student: a slim VGG whose last convolutions before a pooling have the teacher's channels."""
+"""Student of MKD: a slim VGG whose last convolutions before a pooling have the teacher's channels."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from torch.nn import functional
 from ltbench.methods.errors import BadParameter
 
 WIDTH = 16
-"""Of all convolutions that no teacher's layer stands beside (Salehi et al., CVPR 2021)."""
+"""Channels of all convolutions without a matching teacher layer (Salehi et al., CVPR 2021)."""
 DEEP_FROM = 2
-"""Stages from this one on (from 0) have three convolutions, those before two, as in VGG-16."""
+"""First stage (from 0) with three convolutions instead of two, as in VGG-16."""
 
 
 class GuidedRectifier(torch.autograd.Function):
-    """ReLU whose gradient is positive or nothing (Springenberg et al. 2015)."""
+    """ReLU of guided backpropagation: negative gradients become 0 (Springenberg et al. 2015)."""
 
     @staticmethod
     def forward(context: Any, values: torch.Tensor) -> torch.Tensor:
@@ -33,20 +33,27 @@ class GuidedRectifier(torch.autograd.Function):
 
 
 class SlimStudent(nn.Module):
-    """Images (B, 3, s, s) -> maps beside the teacher's, finest first.
+    """Network from images (B, 3, s, s) to maps with the shapes of the teacher's, finest first.
 
-    Every stage halves the resolution by a maximum; where the teacher has a layer of the resulting side, the
-    stage's last convolution has its channels, and the pooled map is an answer.
+    Every stage halves the resolution by max pooling. If the teacher has a layer of the resulting side, the
+    stage's last convolution has that layer's channels, and the pooled map is an output.
     """
 
     def __init__(self, side: int, layers: Sequence[tuple[int, int]], *, rectified: bool) -> None:
-        """layers: (channels, side) of the teacher's, finest first; rectified: whether they are never
-        negative, so that the student's end with a ReLU too. Raises BadParameter where no halving meets one.
+        """Build the stages.
+
+        Args:
+            side: Side of the images in pixels.
+            layers: (channels, side) of the teacher's layers, finest first.
+            rectified: Whether the teacher's layers end with a ReLU, so that the student's do too.
+
+        Raises:
+            BadParameter: If a teacher layer has a side that no stage of the student has.
         """
         super().__init__()
         self._rectified = rectified
         self.guided = False
-        """Whether gradients go through GuidedRectifier."""
+        """Whether ReLUs propagate gradients by `GuidedRectifier`."""
         wanted = {size: channels for channels, size in layers}
         sides = [side]
         while sides[-1] > min(wanted):
@@ -65,30 +72,30 @@ class SlimStudent(nn.Module):
             self.stages.append(nn.ModuleList(_convolution(*pair) for pair in pairwise(widths)))
             before = widths[-1]
         self._taps = [size in wanted for size in sides[1:]]
-        # No norm stands before a pooling.
+        # The last convolution of a stage has no norm.
         self.norms = nn.ModuleList(
             nn.ModuleList(nn.BatchNorm2d(step.out_channels) for step in list(stage)[:-1])
             for stage in self.stages
         )
 
     def forward(self, images: torch.Tensor) -> list[torch.Tensor]:
-        maps, answers = images, []
+        maps, outputs_of_taps = images, []
         for stage, norms, is_tap in zip(self.stages, self.norms, self._taps, strict=True):
             for step, norm in zip(list(stage)[:-1], norms, strict=True):
                 maps = self._relu(norm(step(maps)))
             last = stage[-1](maps)
             if is_tap and not self._rectified:
-                answers.append(functional.avg_pool2d(last, 2))
+                outputs_of_taps.append(functional.avg_pool2d(last, 2))
             maps = functional.max_pool2d(self._relu(last), 2)
             if is_tap and self._rectified:
-                answers.append(maps)
-        return answers
+                outputs_of_taps.append(maps)
+        return outputs_of_taps
 
     def _relu(self, values: torch.Tensor) -> torch.Tensor:
         return GuidedRectifier.apply(values) if self.guided else functional.relu(values)
 
 
 def _convolution(inputs: int, outputs: int) -> nn.Conv2d:
-    made = nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
-    nn.init.xavier_uniform_(made.weight)
-    return made
+    convolution = nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
+    nn.init.xavier_uniform_(convolution.weight)
+    return convolution

@@ -1,4 +1,4 @@
-"""Post-norm transformer layers on (B, T, C), positions added to queries and keys (UniAD, HVQ)."""
+"""Post-norm transformer layers on tokens (B, T, C), positions added to queries and keys (UniAD, HVQ)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Mask = torch.Tensor | None
 
 
 class LearnedPosition(nn.Module):
-    """A row and a column embedding side by side, uniform in [0, 1) at first: (h w, width)."""
+    """Learned position embedding (h w, width): column and row embeddings concatenated, initially U[0, 1)."""
 
     def __init__(self, side: int, width: int) -> None:
         super().__init__()
@@ -33,7 +33,7 @@ class FeedForward(nn.Sequential):
 
 
 class _Attention(nn.Module):
-    """Attention, dropout, residual and norm: one post-norm step."""
+    """Multi-head attention with dropout, residual connection and post-norm."""
 
     def __init__(self, width: int, heads: int, dropout: float) -> None:
         super().__init__()
@@ -49,7 +49,7 @@ class _Attention(nn.Module):
 
 
 class EncoderLayer(nn.Module):
-    """Self-attention and feed-forward."""
+    """Transformer encoder layer: self-attention and feed-forward network."""
 
     def __init__(self, width: int, heads: int, hidden: int, dropout: float = 0.1) -> None:
         super().__init__()
@@ -59,13 +59,13 @@ class EncoderLayer(nn.Module):
         self.norm = nn.LayerNorm(width)
 
     def forward(self, tokens: torch.Tensor, position: torch.Tensor, mask: Mask = None) -> torch.Tensor:
-        placed = tokens + position
-        tokens = self.attend(tokens, placed, placed, tokens, mask)
+        positioned = tokens + position
+        tokens = self.attend(tokens, positioned, positioned, tokens, mask)
         return self.norm(tokens + self.dropout(self.feed(tokens)))
 
 
 class DecoderLayer(nn.Module):
-    """Self-attention, attention to a memory, feed-forward."""
+    """Transformer decoder layer: self-attention, cross-attention to a memory, feed-forward network."""
 
     def __init__(self, width: int, heads: int, hidden: int, dropout: float = 0.1) -> None:
         super().__init__()
@@ -78,26 +78,26 @@ class DecoderLayer(nn.Module):
     def forward(
         self, tokens: torch.Tensor, memory: torch.Tensor, position: torch.Tensor, mask: Mask = None
     ) -> torch.Tensor:
-        placed = tokens + position
-        tokens = self.attend(tokens, placed, placed, tokens, mask)
+        positioned = tokens + position
+        tokens = self.attend(tokens, positioned, positioned, tokens, mask)
         tokens = self.recall(tokens, tokens + position, memory + position, memory, mask)
         return self.norm(tokens + self.dropout(self.feed(tokens)))
 
 
 def copies(layer: nn.Module, count: int) -> nn.ModuleList:
-    """`count` layers that begin with the same weights, as in the code of UniAD and HVQ."""
+    """Copy a layer `count` times with equal initial weights, as in the code of UniAD and HVQ-Trans."""
     return nn.ModuleList(copy.deepcopy(layer) for _ in range(count))
 
 
 def neighbour_mask(side: int, window: int) -> torch.Tensor:
-    """(side^2, side^2), true where a key lies in the `window` x `window` square around the query: hidden."""
+    """Attention mask (side^2, side^2), true (hidden) for keys within `window` x `window` of the query."""
     steps = torch.arange(side)
     close = (steps[:, None] - steps[None]).abs() <= window // 2
     return (close[:, None, :, None] & close[None, :, None, :]).reshape(side * side, side * side)
 
 
 def xavier_init(module: nn.Module) -> None:
-    """Xavier-uniform weights without bias for linear layers and convolutions; attention keeps its own."""
+    """Initialise linear layers and convolutions Xavier-uniformly with bias 0; attention keeps its default."""
     if isinstance(module, nn.Linear | nn.Conv2d):
         nn.init.xavier_uniform_(module.weight)
         if module.bias is not None:

@@ -1,4 +1,4 @@
-"""DRAEM's two networks: one that restores an image, one that segments what was restored."""
+"""DRAEM's reconstructive network, which restores an image, and its segmentation network."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch.nn import functional
 
 
 def _convolutions(*widths: int) -> nn.Sequential:
-    """3 x 3 convolutions between these widths, each with batch norm and ReLU."""
+    """Chain of 3 x 3 convolutions of the given widths, each with batch norm and ReLU."""
     layers: list[nn.Module] = []
     for before, after in pairwise(widths):
         layers += [nn.Conv2d(before, after, 3, padding=1), nn.BatchNorm2d(after), nn.ReLU()]
@@ -22,9 +22,10 @@ def _doubled(maps: torch.Tensor) -> torch.Tensor:
 
 
 class Restorer(nn.Module):
-    """Images (B, 3, H, W) -> images, through an embedding of 1/16 of the side; no skip connections.
+    """Autoencoder of images (B, 3, H, W) with a bottleneck of 1/16 of the side, without skip connections.
 
-    width: channels of the first stage (paper: 128).
+    Args:
+        width: Channels of the first stage (paper: 128).
     """
 
     def __init__(self, width: int) -> None:
@@ -47,37 +48,38 @@ class Restorer(nn.Module):
 
 
 class Segmenter(nn.Module):
-    """Restored and given images side by side (B, 6, H, W) -> logits (B, 2, H, W) of normal and anomalous.
+    """U-Net from restored and original images (B, 6, H, W) to logits (B, 2, H, W) of normal and anomalous.
 
-    width: channels of the first of six stages (paper: 64).
+    Args:
+        width: Channels of the first of six stages (paper: 64).
     """
 
     def __init__(self, width: int) -> None:
         super().__init__()
         down = [6, width, 2 * width, 4 * width, 8 * width, 8 * width, 8 * width]
         self.down = nn.ModuleList(_convolutions(before, after, after) for before, after in pairwise(down))
-        # From the deepest: channels after doubling, and of the map that comes beside them.
+        # From the deepest: channels after upsampling, and channels of the skip connection.
         up = [(8, 8), (4, 8), (2, 4), (1, 2), (1, 1)]
         before = 8
         self.narrow, self.join = nn.ModuleList(), nn.ModuleList()
-        for after, beside in up:
+        for after, skipped in up:
             self.narrow.append(_convolutions(before * width, after * width))
-            self.join.append(_convolutions((after + beside) * width, after * width, after * width))
+            self.join.append(_convolutions((after + skipped) * width, after * width, after * width))
             before = after
         self.last = nn.Conv2d(width, 2, 3, padding=1)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        kept = [self.down[0](images)]
+        skips = [self.down[0](images)]
         for stage in list(self.down)[1:]:
-            kept.append(stage(functional.max_pool2d(kept[-1], 2)))
-        maps = kept.pop()
+            skips.append(stage(functional.max_pool2d(skips[-1], 2)))
+        maps = skips.pop()
         for narrow, join in zip(self.narrow, self.join, strict=True):
-            maps = join(torch.cat([narrow(_doubled(maps)), kept.pop()], dim=1))
+            maps = join(torch.cat([narrow(_doubled(maps)), skips.pop()], dim=1))
         return self.last(maps)
 
 
 def start_small(module: nn.Module) -> None:
-    """Convolutions from N(0, 0.02), batch norms from N(1, 0.02) and 0, as the authors start both."""
+    """Initialise as DRAEM does: convolutions N(0, 0.02), batch-norm weights N(1, 0.02) and biases 0."""
     if isinstance(module, nn.Conv2d):
         nn.init.normal_(module.weight, 0.0, 0.02)
     elif isinstance(module, nn.BatchNorm2d):

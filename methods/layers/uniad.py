@@ -1,4 +1,4 @@
-"""UniAD's reconstruction transformer (You et al., NeurIPS 2022): tokens rebuilt without looking nearby."""
+"""Reconstruction transformer of UniAD (You et al., NeurIPS 2022) with neighbour-masked attention."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from ltbench.methods.layers.transformer import (
 
 
 class QueryDecoderLayer(DecoderLayer):
-    """A decoder layer with a learned query of its own: it asks the encoder, then the layer before it."""
+    """Decoder layer with its own learned query, which attends to the encoder, then to the layer before."""
 
     def __init__(self, query: torch.Tensor, *, heads: int, hidden: int, dropout: float = 0.1) -> None:
-        """query: (T, width), at first."""
+        """Build the layer with the initial query (T, width)."""
         super().__init__(query.shape[1], heads, hidden, dropout)
         self.query = nn.Parameter(query)
 
@@ -31,20 +31,26 @@ class QueryDecoderLayer(DecoderLayer):
         position: torch.Tensor,
         mask: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """tokens: what the layer before gave (of the first: the encoder's answer); memory: the encoder's."""
+        """Decode one layer.
+
+        Args:
+            tokens: (B, T, C) output of the layer before; the encoder's output for the first layer.
+            memory: (B, T, C) output of the encoder.
+            position: (T, C) position embedding, added to queries and keys.
+            mask: (T, T) attention mask, true = hidden.
+        """
         query = self.query.expand_as(tokens)
-        asked = self.attend(query, query + position, memory + position, memory, mask)
-        asked = self.recall(asked, asked + position, tokens + position, tokens, mask)
-        return self.norm(asked + self.dropout(self.feed(asked)))
+        update = self.attend(query, query + position, memory + position, memory, mask)
+        update = self.recall(update, update + position, tokens + position, tokens, mask)
+        return self.norm(update + self.dropout(self.feed(update)))
 
 
 class ReconstructionTransformer(nn.Module):
-    """Rebuilds tokens (B, side * side, channels) as normal ones look.
+    """Transformer that reconstructs normal tokens (B, side * side, channels).
 
-    Linear to `width`, encoder layers, as many decoder layers with learned queries, norm, linear back. In
-    every attention the keys in the `neighbours` x `neighbours` square around a query are hidden from it, so
-    that a token cannot be copied from itself; 0 hides nothing. Position: a learned row and column, added to
-    queries and keys.
+    A linear layer to `width`, encoder layers, as many decoder layers with learned queries, a norm and a
+    linear layer back. Neighbour masking: every attention hides the keys in the `neighbours` x `neighbours`
+    square around a query, so that a token cannot be copied. Positions are learned row and column embeddings.
     """
 
     def __init__(
@@ -60,9 +66,21 @@ class ReconstructionTransformer(nn.Module):
         dropout: float = 0.1,
         query_scale: float = 1.0,
     ) -> None:
-        """query_scale: deviation of the learned queries at first.
+        """Build the transformer.
 
-        Raises BadParameter where the hidden square leaves a query nothing to look at.
+        Args:
+            channels: Channels of the tokens.
+            side: Rows and columns of the token grid.
+            width: Width of the transformer.
+            heads: Attention heads.
+            hidden: Width of the feed-forward networks.
+            layers: Number of encoder layers, and of decoder layers.
+            neighbours: Side of the hidden square; 0 hides nothing.
+            dropout: Dropout of attention and feed-forward networks.
+            query_scale: Standard deviation of the initial learned queries.
+
+        Raises:
+            BadParameter: If the hidden square covers the whole grid, or heads do not divide the width.
         """
         super().__init__()
         if neighbours and side <= 2 * (neighbours // 2) + 1:
@@ -74,7 +92,7 @@ class ReconstructionTransformer(nn.Module):
             raise BadParameter(f"width is {width} with {heads} heads: expected a multiple of the heads")
         self.into = nn.Linear(channels, width)
         self.position = LearnedPosition(side, width)
-        # `xavier_init` passes over queries and projections into attention: they begin alike in all layers.
+        # `xavier_init` skips queries and attention projections, so they start equal in all layers.
         self.encoder = copies(EncoderLayer(width, heads, hidden, dropout), layers)
         query = query_scale * torch.randn(side * side, width)
         self.decoder = copies(QueryDecoderLayer(query, heads=heads, hidden=hidden, dropout=dropout), layers)
@@ -89,16 +107,19 @@ class ReconstructionTransformer(nn.Module):
         memory = self.into(tokens)
         for encode in self.encoder:
             memory = encode(memory, position, self.mask)
-        rebuilt = memory
+        output = memory
         for decode in self.decoder:
-            rebuilt = decode(rebuilt, memory, position, self.mask)
-        return self.back(self.norm(rebuilt))
+            output = decode(output, memory, position, self.mask)
+        return self.back(self.norm(output))
 
 
 def feature_jitter(tokens: torch.Tensor, scale: float, probability: float = 1.0) -> torch.Tensor:
-    """Pseudo-anomalies: normal noise whose length follows each token's own, on a whole batch or not at all.
+    """Add Gaussian noise to tokens p: p + eps * scale * |p| / C, eps from N(0, I) (UniAD, feature jittering).
 
-    p + eps * scale * |p| / C with eps from N(0, I) and C the channels (You et al. 2022, feature jittering).
+    Args:
+        tokens: (B, T, C) tokens.
+        scale: Strength of the noise relative to a token's length.
+        probability: Probability that the batch gets noise at all.
     """
     if probability < 1 and float(torch.rand(())) >= probability:
         return tokens

@@ -1,5 +1,5 @@
-"""LTAD (Ho et al., CVPR 2024) in parts: its equations, its pseudo class names, its synthesis of features.
+"""Parts of LTAD (Ho et al., CVPR 2024).
 
-`equations` holds (1) to (8) one by one; `names` the learned pseudo class names s_c and what the text encoder
-makes of them; `synthesis` phase 1, `detection` phase 2; `methods/ltad.py` puts them together.
+`equations` holds equations (1) to (8); `names` the learned pseudo class names s_c and their text embeddings;
+`synthesis` the networks of phase 1, `detection` those of phase 2; `methods/ltad.py` combines them.
 """

@@ -1,4 +1,4 @@
-"""Phase 2: the reconstruction module beside the semantic head, and what they are trained on."""
+"""Networks of LTAD's phase 2: the reconstruction module and the semantic head, and their training data."""
 
 from __future__ import annotations
 
@@ -16,10 +16,14 @@ Projection = Literal["layerwise", "joint"]
 
 
 class SemanticHead(nn.Module):
-    """Phi: patches (B, T, C) -> the space of the texts (B, T, d).
+    """Semantic head Phi: projects patches (B, T, C) to the text space (B, T, d).
 
-    "layerwise": a linear layer per layer of the backbone, pooled over layers (2). "joint": one linear layer
-    of all channels together (Table 7, row 7.1).
+    Args:
+        channels: Channels of each backbone layer.
+        dim: Dimensions d of the text space.
+        projection: "layerwise" = one linear layer per backbone layer, pooled over layers (2); "joint" = one
+            linear layer on all channels (Table 7, row 7.1).
+        pooling: Pooling over the layers' projections.
     """
 
     def __init__(
@@ -42,12 +46,12 @@ class SemanticHead(nn.Module):
 
 @dataclass(frozen=True)
 class Detection:
-    """What phase 2 trains; None = left out, and so out of the score."""
+    """Modules trained in phase 2; a module that is None has no part in the score."""
 
     reconstruction: ReconstructionTransformer | None
-    """Pi."""
+    """Reconstruction module Pi."""
     semantic: SemanticHead | None
-    """Phi."""
+    """Semantic head Phi."""
 
     def parts(self) -> Iterator[nn.Module]:
         return (part for part in (self.reconstruction, self.semantic) if part is not None)
@@ -56,18 +60,22 @@ class Detection:
 def mixed_features(
     real: torch.Tensor, synthetic: torch.Tensor, real_probability: torch.Tensor
 ) -> torch.Tensor:
-    """Each image's features f^real with probability p_c, else f^syn: (B, T, C).
+    """Choose real features with probability p_c for each image, else synthetic ones: (B, T, C).
 
-    real_probability: (B,), p_c of each image's class.
+    Args:
+        real: f^real, (B, T, C).
+        synthetic: f^syn, (B, T, C).
+        real_probability: (B,), p_c of each image's class.
     """
     take_real = torch.rand(len(real), device=real.device) < real_probability
     return torch.where(take_real[:, None, None], real, synthetic)
 
 
 def inverse_probability(ids: torch.Tensor, classes: int) -> torch.Tensor:
-    """p_c of the distribution-aware variant (Table 6, row 6.4), (K,): synthetic ones for rare classes.
+    """Probability p_c of real features (K,) in the distribution-aware variant (Table 6, row 6.4).
 
-    The share of synthetic features is inverse to a class' images and 1 for the rarest class.
+    The share 1 - p_c of synthetic features is inverse to the number of a class' images and 1 for the rarest
+    class.
     """
     counts = torch.bincount(ids, minlength=classes).clamp_min(1)
     present = torch.bincount(ids, minlength=classes) > 0
@@ -75,7 +83,7 @@ def inverse_probability(ids: torch.Tensor, classes: int) -> torch.Tensor:
 
 
 def shifted_classes(classes: int, order: torch.Tensor) -> torch.Tensor:
-    """For each class another one (Table 8, row 8.1), int64 (K,): the next in a random cyclic order."""
-    answer = torch.empty(classes, dtype=torch.int64)
-    answer[order] = order.roll(1)
-    return answer
+    """Assign each class another one, its predecessor in the cyclic `order` (Table 8, row 8.1): int64 (K,)."""
+    other = torch.empty(classes, dtype=torch.int64)
+    other[order] = order.roll(1)
+    return other

@@ -1,4 +1,4 @@
-"""Pseudo class names s_c: learned vectors in the place of the words of a class' name."""
+"""Pseudo class names s_c of LTAD: learned vectors that replace the words of a class name."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ Init = Literal["word", "class_name", "random"]
 
 @dataclass(frozen=True)
 class Prompts:
-    """One prompt per class, "[v; s_c]" or s_c alone, whose last words are slots."""
+    """One prompt per class, "[v; s_c]" or s_c alone, whose last words are slots for vectors."""
 
     tokens: Tokens
     embeddings: torch.Tensor
-    """(K, N, W) as written with the placeholder."""
+    """(K, N, W), token embeddings with the placeholder word in each slot."""
     rows: torch.Tensor
-    """int64 (S,): class of each vector of s_c, class by class."""
+    """int64 (S,), class of each vector of s_c, class by class."""
     places: torch.Tensor
-    """int64 (S,): position of that vector in its class' prompt."""
+    """int64 (S,), position of that vector in its class' prompt."""
 
     def filled(self, vectors: torch.Tensor) -> torch.Tensor:
-        """(K, N, W) with the S vectors of all names in their slots; gradients reach them."""
+        """Insert the S vectors of all names, with gradients, into their slots: (K, N, W)."""
         return self.embeddings.index_put((self.rows, self.places), vectors)
 
 
 class PseudoNames(nn.Module):
-    """s_c of K classes in the space of token embeddings, and what the frozen text encoder T makes of them."""
+    """Learned names s_c of K classes as token embeddings, encoded by the frozen text encoder T."""
 
     def __init__(
         self,
@@ -47,14 +47,23 @@ class PseudoNames(nn.Module):
         abnormal: Sequence[str],
         normalise: bool = False,
     ) -> None:
-        """starts: (length, W) per class. normal, abnormal: v^n and v^a; of several the mean text counts.
+        """Build the prompts.
 
-        word: a single token that stands for a slot in prompts. normalise: texts at unit length.
+        Args:
+            text: Frozen text tower T.
+            starts: Initial s_c of each class, (length, W).
+            word: Word of a single token that marks a slot in prompts.
+            normal: Prompts v^n; the embeddings of several prompts are averaged.
+            abnormal: Prompts v^a.
+            normalise: Normalise text embeddings.
+
+        Raises:
+            BadParameter: Without a prompt.
         """
         super().__init__()
         if not normal or not abnormal:
             raise BadParameter("normal_prompts and abnormal_prompts need at least one prompt each")
-        # The method, not the tower: as a submodule it would be trained, switched and saved with the names.
+        # Only the method is kept: the tower as a submodule would be trained and saved with the names.
         self._encode, self._normalise = text.encode, normalise
         lengths = [len(start) for start in starts]
         self.vectors = nn.Parameter(torch.cat(list(starts)).clone())
@@ -63,11 +72,11 @@ class PseudoNames(nn.Module):
         self._abnormal = [slots(text, prompt, word, lengths) for prompt in abnormal]
 
     def prototypes(self) -> torch.Tensor:
-        """t_c = T(s_c), (K, d): what the decoder of phase 1 is conditioned on."""
+        """Class prototypes t_c = T(s_c), (K, d), which condition the decoder of phase 1."""
         return self._encoded([self._alone])
 
     def classifiers(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """(4): t_n,c = T([v^n; s_c]) and t_a,c = T([v^a; s_c]), (K, d) each."""
+        """Equation (4): t_n,c = T([v^n; s_c]) and t_a,c = T([v^a; s_c]), (K, d) each."""
         return self._encoded(self._normal), self._encoded(self._abnormal)
 
     def _encoded(self, prompts: Sequence[Prompts]) -> torch.Tensor:
@@ -77,7 +86,7 @@ class PseudoNames(nn.Module):
 
 
 class FreeVectors(nn.Module):
-    """No text encoder: per class a vector for the decoder and a pair for the classifier, all learned."""
+    """Learned vectors in place of a text encoder: one per class for the decoder, two for the classifier."""
 
     def __init__(self, classes: int, dim: int) -> None:
         super().__init__()
@@ -93,14 +102,20 @@ class FreeVectors(nn.Module):
 
 
 def slots(text: TextTower, prompt: str, word: str, lengths: Sequence[int]) -> Prompts:
-    """Prompts "`prompt` word ... word" with as many words as each class' name has vectors."""
-    written = [" ".join([prompt, *[word] * length]).strip() for length in lengths]
-    tokens = text.tokenize(written)
-    found = (tokens.ids == word_id(text, word)) & tokens.valid
+    """Tokenise prompts "`prompt` word ... word" whose words are slots.
+
+    Args:
+        text: Text tower.
+        prompt: Words before the slots; may be empty.
+        word: Word of a single token that marks a slot.
+        lengths: Number of slots of each class.
+    """
+    tokens = text.tokenize([" ".join([prompt, *[word] * length]).strip() for length in lengths])
+    is_word = (tokens.ids == word_id(text, word)) & tokens.valid
     rows, places = [], []
     for row, length in enumerate(lengths):
-        # The last ones: the prompt itself may hold the word.
-        positions = found[row].nonzero()[-length:, 0].tolist()
+        # The last occurrences, since the prompt itself may contain the word.
+        positions = is_word[row].nonzero()[-length:, 0].tolist()
         rows += [row] * length
         places += positions
     device = tokens.ids.device
@@ -112,9 +127,22 @@ def slots(text: TextTower, prompt: str, word: str, lengths: Sequence[int]) -> Pr
 def starting_names(
     text: TextTower, classes: int, *, init: Init, word: str, length: int, class_names: Sequence[str] | None
 ) -> list[torch.Tensor]:
-    """First s_c of each class, (length, W): a word repeated, the class' own name, or noise as large as words.
+    """Initialise the names s_c of all classes.
 
-    A class' own name has the length that the text encoder cuts it to. Raises BadParameter for no length.
+    Args:
+        text: Text tower.
+        classes: Number of classes.
+        init: "word" = `word` repeated, "class_name" = the class' own name, with as many vectors as it has
+            tokens, "random" = noise with the standard deviation of the word's embedding.
+        word: Word of a single token.
+        length: Vectors per name, except for "class_name".
+        class_names: Names of the classes, for "class_name".
+
+    Returns:
+        One (length, W) tensor per class.
+
+    Raises:
+        BadParameter: For a length below 1, or missing class names.
     """
     if length < 1:
         raise BadParameter(f"name_length is {length}: expected at least 1")

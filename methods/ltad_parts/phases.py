@@ -1,4 +1,4 @@
-"""The two phases of LTAD's training, on features in memory."""
+"""The two training phases of LTAD, on features in memory."""
 
 from __future__ import annotations
 
@@ -24,28 +24,28 @@ Names = PseudoNames | FreeVectors
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """What both phases learn from."""
+    """Training features of both phases."""
 
     bank: TokenBank
-    """f^real of every image."""
+    """Patches f^real of every image."""
     codes: torch.Tensor
-    """z = f_L of every image, (N, P)."""
+    """Codes z = f_L of every image, (N, P)."""
     ids: torch.Tensor
     """Class of every image, int64 (N,), on the device."""
     channels: tuple[int, ...]
-    """C_l of every layer."""
+    """Channels C_l of every layer."""
     identity: str = ""
-    """What is trained on what: a checkpoint of another is not resumed."""
+    """Identity of the training; checkpoints of another are not resumed."""
 
     def rows(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """f^real (B, T, C), z (B, P) and classes (B,) of a batch."""
+        """Patches f^real (B, T, C), codes z (B, P) and classes (B,) of a batch."""
         indices = batch.indices.to(self.codes.device)
         return self.bank.gather(indices).vectors, self.codes[indices], self.ids[indices]
 
 
 @dataclass(frozen=True)
 class Stepping:
-    """How a phase is optimised."""
+    """Optimiser settings of a phase."""
 
     iterations: int
     epochs: float | None
@@ -54,7 +54,7 @@ class Stepping:
     weight_decay: float
     clip: float | None
     late_drop: bool
-    """A tenth of the learning rate for the last fifth."""
+    """Drop the learning rate to a tenth for the last fifth of the training."""
     max_seconds: float | None
     mixed_precision: bool
 
@@ -97,7 +97,16 @@ def phase_one(
     context: Context,
     kl_weight: float,
 ) -> None:
-    """Learn F_mu, F_sigma, D and s_c by (6); encoders are frozen."""
+    """Train F_mu, F_sigma, D and s_c by equation (6) with frozen encoders.
+
+    Args:
+        synthesis: Networks F_mu, F_sigma and D.
+        names: Pseudo class names s_c.
+        training: Features to train on.
+        stepping: Optimiser settings.
+        context: Device, random numbers and work folder.
+        kl_weight: beta of (6).
+    """
 
     def loss(batch: Batch) -> torch.Tensor:
         real, codes, ids = training.rows(batch)
@@ -124,9 +133,19 @@ def phase_two(
     temperature: float,
     only_abnormal: bool,
 ) -> None:
-    """Learn Pi and Phi by L_rec (7) + L_sem (8) on real and synthetic features; phase 1 stays as it is.
+    """Train Pi and Phi by L_rec (7) + L_sem (8) on real and synthetic features.
 
-    real_probability: p_c of each class, (K,). synthesis: None = real features alone.
+    Args:
+        detection: Modules Pi and Phi to train.
+        synthesis: Frozen networks of phase 1; None = real features only.
+        names: Pseudo class names; trained only if they are free vectors.
+        training: Features to train on.
+        stepping: Optimiser settings.
+        context: Device, random numbers and work folder.
+        real_probability: p_c of each class, (K,).
+        jitter: Strength of the noise that makes patches abnormal.
+        temperature: tau of (3).
+        only_abnormal: Omit the term for normal patches in (8).
     """
     learns_texts = isinstance(names, FreeVectors)
     with torch.no_grad():
@@ -142,8 +161,8 @@ def phase_two(
         abnormal = feature_jitter(normal, jitter)
         total = normal.new_zeros(())
         if detection.reconstruction is not None:
-            rebuilt = detection.reconstruction(abnormal).float()
-            total = total + equations.reconstruction_loss(rebuilt, normal)
+            output = detection.reconstruction(abnormal).float()
+            total = total + equations.reconstruction_loss(output, normal)
         if detection.semantic is not None:
             texts = names.classifiers() if learns_texts else fixed
             logits = [

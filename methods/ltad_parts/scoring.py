@@ -1,4 +1,4 @@
-"""Scores of LTAD: both parts, their weight, and the class of a test image."""
+"""Scores of LTAD: both parts and their weight, and the inferred class of a test image."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ from ltbench.splits.images import ImageSet
 
 POST = MapPost(sigma=0.0, upsample="bilinear_corners")
 RANGE_QUANTILE = 0.99
-"""Share of training patches whose S_rec counts as its range."""
+"""Quantile of S_rec on training patches that serves as its range."""
 _IMAGES_AT_ONCE = 64
 _MOST_IMAGES = 1024
-"""Training images that lambda is taken from: a quantile of their patches moves no more with others."""
+"""Largest number of training images that lambda is computed from; more do not change the quantile."""
 
 
 @dataclass(frozen=True)
 class Codes:
-    """z = f_L as phase 1 takes it, and the mean of every class."""
+    """Standardisation of the codes z = f_L, and the mean code of every class."""
 
     mean: torch.Tensor
-    """(P,), 0 where codes are left as they are."""
+    """(P,), mean of the codes, or 0 without standardisation."""
     scale: torch.Tensor
-    """(P,)."""
+    """(P,), inverse standard deviation of the codes, or 1."""
     centres: torch.Tensor
-    """(K, P): mean code of each class; not finite for a class without an image."""
+    """(K, P), mean code of each class; not finite for a class without an image."""
 
     @classmethod
     def learn(cls, pooled: torch.Tensor, ids: torch.Tensor, *, standardise: bool) -> Codes:
@@ -54,14 +54,14 @@ class Codes:
         return (pooled - self.mean) * self.scale
 
     def nearest(self, pooled: torch.Tensor) -> torch.Tensor:
-        """Class whose mean is nearest by cosine, int64 (B,)."""
+        """Class with the nearest mean code by cosine, int64 (B,)."""
         cosine = functional.normalize(self.of(pooled), dim=-1) @ functional.normalize(self.centres, dim=-1).T
         return cosine.nan_to_num(-torch.inf).argmax(dim=-1)
 
 
 @dataclass
 class Scorer:
-    """A trained LTAD."""
+    """Trained LTAD that scores images."""
 
     unsaved: ClassVar = ("names",)
     """Scores need their texts alone."""
@@ -74,7 +74,7 @@ class Scorer:
     grid: int
     pool: int
     weight: float = 1.0
-    """lambda of (5)."""
+    """Weight lambda of equation (5)."""
     _texts: tuple[torch.Tensor, torch.Tensor] = field(init=False)
     _prototypes: torch.Tensor = field(init=False)
 
@@ -83,33 +83,40 @@ class Scorer:
             self._texts, self._prototypes = self.names.classifiers(), self.names.prototypes()
 
     def shuffle(self, rng: np.random.Generator) -> None:
-        """From now on every class is scored with the texts of another."""
+        """Score every class with the texts of another class from now on (Table 8)."""
         count = len(self._prototypes)
         other = shifted_classes(count, torch.from_numpy(rng.permutation(count)))
         self._texts = (self._texts[0][other], self._texts[1][other])
 
     @torch.inference_mode()
     def parts(self, vectors: torch.Tensor, ids: torch.Tensor) -> dict[str, torch.Tensor]:
-        """S_rec and S_sem, (B, T) each, of patches (B, T, C) of these classes; only what was trained."""
-        found = {}
+        """S_rec and S_sem, (B, T) each, of patches (B, T, C) with class ids (B,), as far as trained."""
+        scores = {}
         if self.detection.reconstruction is not None:
             rebuilt = self.detection.reconstruction(vectors)
-            found["reconstruction"] = equations.reconstruction_score(rebuilt, vectors)
+            scores["reconstruction"] = equations.reconstruction_score(rebuilt, vectors)
         if self.detection.semantic is not None:
             normal, abnormal = (texts[ids] for texts in self._texts)
-            found["semantic"] = equations.semantic_score(
+            scores["semantic"] = equations.semantic_score(
                 self.detection.semantic(vectors), normal, abnormal, self.temperature
             )
-        return found
+        return scores
 
     def combined(self, parts: dict[str, torch.Tensor]) -> torch.Tensor:
-        """(5) of whatever was trained, (B, T)."""
+        """Combine the trained parts by equation (5): (B, T)."""
         if len(parts) == 1:
             return next(iter(parts.values()))
         return equations.anomaly_score(parts["reconstruction"], parts["semantic"], self.weight)
 
     def settle(self, training: TrainingSet, weight: float | None, jitter: float, context: Context) -> None:
-        """Fix lambda, and report how the semantic part separates training patches from jittered ones."""
+        """Set lambda, and report how the semantic score separates training patches from jittered ones.
+
+        Args:
+            training: Training features.
+            weight: lambda; None = the `RANGE_QUANTILE` of S_rec on training patches.
+            jitter: Strength of the noise of jittered patches.
+            context: Receiver of the reports.
+        """
         count = len(training.bank)
         chosen = torch.linspace(0, count - 1, min(count, _MOST_IMAGES)).round().to(torch.int64)
         reconstruction, normal, jittered = [], [], []
@@ -134,7 +141,14 @@ class Scorer:
     def predict(
         self, test: ImageSet, context: Context, *, ids: npt.NDArray[np.int64] | None, by_text: bool
     ) -> Prediction:
-        """Scores and grids of images; without `ids` their classes are inferred."""
+        """Score images.
+
+        Args:
+            test: Images.
+            context: View of the images and receiver of reports.
+            ids: Class id of each image; None = infer the classes.
+            by_text: Infer classes by the nearest class prototype instead of the nearest mean code.
+        """
         grids, shares = [], []
         for vectors, classes in self._batches(test, ids, by_text):
             parts = self.parts(vectors, classes)
@@ -144,14 +158,14 @@ class Scorer:
                 shares.append((self.weight * parts["semantic"]).sum(dim=1).div(total.sum(dim=1)).cpu())
         if shares:
             context.report("semantic_share_of_test_scores", float(torch.cat(shares).mean()))
-        found = np.concatenate(grids)
-        scores = largest_of_pooled(found, context.view.crop, POST, self.pool)
-        return Prediction(scores=scores, grids=found, post=POST)
+        all_grids = np.concatenate(grids)
+        scores = largest_of_pooled(all_grids, context.view.crop, POST, self.pool)
+        return Prediction(scores=scores, grids=all_grids, post=POST)
 
     def _batches(
         self, test: ImageSet, ids: npt.NDArray[np.int64] | None, by_text: bool
     ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """Patches and classes, a few images at a time."""
+        """Yield patches and classes, a few images at a time."""
         done = 0
         for tokens in self.reader.batches(test, title="score test images"):
             count = len(tokens.vectors)

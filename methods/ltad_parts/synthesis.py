@@ -1,4 +1,4 @@
-"""Phase 1: a variational decoder that makes normal features of a class around those of a real image."""
+"""Networks of LTAD's phase 1: a variational decoder that generates normal features of a class."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from torch import nn
 from torch.nn import functional
 
 STEPS = 2
-"""Doublings of the resolution, from a quarter of the grid to the grid."""
+"""Number of doublings of the resolution, from a quarter of the grid to the grid."""
 
 
 class Decoder(nn.Module):
-    """D(z^, t_c): feature maps of all layers from a code and a text, on the grid of the tokens.
+    """Decoder D(z^, t_c): feature maps of all layers on the token grid from a code and a text embedding.
 
-    A linear layer gives the coarsest map; each step doubles the resolution (nearest), convolves 3 x 3,
-    normalises by groups; a 1 x 1 convolution per layer ends it. The paper says that D mirrors E and no more.
+    A linear layer gives the coarsest map. Each step doubles the resolution (nearest), followed by a 3 x 3
+    convolution and group norm; a 1 x 1 convolution per layer follows. The paper only says that D mirrors E.
     """
 
     def __init__(self, inputs: int, channels: tuple[int, ...], grid: int, width: int) -> None:
@@ -31,7 +31,7 @@ class Decoder(nn.Module):
         self.heads = nn.ModuleList(nn.Conv2d(width, count, 1) for count in channels)
 
     def forward(self, code: torch.Tensor) -> list[torch.Tensor]:
-        """Tokens (B, grid * grid, C_l) per layer of codes (B, inputs)."""
+        """Decode codes (B, inputs) to tokens (B, grid * grid, C_l) of every layer."""
         maps = functional.gelu(self.into(code)).unflatten(1, self._start)
         for size, step in zip(self._sizes[1:], self.steps, strict=True):
             maps = step(functional.interpolate(maps, size=(size, size), mode="nearest"))
@@ -39,7 +39,7 @@ class Decoder(nn.Module):
 
 
 class Synthesis(nn.Module):
-    """F_mu, F_sigma and D; or, without `variational`, a plain autoencoder that knows no class."""
+    """Networks F_mu, F_sigma and D; without `variational`, a plain autoencoder without class condition."""
 
     def __init__(
         self,
@@ -51,7 +51,16 @@ class Synthesis(nn.Module):
         width: int,
         variational: bool = True,
     ) -> None:
-        """code: numbers of z = f_L; text: of t_c; channels: of each layer."""
+        """Build the networks.
+
+        Args:
+            code: Dimensions of z = f_L.
+            text: Dimensions of t_c.
+            channels: Channels of each layer.
+            grid: Rows and columns of the token grid.
+            width: Channels inside the decoder.
+            variational: Sample codes and condition the decoder on the class.
+        """
         super().__init__()
         self.variational = variational
         self.mean = nn.Linear(code, code)
@@ -66,9 +75,15 @@ class Synthesis(nn.Module):
     def decode(
         self, mean: torch.Tensor, log_variance: torch.Tensor, prototypes: torch.Tensor
     ) -> list[torch.Tensor]:
-        """{f_l^syn} = D(z^, t_c) with z^ = mu + sigma eps, (B, T, C_l) per layer.
+        """Decode {f_l^syn} = D(z^, t_c) with z^ = mu + sigma eps.
 
-        prototypes: t_c of each image's class, (B, text).
+        Args:
+            mean: mu, (B, code).
+            log_variance: log sigma^2, (B, code).
+            prototypes: t_c of each image's class, (B, text).
+
+        Returns:
+            (B, T, C_l) for every layer.
         """
         if not self.variational:
             return self.decoder(mean)
@@ -76,10 +91,10 @@ class Synthesis(nn.Module):
         return self.decoder(torch.cat([sampled, prototypes], dim=1))
 
     def forward(self, code: torch.Tensor, prototypes: torch.Tensor) -> torch.Tensor:
-        """f^syn of a real image's code: (B, T, C), all layers side by side."""
+        """Synthetic features f^syn (B, T, C), all layers concatenated, from codes of real images."""
         return torch.cat(self.decode(*self.encode(code), prototypes), dim=-1)
 
 
 def _groups(width: int) -> int:
-    """Groups of at least eight channels."""
+    """Largest number of groups, at most 8, with at least eight channels each (one group if impossible)."""
     return next(groups for groups in (8, 4, 2, 1) if width % (8 * groups) == 0 or groups == 1)

@@ -1,1 +1,1 @@
-"""Defects made up on normal images, and the images as pixels to make them on."""
+"""Synthetic defects on normal images, and in-memory pixels to draw them on."""

@@ -1,4 +1,4 @@
-"""CutPaste's defects: a piece of an image, or a thin turned one, pasted elsewhere on the same image.
+"""CutPaste's synthetic defects: a patch, or a thin rotated scar, of an image pasted elsewhere on it.
 
 Images are float32 (3, H, W) in [0, 1]; sizes are shares, or pixels of a 256 x 256 image (Li et al. 2021).
 """
@@ -13,22 +13,26 @@ import torch
 from ltbench.methods.training.precision import in_full_precision
 
 AREA = (0.02, 0.15)
-"""Of a pasted patch, as a share of the image."""
+"""Bounds of a patch's area, as a share of the image."""
 ASPECT = (0.3, 1 / 0.3)
+"""Bounds of a patch's aspect ratio, width by height."""
 SCAR_WIDTH = (2.0, 16.0)
+"""Bounds of a scar's width in pixels of a 256 x 256 image."""
 SCAR_LENGTH = (10.0, 25.0)
+"""Bounds of a scar's length in pixels of a 256 x 256 image."""
 SCAR_TURN = 45.0
-"""Largest turn of a scar to either side, in degrees."""
+"""Largest rotation of a scar to either side, in degrees."""
 PAPER_SIDE = 256
 JITTER = 0.1
+"""Strength of the colour jitter, see `jittered`."""
 _GREY = (0.299, 0.587, 0.114)
 
 
 @in_full_precision
 def jittered(image: torch.Tensor, rng: np.random.Generator, strength: float = JITTER) -> torch.Tensor:
-    """Brightness, contrast, saturation and hue changed at random by up to `strength`, clipped to [0, 1].
+    """Jitter brightness, contrast, saturation and hue by up to `strength` in random order, within [0, 1].
 
-    The four changes come in a random order; the hue is that of HSV, `strength` a share of its circle.
+    The hue is that of HSV, and `strength` a share of its circle.
     """
     brightness, contrast, saturation = rng.uniform(1 - strength, 1 + strength, size=3)
     turn = rng.uniform(-strength, strength)
@@ -37,7 +41,7 @@ def jittered(image: torch.Tensor, rng: np.random.Generator, strength: float = JI
         if number == 0:
             image = image * brightness
         elif number == 3:
-            image = _hue_turned(image, turn)
+            image = _rotate_hue(image, turn)
         else:
             light = torch.einsum("c,chw->hw", grey, image)
             light, factor = (light.mean(), contrast) if number == 1 else (light, saturation)
@@ -47,13 +51,13 @@ def jittered(image: torch.Tensor, rng: np.random.Generator, strength: float = JI
 
 
 def cut_paste(image: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
-    """A copy with a jittered rectangle of itself pasted at a random place."""
+    """Paste a colour-jittered rectangle of the image at a random position of a copy (CutPaste)."""
     height, width = _rectangle(image.shape[1:], rng)
     return _pasted(image, jittered(_cut(image, height, width, rng), rng), None, rng)
 
 
 def scarred(image: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
-    """A copy with a thin, turned, jittered strip of itself pasted at a random place."""
+    """Paste a thin, rotated, colour-jittered strip of the image on a copy (CutPaste-Scar)."""
     scale = image.shape[2] / PAPER_SIDE
     width = max(1, round(rng.uniform(*SCAR_WIDTH) * scale))
     length = max(2, round(rng.uniform(*SCAR_LENGTH) * scale))
@@ -63,9 +67,9 @@ def scarred(image: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
 
 
 def turned_piece(piece: torch.Tensor, degrees: float) -> tuple[torch.Tensor, torch.Tensor]:
-    """A piece (3, h, w) turned counterclockwise on a canvas (3, H, W), and where on the canvas it lies.
+    """Rotate a piece (3, h, w) counterclockwise by nearest-neighbour sampling.
 
-    Every pixel of the canvas takes the nearest one; its size is Pillow's, with the piece in the middle.
+    Returns the canvas (3, H, W), of the size that Pillow gives it, and the mask (H, W) of the piece on it.
     """
     _, height, width = piece.shape
     sine, cosine = math.sin(math.radians(degrees)), math.cos(math.radians(degrees))
@@ -76,12 +80,12 @@ def turned_piece(piece: torch.Tensor, degrees: float) -> tuple[torch.Tensor, tor
     source_row = (sine * column + cosine * row + height / 2).floor().long()
     source_column = (cosine * column - sine * row + width / 2).floor().long()
     inside = (source_row >= 0) & (source_row < height) & (source_column >= 0) & (source_column < width)
-    found = piece[:, source_row.clamp(0, height - 1), source_column.clamp(0, width - 1)]
-    return found, inside.to(piece.device)
+    canvas = piece[:, source_row.clamp(0, height - 1), source_column.clamp(0, width - 1)]
+    return canvas, inside.to(piece.device)
 
 
 def _rectangle(shape: torch.Size, rng: np.random.Generator) -> tuple[int, int]:
-    """Height and width of a patch: area uniform, aspect uniform in its logarithm."""
+    """Draw height and width of a patch, with uniform area and log-uniform aspect ratio."""
     rows, columns = shape
     area = rng.uniform(*AREA) * rows * columns
     aspect = math.exp(rng.uniform(math.log(ASPECT[0]), math.log(ASPECT[1])))
@@ -90,16 +94,18 @@ def _rectangle(shape: torch.Size, rng: np.random.Generator) -> tuple[int, int]:
 
 
 def _cut(image: torch.Tensor, height: int, width: int, rng: np.random.Generator) -> torch.Tensor:
-    top, left = _place(image, height, width, rng)
+    """Cut a rectangle of this size at a random position."""
+    top, left = _position(image, height, width, rng)
     return image[:, top : top + height, left : left + width]
 
 
 def _pasted(
     image: torch.Tensor, piece: torch.Tensor, inside: torch.Tensor | None, rng: np.random.Generator
 ) -> torch.Tensor:
+    """Paste a piece, where `inside` is true, at a random position of a copy of the image."""
     piece = piece[:, : image.shape[1], : image.shape[2]]
     _, height, width = piece.shape
-    top, left = _place(image, height, width, rng)
+    top, left = _position(image, height, width, rng)
     copy = image.clone()
     target = copy[:, top : top + height, left : left + width]
     if inside is None:
@@ -109,17 +115,18 @@ def _pasted(
     return copy
 
 
-def _place(image: torch.Tensor, height: int, width: int, rng: np.random.Generator) -> tuple[int, int]:
+def _position(image: torch.Tensor, height: int, width: int, rng: np.random.Generator) -> tuple[int, int]:
+    """Draw the top left corner of a rectangle inside the image."""
     return int(rng.uniform(0, image.shape[1] - height)), int(rng.uniform(0, image.shape[2] - width))
 
 
 def _cells(length: int, turned: float) -> int:
-    """Pixels that a line of this turned length touches, centred on one of `length` pixels."""
+    """Size in pixels of a canvas axis for a rotated extent centred on an axis of `length` pixels."""
     return math.ceil((length + turned) / 2) - math.floor((length - turned) / 2)
 
 
-def _hue_turned(image: torch.Tensor, share: float) -> torch.Tensor:
-    """The hue of HSV turned by a share of its circle; value and chroma stay."""
+def _rotate_hue(image: torch.Tensor, share: float) -> torch.Tensor:
+    """Rotate the HSV hue by a share of its circle, keeping value and chroma."""
     red, green, blue = image
     largest = image.amax(dim=0)
     chroma = largest - image.amin(dim=0)

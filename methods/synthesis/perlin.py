@@ -1,4 +1,4 @@
-"""Gradient noise (Perlin, SIGGRAPH 1985), and blobs cut from it."""
+"""Perlin noise (SIGGRAPH 1985) and anomaly masks thresholded from it."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from scipy import ndimage
 Floats = npt.NDArray[np.float32]
 
 CELLS = (1, 2, 4, 8, 16, 32)
-"""Cells per axis that DRAEM draws from."""
+"""Numbers of cells per axis that DRAEM draws from."""
 THRESHOLD = 0.5
-LARGEST_TURN = 90.0
+LARGEST_ROTATION = 90.0
 
 
 def noise(shape: tuple[int, int], cells: tuple[int, int], rng: np.random.Generator) -> Floats:
-    """Noise of so many cells per axis, within about -1 and 1, 0 at the corners of the cells: `shape`.
+    """Compute Perlin noise of a given shape and number of cells per axis, roughly within [-1, 1].
 
-    At every corner stands a random unit vector; a point takes the dot products of its offsets from the four
-    corners around it, blended by 6 t^5 - 15 t^4 + 10 t^3, times the root of 2.
+    Every cell corner has a random unit vector. The value at a point blends its dot products with the four
+    corners around it by 6 t^5 - 15 t^4 + 10 t^3, times sqrt(2).
     """
     angles = rng.uniform(0, 2 * math.pi, size=(cells[0] + 1, cells[1] + 1))
     row, column = (np.arange(side) * (count / side) for side, count in zip(shape, cells, strict=True))
@@ -38,13 +38,18 @@ def noise(shape: tuple[int, int], cells: tuple[int, int], rng: np.random.Generat
 
 
 def blobs(side: int, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
-    """(side, side) where turned noise of random periods exceeds one half (Zavrtanik et al. 2021); may be
-    empty."""
+    """Draw an anomaly mask (side, side): rotated noise of random periods above 1/2; may be empty.
+
+    DRAEM (Zavrtanik et al., ICCV 2021).
+    """
     cells = (int(rng.choice(CELLS)), int(rng.choice(CELLS)))
-    turned = ndimage.rotate(
-        noise((side, side), cells, rng), rng.uniform(-LARGEST_TURN, LARGEST_TURN), reshape=False, order=1
+    rotated = ndimage.rotate(
+        noise((side, side), cells, rng),
+        rng.uniform(-LARGEST_ROTATION, LARGEST_ROTATION),
+        reshape=False,
+        order=1,
     )
-    return turned > THRESHOLD
+    return rotated > THRESHOLD
 
 
 def _fade(share: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""The judged part of whole image sets as pixels in memory, for networks that are trained on pixels."""
+"""Pixels of image sets in memory, for networks that are trained on pixels."""
 
 from __future__ import annotations
 
@@ -14,11 +14,14 @@ from ltbench.methods.features.transform import view_pixels
 from ltbench.splits.images import ImageSet
 
 KEPT_BYTES = 8 << 30
-"""Largest set of pixels that stays in memory; a larger one is read again when it is asked for."""
+"""Largest set of pixels kept in memory; larger sets are read from disk at every access."""
 
 
 def view_of_size(view: View, size: int | None) -> View:
-    """The same part of the image with its crop at `size` pixels; None = as it is. Raises BadParameter."""
+    """Change a view's crop to `size` pixels, showing the same part of the image; None keeps the view.
+
+    Raises BadParameter for fewer than 16 pixels.
+    """
     if size is None or size == view.crop:
         return view
     if size < 16:
@@ -27,10 +30,10 @@ def view_of_size(view: View, size: int | None) -> View:
 
 
 class PixelBank:
-    """Training images in one view, gathered by number as float32 in [0, 1]."""
+    """Training images in one view, accessed by index as float32 in [0, 1]."""
 
     def __init__(self, images: ImageSet, view: View, context: Context, *, title: str) -> None:
-        """Read all images once, if they fit. Raises MethodsError for an empty set."""
+        """Read all images into memory if they fit. Raises MethodsError for an empty set."""
         if not len(images):
             raise MethodsError("the training set is empty: expected at least one image")
         self._images, self._view, self._device = images, view, context.device
@@ -45,15 +48,15 @@ class PixelBank:
         return len(self._images)
 
     def gather(self, indices: torch.Tensor) -> torch.Tensor:
-        """float32 (B, 3, size, size) in [0, 1] of the images at int64 (B,), on the context's device."""
+        """Images at int64 `indices` (B,) as float32 (B, 3, size, size) in [0, 1] on the context's device."""
         if self._kept is None:
-            found = torch.stack([self._read(index) for index in indices.tolist()])
+            pixels = torch.stack([self._read(index) for index in indices.tolist()])
         else:
-            found = self._kept[indices]
-        return found.to(self._device).float() / 255
+            pixels = self._kept[indices]
+        return pixels.to(self._device).float() / 255
 
     def batches(self, batch_size: int = 16) -> Iterator[torch.Tensor]:
-        """All of them in order, a few at a time."""
+        """All images in order, `batch_size` at a time."""
         return (self.gather(part) for part in torch.arange(len(self)).split(batch_size))
 
     def _read(self, index: int) -> torch.Tensor:
@@ -63,7 +66,7 @@ class PixelBank:
 def pixel_batches(
     images: ImageSet, view: View, context: Context, *, title: str, batch_size: int = 16
 ) -> Iterator[torch.Tensor]:
-    """float32 (B, 3, size, size) in [0, 1] of images that are scored, in their order."""
+    """Yield images in order as float32 (B, 3, size, size) in [0, 1] on the context's device."""
     pending: list[torch.Tensor] = []
     for index in context.progress(range(len(images)), title, len(images)):
         pending.append(as_tensor(view_pixels(images[index], view)))
@@ -73,10 +76,10 @@ def pixel_batches(
 
 
 def as_tensor(pixels: np.ndarray) -> torch.Tensor:
-    """uint8 (H, W, 3) -> uint8 (3, H, W)."""
+    """Convert pixels uint8 (H, W, 3) to a tensor uint8 (3, H, W)."""
     return torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))
 
 
 def at_most(maps: torch.Tensor, side: int) -> torch.Tensor:
-    """Maps (B, h, w) that are larger than the judged view brought to its size by means."""
+    """Average-pool square maps (B, h, w) to `side` if they are larger."""
     return functional.adaptive_avg_pool2d(maps[:, None], side)[:, 0] if maps.shape[-1] > side else maps

@@ -1,4 +1,4 @@
-"""Textures that stand in for defects: photographs of a folder (DTD), or made up where there are none."""
+"""Textures for synthetic defects: photographs of a folder (DTD), or generated ones."""
 
 from __future__ import annotations
 
@@ -18,10 +18,13 @@ _ENDINGS = (".jpg", ".jpeg", ".png")
 
 
 class TextureSource:
-    """Textures uint8 (side, side, 3): pictures of a folder and its sub-folders, or generated ones."""
+    """Source of textures uint8 (side, side, 3): pictures of a folder and its subfolders, or generated."""
 
     def __init__(self, folder: str, side: int) -> None:
-        """folder: "generated", or a path. Raises MethodsError for a folder without pictures."""
+        """Open a folder of pictures, or generate textures if `folder` is "generated".
+
+        Raises MethodsError for a folder without pictures.
+        """
         self._side = side
         self._files: list[Path] = []
         if folder == "generated":
@@ -34,7 +37,7 @@ class TextureSource:
             )
 
     def draw(self, rng: np.random.Generator) -> Pixels:
-        """A texture with three of ten random changes of colour, sharpness and pose."""
+        """Draw a texture, with three of the ten augmentations in `CHANGES` applied (DRAEM)."""
         if self._files:
             picture = Image.open(self._files[int(rng.integers(len(self._files)))]).convert("RGB")
             picture = _resized(picture, self._side)
@@ -46,14 +49,14 @@ class TextureSource:
 
 
 def _resized(picture: Image.Image, side: int) -> Image.Image:
-    """Bilinear between the nearest four pixels even where it shrinks, as OpenCV does: (side, side)."""
+    """Resize to (side, side) bilinearly without antialiasing, as OpenCV does."""
     columns, rows = (length / side for length in picture.size)
     scale = (columns, 0, 0, 0, rows, 0)
     return picture.transform((side, side), Image.Transform.AFFINE, scale, Image.Resampling.BILINEAR)
 
 
 def generated(side: int, rng: np.random.Generator) -> Pixels:
-    """A made-up texture: stripes, checks or clouds between two colours, bent by noise, with some grain."""
+    """Generate a texture: stripes, checks or clouds between two colours, distorted by noise, with grain."""
     rows, columns = np.mgrid[:side, :side] / side
     angle, period = rng.uniform(0, math.pi), rng.uniform(2, 16)
     bend = rng.uniform(0, 0.5) * noise((side, side), (4, 4), rng)
@@ -78,6 +81,7 @@ Change = Callable[[Image.Image, np.random.Generator], Image.Image]
 
 
 def _per_channel(picture: Image.Image, tables: Sequence[np.ndarray]) -> Image.Image:
+    """Map the grey levels of each channel by its own table of 256 values."""
     return picture.point([int(value) for table in tables for value in np.clip(table, 0, 255)])
 
 

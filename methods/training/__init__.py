@@ -1,4 +1,4 @@
-"""Training for every trained method: one loop that counts iterations, resumes exactly, keeps its budget.
+"""Training loop of all trained methods: counts iterations, resumes exactly and keeps a time limit.
 
     with seeded(context):
         model = Network(...)
@@ -6,6 +6,6 @@
         sampler = Sampler(len(train), batch_size, context.rng)
         train(model, loss, sampler, optimizer, plan=Plan(1000), context=context, title="train")
 
-`loss(batch)` gathers what it needs by `batch.indices` (features in memory, as a rule) and returns a scalar.
-No test image can be reached from here: the last state is the result, never a better one along the way.
+`loss(batch)` gathers its inputs by `batch.indices` (usually features in memory) and returns a scalar.
+Test images cannot be reached from here: the result is the last state, never the best one on the way.
 """

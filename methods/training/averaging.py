@@ -9,7 +9,7 @@ from torch import nn
 
 
 class Average:
-    """Follows a module: average = decay * average + (1 - decay) * weights, after every step.
+    """Moving average of a module's weights: average = decay * average + (1 - decay) * weights per step.
 
     Buffers (running statistics, counters) are copied, not averaged.
     """
@@ -20,12 +20,13 @@ class Average:
 
     @torch.no_grad()
     def update(self) -> None:
+        """Add the current weights to the average."""
         for name, weight in self._module.named_parameters():
             self._weights[name].lerp_(weight, 1 - self._decay)
 
     @torch.no_grad()
     def install(self) -> None:
-        """Put the averaged weights into the module."""
+        """Copy the averaged weights into the module."""
         for name, weight in self._module.named_parameters():
             weight.copy_(self._weights[name])
 

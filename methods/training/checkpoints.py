@@ -1,4 +1,4 @@
-"""The whole state of a training on disk, so that a killed process goes on as if nothing had happened."""
+"""Checkpoints of the whole training state, from which a killed process resumes exactly."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _log = logging.getLogger(__name__)
 
 
 class Stateful(Protocol):
-    """What has a state that can be saved: modules, optimizers, samplers."""
+    """Object with a state dictionary: a module, optimizer or sampler."""
 
     def state_dict(self) -> dict[str, Any]: ...
 
@@ -26,14 +26,20 @@ class Stateful(Protocol):
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """One file that always holds the last complete state."""
+    """Checkpoint file that always holds the last complete state."""
 
     path: Path
     identity: str
-    """What is trained on what: another training's state is not read."""
+    """Identity of the training, see `identity_of`; the state of another training is not loaded."""
 
     def save(self, parts: dict[str, Stateful], numbers: dict[str, float], rng: np.random.Generator) -> None:
-        """Write all or nothing. A disk that is full costs the possibility to resume, and no more."""
+        """Write the state atomically; if the disk is full, log a warning and go on.
+
+        Args:
+            parts: Objects whose state dictionaries are saved, by name.
+            numbers: Counters of the training.
+            rng: NumPy generator, saved beside torch's generators.
+        """
         state = {
             "identity": self.identity,
             "numbers": numbers,
@@ -50,7 +56,7 @@ class Checkpoint:
             )
 
     def load(self, parts: dict[str, Stateful], rng: np.random.Generator) -> dict[str, float]:
-        """The saved numbers, with every part and generator as it was; {} if there is nothing to resume."""
+        """Restore all parts and generators and return the counters; {} without a matching checkpoint."""
         if not self.path.is_file():
             return {}
         try:

@@ -21,60 +21,64 @@ from ltbench.methods.training.sampling import Sampler
 from ltbench.methods.training.schedules import Schedule, constant
 
 _LOSS_EVERY_ON_ACCELERATOR = 20
-"""Reading a loss waits for the device."""
-_LOSS_MEMORY = 0.98
+"""Iterations between readings of the loss, each of which waits for the device."""
+_LOSS_DECAY = 0.98
+"""Decay of the moving mean of the loss, per iteration."""
 CHECKPOINT_EVERY_SECONDS = 60.0
 CHECKPOINT_ENVIRONMENT = "LTBENCH_CHECKPOINT_SECONDS"
-"""Names another time between checkpoints, for machines that may be taken away."""
+"""Environment variable with another time between checkpoints, for preemptible machines."""
 
 
 @dataclass(frozen=True)
 class Batch:
-    """What a loss is computed on."""
+    """Training batch on which a loss is computed."""
 
     indices: torch.Tensor
-    """int64 (B,), on the CPU: which training images."""
+    """Indices of the training images, int64 (B,) on the CPU."""
     iteration: int
-    """From 0."""
+    """Number of the iteration, from 0."""
     iterations: int
-    """All that are planned."""
+    """Planned number of iterations."""
     rng: np.random.Generator
-    """For draws that torch does not make."""
+    """Generator of random numbers drawn outside torch."""
 
 
 Loss = Callable[[Batch], torch.Tensor]
-"""A scalar to be minimised."""
+"""Function from a batch to the scalar to be minimised."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How long and how to step."""
+    """Length and settings of a training."""
 
     iterations: int
     max_seconds: float | None = None
-    """Wall time after which training stops, whatever was planned; the result is then marked as truncated."""
+    """Wall time after which training stops early; its outcome is then marked as truncated."""
     schedule: Schedule = constant
+    """Learning-rate factor per iteration."""
     clip: float | None = None
-    """Largest norm of all gradients together."""
+    """Largest total norm of the gradients; None = no clipping."""
     average: float | None = None
-    """Decay of a moving average of the weights, which is what remains at the end; None = the last weights."""
+    """Decay of a moving average of the weights, which replaces them at the end; None = the last weights."""
     mixed_precision: bool = False
-    """bfloat16 products on a GPU."""
+    """Compute products in bfloat16 on a GPU."""
     checkpoint_seconds: float | None = None
-    """Time between checkpoints; 0 = after every iteration, None = as the environment says, else a minute."""
+    """Time between checkpoints; 0 = every iteration, None = LTBENCH_CHECKPOINT_SECONDS, else a minute."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a training came to."""
+    """Summary of a finished training."""
 
     iterations: int
     seconds: float
-    """Spent in iterations, those before a resumption included."""
+    """Wall time of all iterations, including those before a resumption."""
     images: int
+    """Training images processed, repetitions included."""
     loss: float
-    """Moving mean at the end."""
+    """Moving mean of the loss at the end."""
     truncated: bool
+    """Whether a time limit ended the training before its planned iterations."""
 
     @property
     def images_per_second(self) -> float:
@@ -83,17 +87,18 @@ class Outcome:
 
 @dataclass
 class _Counters:
-    """What changes from one iteration to the next."""
+    """Counters of a training, saved in its checkpoints."""
 
     iteration: int = 0
     seconds: float = 0.0
     images: int = 0
     loss: float = math.nan
     seen: int = 0
-    """Iteration whose loss was seen last."""
+    """Iteration whose loss was read last."""
 
-    def see(self, loss: float) -> None:
-        kept = _LOSS_MEMORY ** (self.iteration - self.seen)
+    def record_loss(self, loss: float) -> None:
+        """Update the moving mean of the loss."""
+        kept = _LOSS_DECAY ** (self.iteration - self.seen)
         self.loss = loss if math.isnan(self.loss) else kept * self.loss + (1 - kept) * loss
         self.seen = self.iteration
 
@@ -103,7 +108,10 @@ class _Counters:
 
 
 def checkpoint_seconds() -> float:
-    """Time between checkpoints where a plan says nothing; raises BadParameter for what is no time."""
+    """Default time between checkpoints: LTBENCH_CHECKPOINT_SECONDS, else a minute.
+
+    Raises BadParameter if the variable is not a number of at least 0.
+    """
     text = os.environ.get(CHECKPOINT_ENVIRONMENT, "") or str(CHECKPOINT_EVERY_SECONDS)
     try:
         seconds = float(text)
@@ -125,14 +133,24 @@ def train(
     title: str,
     identity: str = "",
 ) -> Outcome:
-    """Step until the plan is fulfilled; afterwards the model is in evaluation mode.
+    """Train a model to the end of the plan and leave it in evaluation mode.
 
-    model: all that is trained, and what else must come back on resumption (buffers). title: names the step
-    and its figures ("phase 1" -> "phase_1_iterations", ...). identity: what is trained on what, in words;
-    with `context.work` a checkpoint of the same identity is resumed, bit for bit on a CPU.
+    Reports iterations, images per second, the last loss, and "truncated" = 1 if the time limit ended it.
 
-    Raises MethodsError if the loss is no longer finite. Reports iterations, images per second, the last
-    loss, and "truncated" (1 = a limit on the time cut the plan short).
+    Args:
+        model: Module to train, including buffers that a resumption must restore.
+        loss: Loss of a batch.
+        sampler: Source of batches.
+        optimizer: Optimizer of the model's parameters.
+        plan: Length and settings.
+        context: Device, random numbers and work folder.
+        title: Name of the training in progress and reports ("phase 1" -> "phase_1_iterations", ...).
+        identity: Identity of the training, see `identity_of`. With `context.work`, a checkpoint of the same
+            identity is resumed, bit for bit on a CPU.
+
+    Raises:
+        MethodsError: If the loss is no longer finite.
+        BadParameter: For a negative number of iterations.
     """
     if plan.iterations < 0:
         raise BadParameter(f"iterations is {plan.iterations}: expected 0 or more")
@@ -164,7 +182,7 @@ def train(
 
 @dataclass
 class _Run:
-    """One training on its way."""
+    """Running training: its inputs, counters and latest loss."""
 
     model: nn.Module
     loss: Loss
@@ -178,20 +196,21 @@ class _Run:
     """Loss of the last iteration, still on the device."""
 
     def parts(self) -> dict[str, Stateful]:
-        found: dict[str, Stateful] = {
+        """Objects whose state a checkpoint holds."""
+        parts: dict[str, Stateful] = {
             "model": self.model,
             "optimizer": self.optimizer,
             "sampler": self.sampler,
         }
-        return found if self.average is None else {**found, "average": self.average}
+        return parts if self.average is None else {**parts, "average": self.average}
 
     def save(self, checkpoint: Checkpoint) -> None:
-        # What has diverged is not to be resumed.
-        self.look()
+        # A diverged training must not be resumed.
+        self.read_loss()
         checkpoint.save(self.parts(), vars(self.counters), self.context.rng)
 
     def iterations(self, title: str) -> Iterator[None]:
-        """Once per iteration that is left, while time lasts; shows loss and speed on the way."""
+        """Yield once per remaining iteration until the time limit, showing loss and speed as progress."""
         counters, limit = self.counters, self.plan.max_seconds
         left = range(counters.iteration, self.plan.iterations)
         for _ in self.context.progress(left, lambda: f"{title}: {counters.text()}", len(left)):
@@ -221,10 +240,10 @@ class _Run:
         self.latest = value.detach()
         last = counters.iteration == plan.iterations
         if self.context.device == "cpu" or last or counters.iteration % _LOSS_EVERY_ON_ACCELERATOR == 0:
-            self.look()
+            self.read_loss()
 
-    def look(self) -> None:
-        """Take the latest loss into account, if it was not; raises MethodsError if it is no number."""
+    def read_loss(self) -> None:
+        """Record the latest loss unless already recorded; raises MethodsError if it is not finite."""
         if self.latest is None or self.counters.seen == self.counters.iteration:
             return
         loss = float(self.latest)
@@ -233,7 +252,7 @@ class _Run:
                 f"training diverged: the loss is {loss} at iteration {self.counters.iteration} of "
                 f"{self.plan.iterations}; lower the learning rate or clip the gradients"
             )
-        self.counters.see(loss)
+        self.counters.record_loss(loss)
 
     def outcome(self) -> Outcome:
         counters = self.counters

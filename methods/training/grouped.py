@@ -1,4 +1,4 @@
-"""Batches of one group each: images of a single product."""
+"""Sampler of batches that contain images of one group only."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from ltbench.methods.training.sampling import Sampler
 
 
 class GroupedSampler(Sampler):
-    """Batches whose images are all of one group; every pass shows each image once.
+    """Batches of images of one group (RegAD: one product); every pass shows each image once.
 
-    Images within their groups and the batches of all groups come in a new order in each pass (RegAD). The
-    last batch of a group is as small as it comes out.
+    Each pass shuffles the images within their groups and the batches of all groups. The last batch of a
+    group may be smaller.
     """
 
     def __init__(
@@ -28,7 +28,7 @@ class GroupedSampler(Sampler):
         self._batches: list[npt.NDArray[np.int64]] = []
 
     def next(self) -> torch.Tensor:
-        """int64 (B,): the images of the next batch."""
+        """Indices of the next batch, int64 (B,)."""
         if self._position >= len(self._batches):
             self.passes += 1
             self._position = 0
@@ -47,7 +47,7 @@ class GroupedSampler(Sampler):
         self._batches = self._drawn() if self.passes else []
 
     def _drawn(self) -> list[npt.NDArray[np.int64]]:
-        """The batches of the pass that has begun."""
+        """Draw the batches of the current pass."""
         rng = np.random.default_rng([self._seed, self.passes])
         batches = [
             order[low : low + self.batch_size]

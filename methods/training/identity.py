@@ -1,4 +1,4 @@
-"""What a checkpoint belongs to."""
+"""Identity of a training, by which checkpoints are matched to it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ltbench.splits.images import ImageSet
 
 def identity_of(fields: Mapping[str, Any], images: ImageSet) -> str:
     """Hash of a method's fields and of the training images' contents, 64 hex digits."""
-    found = hashlib.sha256(json.dumps(fields, sort_keys=True).encode())
+    digest = hashlib.sha256(json.dumps(fields, sort_keys=True).encode())
     for index in range(len(images)):
-        found.update(images.content_digest(index).encode())
-    return found.hexdigest()
+        digest.update(images.content_digest(index).encode())
+    return digest.hexdigest()

@@ -1,4 +1,4 @@
-"""Mixed precision where an accelerator gains from it, and full precision where numbers need it."""
+"""Mixed precision for GPUs that support it, and full precision for sensitive computations."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any, ParamSpec, TypeVar
 
 import torch
 
-Given = ParamSpec("Given")
-Found = TypeVar("Found")
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
 
 
 def mixed(device: str, enabled: bool) -> AbstractContextManager[object]:
-    """bfloat16 products on a GPU that has them, if `enabled`; else nothing changes: a CPU computes float32.
+    """Context of bfloat16 autocast on a GPU that supports it, if `enabled`; elsewhere it has no effect.
 
     bfloat16 has float32's range, so gradients need no scaling.
     """
@@ -24,25 +24,29 @@ def mixed(device: str, enabled: bool) -> AbstractContextManager[object]:
     return torch.autocast(kind, dtype=torch.bfloat16)
 
 
-def in_full_precision(function: Callable[Given, Found]) -> Callable[Given, Found]:
-    """The same function in float32 whatever surrounds it: squared distances, cosines, variances, coordinates.
+def in_full_precision(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
+    """Decorate a function to compute in float32 even inside `mixed`.
 
-    Widening its tensors alone would not do: inside `mixed`, products of float32 are made in bfloat16 too.
+    For squared distances, cosines, variances and coordinates. Converting the tensors alone is not enough,
+    since autocast multiplies float32 tensors in bfloat16 too.
     """
 
     @wraps(function)
-    def wide(*arguments: Given.args, **named: Given.kwargs) -> Found:
+    def wide(*arguments: Arguments.args, **named: Arguments.kwargs) -> Result:
         kinds = [kind for kind in ("cuda", "cpu") if torch.is_autocast_enabled(kind)]
         if not kinds:
             return function(*arguments, **named)
         with ExitStack() as stack:
             for kind in kinds:
                 stack.enter_context(torch.autocast(kind, enabled=False))
-            return function(*(_wide(each) for each in arguments), **{n: _wide(v) for n, v in named.items()})
+            return function(
+                *(_widened(each) for each in arguments), **{n: _widened(v) for n, v in named.items()}
+            )
 
     return wide
 
 
-def _wide(value: Any) -> Any:
+def _widened(value: Any) -> Any:
+    """Convert a half-precision tensor to float32; other values unchanged."""
     is_half = isinstance(value, torch.Tensor) and value.dtype in (torch.bfloat16, torch.float16)
     return value.float() if is_half else value

@@ -1,4 +1,4 @@
-"""Repeatable training: torch's generators started from a method's source of randomness, sums in one order."""
+"""Repeatable training: torch seeded from a method's random numbers, deterministic sums."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from ltbench.methods.blocks.threads import one_blas_thread
 
 @contextmanager
 def seeded(context: Context) -> Iterator[None]:
-    """Inside, torch draws (initial weights, dropout, noise) follow from `context.rng`.
+    """Context in which torch's random numbers (initial weights, dropout, noise) follow from `context.rng`.
 
-    Afterwards they go on as if nothing had been drawn.
+    On exit, torch's generators return to their previous state.
     """
     seed = int(context.rng.integers(2**63 - 1))
     device = torch.device(context.device)
@@ -27,18 +27,18 @@ def seeded(context: Context) -> Iterator[None]:
 
 @contextmanager
 def repeatable() -> Iterator[None]:
-    """Compute with one CPU thread and torch's deterministic kernels; also a decorator, `@repeatable()`.
+    """Context or decorator that computes with one CPU thread and torch's deterministic kernels.
 
-    A sum that several threads share depends on how many there are, and torch's accumulating kernels depend
-    on which thread comes first. Training amplifies last bits: 30 steps of RD turn them into 7 % of a score.
-    A cell on one thread gives the same bits whatever the load of the machine, `--jobs` and `--threads` are.
+    A sum split over threads depends on their number, and torch's accumulating kernels depend on the order in
+    which threads finish. Training amplifies such last bits: after 30 steps of RD, a score differed by 7 %. On
+    one thread, a cell gives the same bits at any machine load, `--jobs` and `--threads`.
     """
     threads = torch.get_num_threads()
     is_deterministic = torch.are_deterministic_algorithms_enabled()
     warns_only = torch.is_deterministic_algorithms_warn_only_enabled()
     fills = torch.utils.deterministic.fill_uninitialized_memory
     torch.set_num_threads(1)
-    # A GPU has operations without a deterministic kernel; benchmark/device.py decides about those.
+    # Some GPU operations have no deterministic kernel; benchmark/device.py sets how they are handled.
     torch.use_deterministic_algorithms(True, warn_only=is_deterministic and warns_only)
     torch.utils.deterministic.fill_uninitialized_memory = False
     try:

@@ -1,4 +1,4 @@
-"""Which images come next: endless shuffled passes over a set, whose state is three numbers."""
+"""Sampler of training batches: endless shuffled passes over a set."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from ltbench.methods.errors import BadParameter, MethodsError
 
 
 class Sampler:
-    """Batches of image numbers; every pass shows each image once, in an order of its own.
+    """Batches of image indices; every pass shows each image once, newly shuffled.
 
-    The last batch of a pass is as small as it comes out; `drop_last` leaves it away where batch statistics
-    need several images, unless the whole set is smaller than a batch.
+    The last batch of a pass may be smaller. `drop_last` omits it, for batch statistics that need several
+    images, unless the whole set is smaller than a batch.
     """
 
     def __init__(
@@ -28,9 +28,9 @@ class Sampler:
             raise BadParameter(f"batch_size is {batch_size}: expected at least 1")
         self.batch_size = batch_size
         self.passes = 0
-        """Passes begun."""
+        """Number of passes begun."""
         self.on_pass: Callable[[Sampler], None] | None = None
-        """Called before each pass; may call `restrict`."""
+        """Callback before each pass, which may call `restrict`."""
         self._seed = int(rng.integers(2**63 - 1))
         self._drop_last = drop_last
         self._images = np.arange(count)
@@ -38,14 +38,14 @@ class Sampler:
         self._position = 0
 
     def restrict(self, images: Sequence[int] | np.ndarray) -> None:
-        """From the next pass on, show these images only."""
+        """Show only these images from the next pass on."""
         kept = np.asarray(images, np.int64)
         if len(kept) == 0:
             raise MethodsError("no training image is left to choose from: expected at least one")
         self._images = kept
 
     def next(self) -> torch.Tensor:
-        """int64 (B,): the images of the next batch."""
+        """Indices of the next batch, int64 (B,)."""
         if self._position >= len(self._order):
             if self.on_pass is not None:
                 self.on_pass(self)
@@ -55,7 +55,7 @@ class Sampler:
         return torch.from_numpy(batch)
 
     def batches_per_pass(self) -> int:
-        """With the images of the next pass."""
+        """Number of batches of the next pass."""
         whole, rest = divmod(len(self._images), self.batch_size)
         return whole + (1 if rest and not (self._drop_last and whole) else 0)
 
@@ -81,5 +81,5 @@ class Sampler:
 
 
 def iterations_of(epochs: float, sampler: Sampler) -> int:
-    """So many passes in iterations, at least one; the first pass' size counts for all."""
+    """Convert epochs to iterations, at least one; every epoch counts as long as the next one."""
     return max(1, round(epochs * sampler.batches_per_pass()))

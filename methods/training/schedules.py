@@ -1,4 +1,4 @@
-"""Learning-rate schedules: from an iteration (from 0) to a factor on each group's own rate."""
+"""Learning-rate schedules: functions from an iteration (from 0) to a factor on each group's rate."""
 
 from __future__ import annotations
 
@@ -9,24 +9,32 @@ Schedule = Callable[[int], float]
 
 
 def constant(iteration: int) -> float:  # noqa: ARG001  a schedule like the others
-    """Always 1."""
+    """Keep the learning rate: the factor is always 1."""
     return 1.0
 
 
 def drop(iterations: int, share: float = 0.8, factor: float = 0.1) -> Schedule:
-    """1, and `factor` after this share of all iterations."""
-    # 0.801 of 57,000 is no whole number in floating point.
+    """Multiply the learning rate by `factor` after a share of all iterations.
+
+    >>> schedule = drop(100, share=0.8, factor=0.1)
+    >>> schedule(79), schedule(80)
+    (1.0, 0.1)
+    """
+    # 0.801 * 57,000 is not a whole number in floating point.
     first = math.ceil(round(share * iterations, 6))
     return lambda iteration: factor if iteration >= first else 1.0
 
 
 def late_drop(iterations: int) -> Schedule:
-    """A tenth after 801 of 1000 epochs: UniAD's and HVQ's step of 800, set one epoch late by their loop."""
+    """Drop to a tenth after 801 of 1000 epochs, as UniAD and HVQ-Trans do.
+
+    Their step is set to 800 epochs, but their loop applies it one epoch later.
+    """
     return drop(iterations, share=0.801)
 
 
 def warm_cosine(iterations: int, *, warm_up: int = 0, final: float = 0.0) -> Schedule:
-    """From 0 to 1 in `warm_up` iterations, then along a half cosine to `final` at the last one."""
+    """Warm up linearly from 0 to 1 in `warm_up` iterations, then decay by a half cosine to `final`."""
 
     def factor(iteration: int) -> float:
         if iteration < warm_up:
@@ -38,9 +46,9 @@ def warm_cosine(iterations: int, *, warm_up: int = 0, final: float = 0.0) -> Sch
 
 
 def warm_logarithm(iterations: int, *, warm_up: int) -> Schedule:
-    """From 0 to 1 along a logarithm until `warm_up` (2 or more), then along a line towards 0 (AnomalyGPT).
+    """Warm up logarithmically from 0 to 1 until `warm_up` (at least 2), then decay linearly (AnomalyGPT).
 
-    DeepSpeed's WarmupDecayLR: it is first asked after a step, so that iteration 0 runs at the full rate.
+    Equal to DeepSpeed's WarmupDecayLR, which is first applied after a step, so iteration 0 has the full rate.
     """
 
     def factor(iteration: int) -> float:

@@ -1,4 +1,4 @@
-"""AdamW whose steps shrink where the second moments lag behind the gradients, with AMSGrad."""
+"""StableAdamW: AdamW that shortens steps while its second moments lag behind the gradients."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class StableAdamW(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], torch.Tensor] | None = None) -> torch.Tensor | None:
-        """One step for every parameter that has a gradient."""
+        """Update every parameter that has a gradient; returns the loss of the closure, if given."""
         loss = None
         if closure is not None:
             with torch.enable_grad():
@@ -40,10 +40,11 @@ class StableAdamW(torch.optim.Optimizer):
         for group in self.param_groups:
             for parameter in group["params"]:
                 if parameter.grad is not None:
-                    self._move(parameter, parameter.grad, group)
+                    self._update(parameter, parameter.grad, group)
         return loss
 
-    def _move(self, parameter: torch.Tensor, gradient: torch.Tensor, group: dict[str, Any]) -> None:
+    def _update(self, parameter: torch.Tensor, gradient: torch.Tensor, group: dict[str, Any]) -> None:
+        """Apply one step to a parameter."""
         state = self.state[parameter]
         if not state:
             state["step"] = torch.zeros(())
@@ -58,7 +59,7 @@ class StableAdamW(torch.optim.Optimizer):
         if group["amsgrad"]:
             second = torch.maximum(state["largest"], second, out=state["largest"])
         denominator = (second / (1 - beta2**step)).sqrt_().add_(group["eps"])
-        # g / d is about 1 while the second moment is true to the gradient.
+        # g / d is about 1 while the second moment matches the gradient.
         excess = (gradient / denominator).square_().mean().sqrt_().clamp_min_(1.0)
         rate = group["lr"] / (1 - beta1**step)
         parameter.sub_(state["mean"].div(denominator).mul_(rate / excess))

@@ -10,15 +10,15 @@ from ltbench.methods.training.precision import in_full_precision
 WINDOW = 11
 SIGMA = 1.5
 STABILITY = (0.01, 0.03)
-"""Shares of the values' range, squared."""
+"""Constants K1 and K2 of SSIM: shares of the value range whose squares stabilise the quotients."""
 
 
 @in_full_precision
 def dissimilarity(images: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
-    """1 - the mean SSIM of (B, C, H, W) (Wang et al. 2004), with the borders and the range of DRAEM's code.
+    """1 - mean SSIM of two batches (B, C, H, W) (Wang et al. 2004), as in DRAEM's code.
 
-    Means and covariances are weighted by an 11 x 11 Gaussian of deviation 1.5; zeros surround the images.
-    The range of the values is 1, or 2 if any of `images` is below -0.5. Returns a scalar.
+    Means and covariances are weighted by an 11 x 11 Gaussian of standard deviation 1.5, with zero padding.
+    The value range is 1, or 2 if any value of `images` is below -0.5. Returns a scalar.
     """
     channels = images.shape[1]
     offset = torch.arange(WINDOW, device=images.device) - WINDOW // 2

@@ -1,4 +1,4 @@
-"""Greedy k-centre selection on a GPU: the plain loop over a pool of rows, many steps without waiting."""
+"""Greedy k-centre selection on a GPU: the plain loop over a pool of rows, many steps per synchronisation."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from ltbench.methods.blocks.on_device import on_device
 POOL = 8192
 """Rows kept up to date at a time: in float64 they stay in the second-level cache."""
 STEPS = 32
-"""Centres chosen before the processor looks: waiting for the device takes as long as a step."""
+"""Centres selected between synchronisations: waiting for the device takes as long as a step."""
 RECORDED_AT = 3
-"""Which call of the loop records its steps: replaying spares starting each operation by itself."""
+"""Call of the loop that records its steps as a CUDA graph: a replay saves the launch of each kernel."""
 ROWS = 2048
-"""Rows and centres per product when a pool is brought up to date."""
+"""Rows per product when a pool is brought up to date."""
 CENTRES = 8192
+"""Centres per product when a pool is brought up to date."""
 PART = 65_536
 """Rows copied to the device, or subtracted, at a time."""
 
@@ -27,25 +28,25 @@ def uploaded(
     matrix: npt.NDArray[np.float32] | None,
     device: str | torch.device,
 ) -> torch.Tensor:
-    """The chosen rows of X (N, D) times the matrix (D, d), if any: float32 on the device.
+    """Copy the chosen rows of X (N, D) to the device as float32, multiplied by the matrix (D, d) if given.
 
-    In parts: X itself may be larger than the device's memory.
+    Rows are copied in parts, since X may be larger than the device's memory.
     """
-    there = None if matrix is None else torch.tensor(matrix, device=device)
+    projection = None if matrix is None else torch.tensor(matrix, device=device)
     out = torch.empty(len(chosen), X.shape[1] if matrix is None else matrix.shape[1], device=device)
     for low in range(0, len(chosen), PART):
         rows = slice(low, low + PART) if len(chosen) == len(X) else chosen[low : low + PART]
         part = on_device(X[rows].astype(np.float32, copy=False), device)
-        out[low : low + PART] = part if there is None else part @ there
+        out[low : low + PART] = part if projection is None else part @ projection
     return out
 
 
 class DeviceGreedy:
-    """Farthest-point selection with stale distances, as on a processor, on one level.
+    """Farthest-point selection with lazily updated distances, see `lazy_greedy.LazyGreedy`.
 
-    A row's distance to the nearest centre only shrinks. A pool of the rows with the largest bounds is
-    brought up to date, then the plain loop runs in it while its maximum is certainly the global one. A
-    product in float64 finds the nearest of many centres; distances are direct differences in float64.
+    A row's distance to the nearest centre only shrinks. The bounds of a pool, the rows with the largest ones,
+    are brought up to date, then the plain loop runs on the pool while its maximum is certainly the global
+    one. A product in float64 finds the nearest of many centres; distances are direct differences in float64.
     """
 
     def __init__(self, rows: torch.Tensor) -> None:
@@ -60,13 +61,19 @@ class DeviceGreedy:
 
     @property
     def finite(self) -> npt.NDArray[np.bool_]:
-        """Rows (N,) whose squared length is a number of float32, as a processor wants them."""
+        """Flags (N,) of the rows whose squared differences cannot overflow float32, as on a CPU."""
         return np.asarray((self.square < torch.finfo(torch.float32).max / 8).cpu())
 
     def select(
         self, m: int, *, first: int | None = None, anchors: npt.NDArray[np.int64] | None = None
     ) -> npt.NDArray[np.int64]:
-        """Indices (m,) in the order of selection, from the row `first`, or by mean distance to `anchors`."""
+        """Select m rows and return their indices in the order of selection.
+
+        Args:
+            m: Number of rows.
+            first: Row that is selected first.
+            anchors: Rows whose mean distance to each row initialises its distance.
+        """
         self.chosen = self.chosen.new_empty(m)
         if first is not None:
             self.bound = self._squared_distance(first)
@@ -78,7 +85,7 @@ class DeviceGreedy:
         while self.taken < m:
             pool, outside = self._pool()
             self._refresh(pool)
-            # Where very many were tied, they may no longer be.
+            # Many rows were tied; up to date, they may no longer be.
             if len(pool) > 2 * POOL:
                 pool, outside = self._pool()
                 self._refresh(pool)
@@ -95,7 +102,7 @@ class DeviceGreedy:
         self.taken += len(indices)
 
     def _squared_distance(self, index: int) -> torch.Tensor:
-        """float64 (N,), by direct differences."""
+        """Squared distance of each row to one row, float64 (N,), by direct differences."""
         centre = self.rows[index].double()
         return torch.cat([(part.double() - centre).square_().sum(dim=1) for part in self.rows.split(PART)])
 
@@ -108,46 +115,47 @@ class DeviceGreedy:
         return torch.nonzero(inside).flatten(), float(outside)
 
     def _refresh(self, pool: torch.Tensor) -> None:
-        """Bring bounds up to date with all centres."""
+        """Bring the bounds of a pool up to date with all centres."""
         stale = pool[(self.seen[pool] < self.taken) & (self.bound[pool] >= 0)]
-        # Neighbours in this order have missed about the same centres.
+        # Sorted, the rows of a block lack about the same centres.
         order = self.seen[stale].sort(stable=True)
         firsts = order.values[::ROWS].tolist()
         for block, first in zip(stale[order.indices].split(ROWS), firsts, strict=False):
             rows, nearest = self.rows[block].double(), self.bound[block]
             for centres in self.chosen[first : self.taken].split(CENTRES):
-                there = self.rows[centres].double()
-                column = torch.addmm(self.square[centres], rows, there.T, alpha=-2).argmin(dim=1)
-                nearest = torch.minimum(nearest, (rows - there[column]).square_().sum(dim=1))
+                others = self.rows[centres].double()
+                column = torch.addmm(self.square[centres], rows, others.T, alpha=-2).argmin(dim=1)
+                nearest = torch.minimum(nearest, (rows - others[column]).square_().sum(dim=1))
             self.bound[block] = nearest
         self.seen[pool] = self.taken
 
     def _run_plain_loop(self, pool: torch.Tensor, rival: float) -> None:
-        """Take the farthest of the pool, all up to date, while it is farther than any other row can be."""
+        """Select the farthest row of the pool, whose bounds are exact, while it is farther than `rival`."""
         if self._loop is None or len(self._loop.bound) != len(pool):
             self._loop = _PlainLoop(len(pool), self.rows)
-        loop, found, left = self._loop, [], len(self.chosen) - self.taken
+        loop, selected, left = self._loop, [], len(self.chosen) - self.taken
         loop.start(self.rows[pool], self.bound[pool], rival)
         while left > 0:
             farthest, allowed = loop.advance()
-            found.append(farthest[: min(allowed, left)])
+            selected.append(farthest[: min(allowed, left)])
             left -= allowed
             if allowed < STEPS:
                 break
         self.bound[pool] = loop.bound
-        self._take(pool[torch.cat(found)])
+        self._take(pool[torch.cat(selected)])
         self.seen[pool] = self.taken
 
 
 class _PlainLoop:
-    """The plain loop over a pool, some steps at a time; on a GPU they are recorded once and replayed.
+    """Plain farthest-point loop over a pool, STEPS steps at a time, replayed as a CUDA graph on a GPU.
 
-    Steps are made without knowing whether they are allowed; from the first that is not, none has an effect. A
-    centre keeps a distance of 0 here: only rows that are farther than the rival, and than 0, are taken.
+    The device runs all steps without asking whether the farthest row still exceeds the rival; from the first
+    step where it does not, steps have no effect. A centre keeps a distance of 0 here: only rows that are
+    farther than the rival, and than 0, are selected.
     """
 
     def __init__(self, count: int, like: torch.Tensor) -> None:
-        # The last row is far from everything: as a centre it changes nothing.
+        # The last row is far from all others: a step that selects it as centre changes no distance.
         self.rows = torch.full((count + 1, like.shape[1]), 1e150, dtype=torch.float64, device=like.device)
         self.bound = self.rows.new_zeros(count)
         self.rival = self.rows.new_zeros(1)
@@ -157,15 +165,15 @@ class _PlainLoop:
         self._calls = 0
 
     def start(self, rows: torch.Tensor, bound: torch.Tensor, rival: float) -> None:
-        """Squared distances of rows to the nearest centre, and the distance from which on a row is taken."""
+        """Load the pool: rows, their squared distances to the nearest centre, and the distance to exceed."""
         self.rows[:-1] = rows
         self.bound.copy_(bound)
         self.rival.fill_(rival)
 
     def advance(self) -> tuple[torch.Tensor, int]:
-        """Places in the pool that STEPS steps chose, and how many of them were allowed."""
+        """Run STEPS steps: the selected positions in the pool, and how many of them exceed the rival."""
         self._calls += 1
-        # Not at once: a pool of this size may not come again, and libraries must have started before.
+        # Not at the first call: a pool of this size may not recur, and recording needs initialised libraries.
         if self._calls == RECORDED_AT and self.rows.is_cuda:
             self._graph = torch.cuda.CUDAGraph()
             with torch.cuda.graph(self._graph):

@@ -19,33 +19,34 @@ Indices = npt.NDArray[np.int64]
 QUERIES = 4096
 """Query rows per product."""
 BANK = 32_768
-"""Bank rows per product: 0.5 GB with so many queries."""
+"""Bank rows per product: 0.5 GB with `QUERIES` queries."""
 GROUP = 64
-"""Neighbouring bank rows whose smallest product is looked at before the products themselves."""
+"""Consecutive bank rows whose smallest product is compared before the products themselves."""
 PAIRS = 1 << 16
-"""Pairs of rows subtracted at a time: 1 GB of float64 for 1024 numbers a row."""
+"""Pairs of rows subtracted at a time: for rows of 1024 numbers, both sides take 1 GB of float64."""
 CROWDED = 64
 """Groups per query and product above which no rounding bound helps, and the product is taken in float64."""
 EPS32 = 2.0**-24
 """Unit round-off of float32."""
 EPS_SUM = 2.0**-22
-"""Of the sums of tensor cores, which cut digits off instead of rounding."""
+"""Relative error of the sums of tensor cores, which truncate instead of rounding."""
 CUT_BITS = 13
-"""Digits of float32 that a tensor core's TF32 does not have: it keeps ten after the point."""
+"""Mantissa bits of float32 that TF32 drops: a tensor core keeps ten."""
 
 
 @dataclass(frozen=True)
 class _Rounded:
-    """Rows that a tensor core reads without loss, and how far they are from the rows they stand for."""
+    """Rows rounded to TF32, which tensor cores read without loss, and their rounding errors."""
 
     matrix: torch.Tensor
     error: torch.Tensor
-    """float64 (N,), distance of each row from its rounded self."""
+    """float64 (N,), distance between each row and its rounded version."""
     half: torch.Tensor
     """float64 (N,), half the squared length of each rounded row."""
 
 
 def _rounded(rows: torch.Tensor, mean: torch.Tensor) -> _Rounded:
+    """Round centred rows (N, D) to TF32, ties to even."""
     centred = rows - mean
     bits = centred.view(torch.int32)
     even = (bits >> CUT_BITS) & 1
@@ -56,11 +57,11 @@ def _rounded(rows: torch.Tensor, mean: torch.Tensor) -> _Rounded:
 
 
 class DeviceIndex:
-    """Rows (n, D) on a device, that can be asked for the nearest one to a query.
+    """Exact nearest-neighbour search among rows (n, D) on a GPU.
 
-    Every row whose product excludes it with certainty is left out: a product is off by the rounding of its
-    float32 sum, a rounded row by its error (triangle inequality). Direct differences in float64 decide
-    among the rest, as on a processor.
+    A product of rounded rows excludes a row only if it does so with certainty: the product is off by the
+    rounding of its float32 sum, and a rounded row by its rounding error (triangle inequality). Direct
+    differences in float64 decide among the remaining rows, as on a CPU.
     """
 
     def __init__(self, rows: Rows, device: str | torch.device) -> None:
@@ -75,8 +76,7 @@ class DeviceIndex:
         distance, index = np.empty(len(queries), np.float32), np.empty(len(queries), np.int64)
         for low in range(0, len(queries), QUERIES):
             part = slice(low, low + QUERIES)
-            asked = on_device(queries[part], self.rows.device)
-            nearest, row = self._nearest(asked)
+            nearest, row = self._nearest(on_device(queries[part], self.rows.device))
             if not bool(nearest.isfinite().all()):
                 bad = low + int(nearest.isfinite().int().argmin())
                 raise MethodsError(f"query {bad} is not finite or too large: nearest neighbours need numbers")
@@ -84,25 +84,25 @@ class DeviceIndex:
         return distance, index
 
     def _nearest(self, queries: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        asked = _rounded(queries, self._mean)
+        rounded = _rounded(queries, self._mean)
         lowest = queries.new_full((len(queries),), torch.inf)
         crowded = torch.zeros(len(queries), dtype=torch.bool, device=queries.device)
-        found = []
+        candidates = []
         for first in range(0, len(self.rows), BANK):
             bank = slice(first, first + BANK)
-            product = self._products(asked.matrix, bank)
+            product = self._products(rounded.matrix, bank)
             groups = product.view(len(queries), -1, GROUP)
             smallest = groups.amin(dim=2)
             lowest = torch.minimum(lowest, smallest.amin(dim=1))
-            threshold = self._threshold(lowest, asked)
+            threshold = self._threshold(lowest, rounded)
             near = smallest <= threshold[:, None]
             crowded |= near.sum(dim=1) > CROWDED
             query, group = torch.nonzero(near & ~crowded[:, None], as_tuple=True)
             pair, column = torch.nonzero(groups[query, group] <= threshold[query, None], as_tuple=True)
             query, row = query[pair], group[pair] * GROUP + column
-            found.append((query, first + row, product[query, row]))
-        query, row, value = (torch.cat(column) for column in zip(*found, strict=True))
-        # Early products were judged by a threshold that has shrunk since.
+            candidates.append((query, first + row, product[query, row]))
+        query, row, value = (torch.cat(column) for column in zip(*candidates, strict=True))
+        # The thresholds of earlier blocks were larger than the final one.
         kept = (value <= threshold[query]) & ~crowded[query]
         distance, index = self._decide(queries, query[kept], row[kept])
         if bool(crowded.any()):
@@ -110,7 +110,7 @@ class DeviceIndex:
         return distance, index
 
     def _products(self, queries: torch.Tensor, bank: slice) -> torch.Tensor:
-        """Half squared distances less half the query's square, (B, rows); infinity fills the last group."""
+        """Half squared distances minus half the query's square, (B, rows); infinity pads the last group."""
         rows, half = self._bank.matrix[bank], self._bank.half[bank].float()
         whole = -(-len(rows) // GROUP) * GROUP
         out = queries.new_empty(len(queries), whole)
@@ -119,20 +119,20 @@ class DeviceIndex:
             torch.addmm(half, queries, rows.T, alpha=-1, out=out[:, : len(rows)])
         return out
 
-    def _threshold(self, lowest: torch.Tensor, asked: _Rounded) -> torch.Tensor:
-        """Largest product that a nearest neighbour can have, given the smallest seen."""
-        rounding = self._slack * (asked.half + self._bank.half.max())
-        both = asked.error + self._largest_error
-        farthest = (2 * (lowest.double() + asked.half + rounding)).clamp_min(0).sqrt() + 2 * both
-        return (farthest**2 / 2 - asked.half + rounding).float().nextafter(lowest.new_tensor(torch.inf))
+    def _threshold(self, lowest: torch.Tensor, rounded: _Rounded) -> torch.Tensor:
+        """Largest product that a nearest neighbour can have, given the smallest one so far."""
+        rounding = self._slack * (rounded.half + self._bank.half.max())
+        both = rounded.error + self._largest_error
+        farthest = (2 * (lowest.double() + rounded.half + rounding)).clamp_min(0).sqrt() + 2 * both
+        return (farthest**2 / 2 - rounded.half + rounding).float().nextafter(lowest.new_tensor(torch.inf))
 
     def _decide(
         self, queries: torch.Tensor, query: torch.Tensor, row: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
         exact = torch.cat(
             [
-                (self.rows[rows].double() - queries[asked].double()).square_().sum(dim=1)
-                for asked, rows in zip(query.split(PAIRS), row.split(PAIRS), strict=True)
+                (self.rows[right].double() - queries[left].double()).square_().sum(dim=1)
+                for left, right in zip(query.split(PAIRS), row.split(PAIRS), strict=True)
             ]
         )
         distance = exact.new_full((len(queries),), torch.inf).scatter_reduce_(0, query, exact, "amin")
@@ -141,7 +141,7 @@ class DeviceIndex:
         return distance, index.scatter_reduce_(0, query[best], row[best], "amin")
 
     def _nearest_in_float64(self, queries: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """By products in float64, block by block; of rows equally near within their rounding, any."""
+        """Nearest rows by float64 products, block by block; any of several rows equal within rounding."""
         centred = queries.double() - self._mean
         lowest = torch.full_like(centred[:, 0], torch.inf)
         index = torch.zeros(len(queries), dtype=torch.int64, device=queries.device)
@@ -157,7 +157,7 @@ class DeviceIndex:
 
 @contextmanager
 def tensor_cores() -> Iterator[None]:
-    """Inside, tensor cores may multiply float32, of which they read the first eleven binary digits."""
+    """Context in which tensor cores may multiply float32 matrices (as TF32, eleven significant bits)."""
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("high")
     try:

@@ -1,4 +1,4 @@
-"""Local outlier factors on a GPU: one product per position and the smallest of each row."""
+"""Nearest neighbours for local outlier factors on a GPU: one matrix product per position."""
 
 from __future__ import annotations
 
@@ -13,15 +13,21 @@ from ltbench.methods.blocks.on_device import on_device
 CELLS = 1 << 27
 """Products held at a time, 1 GB of float64."""
 SPARE = 4
-"""Candidates beside the k nearest by product: direct differences choose among all."""
+"""Candidates in addition to the k nearest by product; direct differences choose among all of them."""
 
 
 def nearest_others(
     X: npt.NDArray[np.float32], k: int, device: str | torch.device
 ) -> Iterator[tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]]:
-    """Distances, ascending, and indices of the k nearest other rows of the same position, both (p, n, k).
+    """Find the k nearest other rows of every row at the same position.
 
-    X: (P, n, D); k at most n - 1. Yields some positions at a time, in order.
+    Args:
+        X: (P, n, D), n rows at each of P positions.
+        k: Number of neighbours, at most n - 1.
+        device: GPU of the computation.
+
+    Yields:
+        Distances, ascending, and indices, both (p, n, k), for p positions at a time, in order.
     """
     _, n, dim = X.shape
     wide = min(k + SPARE, n - 1)
@@ -33,7 +39,7 @@ def nearest_others(
 
 def _nearest(rows: torch.Tensor, k: int, wide: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
     half = rows.square().sum(dim=2) / 2
-    # Half the squared distance, less half the row's own square.
+    # Half the squared distance minus half the row's own square.
     value = torch.baddbmm(half[:, None], rows, rows.transpose(1, 2), alpha=-1)
     value.diagonal(dim1=1, dim2=2).fill_(torch.inf)
     candidate = value.topk(wide, dim=2, largest=False).indices.sort(dim=2).values
@@ -45,7 +51,7 @@ def _nearest(rows: torch.Tensor, k: int, wide: int) -> tuple[npt.NDArray[np.floa
         ],
         dim=2,
     )
-    # Stable, and candidates ascend: of equal distances the lowest index.
+    # A stable sort of ascending candidates resolves ties to the lowest index.
     squared, order = squared.sort(dim=2, stable=True)
     neighbour = candidate.gather(2, order)
     return squared[..., :k].sqrt().cpu().numpy(), neighbour[..., :k].cpu().numpy()

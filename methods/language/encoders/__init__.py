@@ -1,1 +1,1 @@
-"""Families of encoders: one module each, found by its name."""
+"""Encoder families: each module is one family, named like the module."""

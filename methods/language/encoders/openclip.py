@@ -1,9 +1,9 @@
-"""`openclip:NAME@TAG` or `openclip:NAME@FILE`: models of open_clip, by name, pretrained tag or local file.
+"""Models of open_clip: `openclip:NAME@TAG` with a pretrained tag or `openclip:NAME@FILE` with a local file.
 
-Options after `?`: `image_size`, to which open_clip interpolates positions (bicubic, antialiased), or with
-`positions=bilinear` as AnomalyCLIP's code does; `sha256` of the file, and for a file `quick_gelu`, `mean` and
-`std` where they are not those of OpenCLIP. At construction the towers are compared with the model's own
-answers, so that a version of open_clip that works otherwise is found at once.
+Options after `?`: `image_size`, to which position embeddings are interpolated (bicubic with antialiasing as
+in open_clip, or `positions=bilinear` as in AnomalyCLIP's code); `sha256` of the file; and for a file
+`quick_gelu`, `mean` and `std` if they differ from OpenCLIP's. Loading compares the towers with the model's
+own embeddings, so that an incompatible version of open_clip is detected at once.
 """
 
 from __future__ import annotations
@@ -25,7 +25,13 @@ _SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
 
 
 def load(model: str, *, device: str, weights_root: Path | None) -> Encoder:
-    """The pair that stands behind `openclip:`; raises BadParameter, or WeightsMissing with the ways out."""
+    """Load a model of open_clip.
+
+    Raises:
+        BadParameter: For an unknown model, tag or option.
+        WeightsMissing: If the weights are not on this machine.
+        MethodsError: Without open_clip, or if it embeds differently than expected.
+    """
     open_clip = imported_open_clip()
     name, _, rest = model.partition("@")
     source, _, query = rest.partition("?")
@@ -72,7 +78,7 @@ def load(model: str, *, device: str, weights_root: Path | None) -> Encoder:
 
 
 def imported_open_clip() -> ModuleType:
-    """open_clip itself, or one sentence about why it cannot be imported."""
+    """Import open_clip, or raise MethodsError with the reason why it cannot be imported."""
     try:
         import open_clip
     except ImportError as error:
@@ -86,7 +92,12 @@ def imported_open_clip() -> ModuleType:
 def checkpoint(
     open_clip: ModuleType, name: str, source: str, encoder: str, weights_root: Path | None
 ) -> Path:
-    """The file that a tag or a path means; raises BadParameter for neither, WeightsMissing without it."""
+    """Find the weights of a model by pretrained tag or file name.
+
+    Raises:
+        BadParameter: If `source` is neither a tag of the model nor a weights file.
+        WeightsMissing: If the weights are not on this machine.
+    """
     facts = open_clip.pretrained.get_pretrained_cfg(name, source) if source else {}
     if not facts:
         if Path(source).suffix in _SUFFIXES:
@@ -105,6 +116,6 @@ def checkpoint(
     found = checkpoints.in_mirror(mirrored, weights_root)
     found = found or (hub.file_of(repository, files) if repository else None)
     if found is None:
-        place = f"https://huggingface.co/{repository}" if repository else url
-        raise checkpoints.missing(encoder, place, f"{own}.safetensors")
+        address = f"https://huggingface.co/{repository}" if repository else url
+        raise checkpoints.missing(encoder, address, f"{own}.safetensors")
     return found

@@ -1,6 +1,6 @@
-"""`toy-vl`: two small seeded random transformers that stand in for an encoder in tests and in the demo.
+"""Stub encoder `toy-vl` for tests and the demo: two small transformers with seeded random weights.
 
-It has never seen an image beside a text: whatever it contributes to a score is not knowledge of language.
+It was never trained, so it contributes no knowledge of language to a score.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _MEAN, _STD = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
 
 
 class Block(nn.Module):
-    """Pre-norm attention and feed-forward, as in CLIP."""
+    """Pre-norm transformer block, as in CLIP."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -55,7 +55,7 @@ class Block(nn.Module):
 
 
 class ToyImages(nn.Module):
-    """A vision transformer of four blocks; patches of 16 pixels."""
+    """Vision transformer with four blocks and patches of 16 pixels."""
 
     image_size, grid, depth, width = IMAGE_SIZE, IMAGE_SIZE // PATCH, IMAGE_DEPTH, WIDTH
 
@@ -84,7 +84,7 @@ class ToyImages(nn.Module):
 
 
 class ToyText(nn.Module):
-    """A causal transformer of three blocks over hashed words."""
+    """Causal text transformer with three blocks over hashed words."""
 
     width, context, depth = WIDTH, CONTEXT, TEXT_DEPTH
 
@@ -97,7 +97,7 @@ class ToyText(nn.Module):
         self.projection = nn.Linear(WIDTH, DIM, bias=False)
 
     def tokenize(self, texts: Sequence[str]) -> Tokens:
-        """Words and signs, each hashed to a number: any word is one token."""
+        """Tokenise texts; every word or punctuation mark is one token, numbered by its hash."""
         rows = [[_START, *map(_number, re.findall(r"[a-z0-9]+|[^\sa-z0-9]", t.lower())), _END] for t in texts]
         longest = max(map(len, rows))
         if longest > CONTEXT:
@@ -115,14 +115,14 @@ class ToyText(nn.Module):
     def encode(
         self, embeddings: torch.Tensor, tokens: Tokens, overwrite: Mapping[int, torch.Tensor] = NOTHING
     ) -> torch.Tensor:
-        passed = embeddings + self.positions[: embeddings.shape[1]]
+        hidden = embeddings + self.positions[: embeddings.shape[1]]
         for index, block in enumerate(self.blocks):
             if index in overwrite:
                 deep = overwrite[index]
-                repeated = deep.expand(len(passed), -1, -1)
-                passed = torch.cat([passed[:, :1], repeated, passed[:, 1 + len(deep) :]], dim=1)
-            passed = block(passed, causal=True)
-        ends = passed[torch.arange(len(passed), device=passed.device), tokens.read]
+                repeated = deep.expand(len(hidden), -1, -1)
+                hidden = torch.cat([hidden[:, :1], repeated, hidden[:, 1 + len(deep) :]], dim=1)
+            hidden = block(hidden, causal=True)
+        ends = hidden[torch.arange(len(hidden), device=hidden.device), tokens.read]
         return self.projection(self.norm(ends))
 
     @torch.no_grad()
@@ -132,7 +132,7 @@ class ToyText(nn.Module):
 
 
 def load(model: str, *, device: str, weights_root: Path | None) -> Encoder:
-    """The pair on a device; raises BadParameter for options, which it does not have."""
+    """Build the stub encoder; raises BadParameter for any option."""
     del weights_root
     if model:
         raise BadParameter(f"encoder 'toy-vl' takes no options, got '{model}': write 'toy-vl'")
@@ -154,7 +154,7 @@ def _number(word: str) -> int:
 
 
 def _seeded(module: nn.Module, draws: np.random.Generator) -> nn.Module:
-    """Weights drawn by NumPy, whose streams no version of torch changes: normal, 1 / sqrt(inputs) wide."""
+    """Freeze a module with weights N(0, 1 / inputs) from NumPy, whose random streams never change."""
     for name, parameter in module.named_parameters():
         shape = tuple(parameter.shape)
         if name.endswith("bias"):
