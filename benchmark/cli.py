@@ -28,12 +28,13 @@ from ltbench.benchmark.commands import (
 )
 from ltbench.benchmark.console import console
 from ltbench.benchmark.errors import BenchmarkError
+from ltbench.home_folders import UnknownHome
 from ltbench.methods.errors import MethodsError
 from ltbench.registry import PluginError
 from ltbench.results.errors import ResultsError
 from ltbench.splits.errors import SplitsError
 
-EXPECTED = (BenchmarkError, MethodsError, PluginError, ResultsError, SplitsError)
+EXPECTED = (BenchmarkError, MethodsError, PluginError, ResultsError, SplitsError, UnknownHome)
 INTERRUPTED = 130
 # Some versions of typer carry a copy of click: its exceptions are found from one that typer names.
 UsageMistake: type[typer.BadParameter] = next(

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ltbench.benchmark.errors import UsageError
+from ltbench.home_folders import expanded
 from ltbench.registry import FOLDER_VARIABLE, SETTINGS_FILE, read_settings
 from ltbench.results.places import Place, RemotePath, local_side, place
 
@@ -130,4 +131,4 @@ def _convert(name: str, value: Any, origin: str) -> Any:
     if name in {"device", "ray_address"}:
         return str(value)
     # A URL written as a Path has lost a slash, so only text may be one.
-    return place(value) if name in {"results", "cache"} else Path(value).expanduser()
+    return place(value) if name in {"results", "cache"} else expanded(value)

@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+from ltbench.home_folders import expanded
 from ltbench.methods.base import Method
 from ltbench.methods.errors import BadParameter
 from ltbench.methods.features.backbone import BACKBONES
@@ -66,7 +67,7 @@ def _class_of_file(name: str) -> type[Method]:
     file, _, class_name = name.rpartition(":")
     if not file:
         raise BadParameter(f"method '{name}' names no class: write 'FILE.py:CLASS', e.g. '{name}:MyMethod'")
-    classes = _own_classes(load_file(Path(file).expanduser()))
+    classes = _own_classes(load_file(expanded(file)))
     if class_name not in classes:
         there = f"its classes are {', '.join(sorted(classes))}" if classes else "it has none"
         raise BadParameter(

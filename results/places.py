@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
+from ltbench.home_folders import expanded
 from ltbench.results.errors import ResultsError
 
 # pyarrow is imported where a URL is opened, so that help texts stay fast.
@@ -155,7 +156,7 @@ def place(text: str | Place) -> Place:
     if not isinstance(text, str):
         return text
     if not _URL.match(text):
-        return Path(text).expanduser()
+        return expanded(text)
     url = urlsplit(text)
     if url.scheme == "file":
         return Path(unquote(url.path))

@@ -6,7 +6,9 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from ltbench.home_folders import expanded
+
 
 def home_folder(environment: Mapping[str, str] = os.environ) -> Path:
     """`LTBENCH_HOME`, or `~/.cache/ltbench`."""
-    return Path(environment.get("LTBENCH_HOME") or Path.home() / ".cache" / "ltbench").expanduser()
+    return expanded(environment.get("LTBENCH_HOME") or Path.home() / ".cache" / "ltbench")

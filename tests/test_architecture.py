@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 OURS = {"splits", "methods", "benchmark", "results", "reports"}
 # Modules beside the packages, of the standard library alone, that everyone may import.
-LEAVES = {"atomic_files", "number_ranges", "registry"}
+LEAVES = {"atomic_files", "home_folders", "number_ranges", "registry"}
 AROUND = {"perf", "parity", "tests"}
 HEAVY = {"torch", "torchvision", "timm", "open_clip", "faiss", "sklearn", "transformers"}
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from ltbench.home_folders import expanded
 from ltbench.methods.errors import BadParameter, WeightsMissing
 from ltbench.methods.features import hub
 
@@ -29,7 +30,7 @@ def folder(weights_root: Path | None) -> Path | None:
 def local_file(asked: str, weights_root: Path | None) -> Path:
     """The checkpoint at a path; a relative one is also looked for in the folder with weights."""
     root = folder(weights_root)
-    candidates = [Path(asked).expanduser()] + ([root / asked] if root is not None else [])
+    candidates = [expanded(asked)] + ([root / asked] if root is not None else [])
     for candidate in candidates:
         if candidate.is_file():
             return candidate

@@ -13,8 +13,13 @@ DATASETS = Registry(
     "data set",
     __name__,
     group="datasets",
-    shared=frozenset({"layout", "facts", "files", "fetch", "download", "licences", "doctor"}),
-)
+    shared=frozenset(
+        {
+            "layout", "facts", "files", "decoding", "described", "fetch", "download", "licences", "doctor",
+            "findings", "importing",
+        }
+    ),
+)  # fmt: skip
 """Each is a module with `open_dataset(data_root, argument)`; one that can be fetched has `FACTS` too."""
 
 

@@ -5,48 +5,39 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Literal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from ltbench.splits import inventories
-from ltbench.splits.datasets.files import FileDataset, image_size, largest_of_16_bits, read_mask, read_pixels
-from ltbench.splits.datasets.layout import IMAGE_SUFFIXES, PARTS
+from ltbench.splits.datasets.decoding import (
+    WHITE,
+    Header,
+    Reading,
+    UnsupportedImage,
+    largest_of_16_bits,
+    marked,
+    mask_levels,
+    read_header,
+    read_pixels,
+)
+from ltbench.splits.datasets.files import FileDataset
+from ltbench.splits.datasets.findings import ADVICE, NOTES, Finding, Kind
+from ltbench.splits.datasets.layout import GOOD, IMAGE_SUFFIXES, PARTS, stem_of
 from ltbench.splits.errors import SplitsError
 from ltbench.splits.images import UNKNOWN, LabelledImage
 
-Kind = Literal[
-    "missing image", "missing mask", "extra file", "mask without image", "unreadable", "wrong size",
-    "empty mask", "no mask", "label count", "same content", "dark 16 bits",
-]  # fmt: skip
-
-ADVICE: dict[Kind, str] = {
-    "missing image": "unpack the archive again, or copy these files from it",
-    "missing mask": "unpack the archive again: pixel metrics need these masks",
-    "extra file": "not part of the data set and never read: move them away if they are not meant to be there",
-    "mask without image": "add the image of the same name, or delete the mask",
-    "unreadable": "replace these files: they are truncated or no images",
-    "wrong size": "replace the mask or the image: a mask has as many pixels as its image",
-    "empty mask": "a defect without a marked pixel: pixel metrics will count it as good, draw its mask",
-    "no mask": "these defects count for image metrics only: add masks to judge them per pixel",
-    "label count": "check the Label folder: it does not hold as many masks as the data set is known to have",
-    "dark 16 bits": "values of 10 to 14 bits in 16 come out nearly black: scale them to the whole range",
-    "same content": "trained and tested images with equal bytes: take one of the two away",
-}
-NOTES: frozenset[Kind] = frozenset({"extra file", "no mask", "same content", "dark 16 bits"})
-"""Kinds that a run survives; the others make a copy unfit."""
-
 _FEW_OF_16_BITS = 1 << 14
 """An image of 16 bits without any value above this one leaves three quarters of the range unused."""
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing that is not as it should be."""
-
-    kind: Kind
-    path: str
-    """Relative to the data set's folder."""
-    category: str = ""
-    detail: str = ""
+_MOST_MARKED = 2 / 3
+"""Share of an image that is hardly a drawn defect."""
+_FEW_GREYS, _LEAST_WHITE = 4, 32
+"""A mask with so many values, some of them that bright, is lossy or soft; VisA's values are 1, 2, 3 ..."""
+_OTHER_SUFFIXES = frozenset(
+    {".avif", ".dng", ".cr2", ".exr", ".gif", ".heic", ".heif", ".jp2", ".nef", ".npy", ".raw", ".tga"}
+)
 
 
 @dataclass(frozen=True)
@@ -116,9 +107,10 @@ def examine(
         present.add(image.path)
         findings += _of_image(dataset, image, read_all)
     findings += _stray_files(dataset, images)
+    findings += _without(images)
     findings += _label_counts(images) if dataset.name == "dagm" else []
     if read_all:
-        broken = {finding.path for finding in findings if finding.kind == "unreadable"}
+        broken = {finding.path for finding in findings if finding.kind in ("unreadable", "unsupported")}
         findings += _leaks(dataset, [i for i in images if i.path in present and i.path not in broken])
     return Report(
         dataset=dataset.name,
@@ -130,53 +122,106 @@ def examine(
 
 
 def _of_image(dataset: FileDataset, image: LabelledImage, read_all: bool) -> Iterator[Finding]:
-    file = dataset.file(image.path)
+    file, reading = dataset.file(image.path), dataset.reading
     try:
+        header = read_header(file, reading)
         if read_all:
-            height, width = read_pixels(file).shape[:2]
-        else:
-            height, width = image_size(file)
+            read_pixels(file, reading)
     except SplitsError as error:
-        yield Finding("unreadable", image.path, image.category, str(error.__cause__ or ""))
+        yield _unread(error, image.path, image.category)
         return
-    if read_all and 0 < (most := largest_of_16_bits(file)) < _FEW_OF_16_BITS:
-        yield Finding("dark 16 bits", image.path, image.category, f"its largest value is {most}")
+    if header.pages > 1:
+        yield Finding("several pages", image.path, image.category, f"{header.pages} pages")
+    if reading.upright and header.orientation != 1:
+        yield Finding("turned", image.path, image.category, f"EXIF orientation {header.orientation}")
+    if read_all and header.is_deep:
+        most = largest_of_16_bits(file)
+        if most * WHITE < _FEW_OF_16_BITS * reading.white:
+            yield Finding("dark 16 bits", image.path, image.category, f"its largest value is {most}")
     if image.mask:
-        yield from _of_mask(dataset, image, (height, width), read_all)
+        yield from _of_mask(dataset, image, header, read_all)
     elif image.part == "test" and image.defect not in ("", UNKNOWN):
         yield Finding("no mask", image.path, image.category)
 
 
-def _of_mask(
-    dataset: FileDataset, image: LabelledImage, size: tuple[int, int], read_all: bool
-) -> Iterator[Finding]:
+def _unread(error: SplitsError, path: str, category: str) -> Finding:
+    kind: Kind = "unsupported" if isinstance(error.__cause__, UnsupportedImage) else "unreadable"
+    return Finding(kind, path, category, str(error.__cause__ or ""))
+
+
+def _of_mask(dataset: FileDataset, image: LabelledImage, header: Header, read_all: bool) -> Iterator[Finding]:
     file = dataset.file(image.mask)
     if not file.is_file():
         yield Finding("missing mask", image.mask, image.category)
         return
     try:
-        found = image_size(file)
-        if found != size:
-            detail = f"{found[1]} x {found[0]}, its image {size[1]} x {size[0]}"
+        own = read_header(file, dataset.reading)
+        if (own.height, own.width) != (header.height, header.width):
+            detail = f"{own.width} x {own.height}, its image {header.width} x {header.height}"
+            if header.orientation != 1:
+                detail += f" with EXIF orientation {header.orientation}"
             yield Finding("wrong size", image.mask, image.category, detail)
-        elif read_all and not read_mask(file, *size).any():
-            yield Finding("empty mask", image.mask, image.category)
+        elif read_all:
+            yield from _of_levels(mask_levels(file, dataset.reading), dataset.reading, image)
     except SplitsError as error:
-        yield Finding("unreadable", image.mask, image.category, str(error.__cause__ or ""))
+        yield _unread(error, image.mask, image.category)
+
+
+def _of_levels(levels: npt.NDArray[Any], reading: Reading, image: LabelledImage) -> Iterator[Finding]:
+    share = float(marked(levels, reading).mean())
+    greys = np.unique(levels[levels > 0])
+    if not share:
+        yield Finding("empty mask", image.mask, image.category)
+    elif share > _MOST_MARKED:
+        yield Finding("marks most", image.mask, image.category, f"marks {100 * share:.0f} % of the image")
+    if not reading.mask_above and len(greys) >= _FEW_GREYS and greys[-1] >= _LEAST_WHITE:
+        yield Finding("grey mask", image.mask, image.category, f"{len(greys)} grey levels")
 
 
 def _stray_files(dataset: FileDataset, images: tuple[LabelledImage, ...]) -> Iterator[Finding]:
-    """Image files below the classes' folders that the list does not name."""
-    if dataset.root is None:
-        return
+    """Image files below the data set's folders that the list does not name."""
     listed = {dataset.file(path) for image in images for path in (image.path, image.mask) if path}
-    for category in sorted({image.category for image in images}):
-        for file in sorted((dataset.root / category).rglob("*")):
-            if file.suffix.lower() not in IMAGE_SUFFIXES or file in listed or not file.is_file():
+    good = {
+        (image.category, stem_of(image.path)) for image in images if image.part == "test" and not image.defect
+    }
+    for place in dataset.places():
+        for file in sorted(place.rglob("*")):
+            path = file.relative_to(dataset.root or place)
+            if file in listed or any(part.startswith(".") for part in path.parts) or not file.is_file():
                 continue
-            path = file.relative_to(dataset.root)
+            category, suffix = path.parts[0], file.suffix.lower()
             is_mask = any(part in ("ground_truth", "Masks", "Label") for part in path.parts)
-            yield Finding("mask without image" if is_mask else "extra file", path.as_posix(), category)
+            if suffix in _OTHER_SUFFIXES:
+                yield Finding("other file", path.as_posix(), category)
+            elif suffix not in IMAGE_SUFFIXES:
+                continue
+            elif is_mask and file.parent.name == GOOD and (category, _image_stem(file.name)) in good:
+                yield from _of_good_mask(dataset, file, path.as_posix(), category)
+            else:
+                yield Finding("mask without image" if is_mask else "extra file", path.as_posix(), category)
+
+
+def _image_stem(mask: str) -> str:
+    return stem_of(mask).removesuffix("_mask")
+
+
+def _of_good_mask(dataset: FileDataset, file: Path, path: str, category: str) -> Iterator[Finding]:
+    """A mask of a good image is usual in some data sets, as long as it is black."""
+    try:
+        if marked(mask_levels(file, dataset.reading), dataset.reading).any():
+            yield Finding("marked good", path, category)
+    except SplitsError as error:
+        yield _unread(error, path, category)
+
+
+def _without(images: tuple[LabelledImage, ...]) -> Iterator[Finding]:
+    """Classes of which nothing can be measured, since good or defective test images are missing."""
+    for category in sorted({image.category for image in images}):
+        kinds = {image.defect for image in images if image.category == category and image.part == "test"}
+        if UNKNOWN not in kinds and "" not in kinds:
+            yield Finding("no good", category, category)
+        if UNKNOWN not in kinds and kinds <= {""}:
+            yield Finding("no defect", category, category)
 
 
 def _label_counts(images: tuple[LabelledImage, ...]) -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""Images kept as files: pixels, masks and hashes of what lies on a disk."""
+"""Data sets kept as files: pixels, masks and hashes of what lies on a disk."""
 
 from __future__ import annotations
 
@@ -8,91 +8,11 @@ from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
-
 from ltbench.registry import UnknownName
+from ltbench.splits.datasets.decoding import AS_STORED, Reading, read_header, read_mask, read_pixels
 from ltbench.splits.datasets.facts import Facts
 from ltbench.splits.errors import DataMissing, SplitsError
 from ltbench.splits.images import LabelledImage, Pixels
-
-_BAD_IMAGE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError, Image.DecompressionBombWarning)
-
-
-def read_pixels(path: Path) -> Pixels:
-    """uint8 (H, W, 3), RGB; grey is repeated, 16 bits are scaled to 8, alpha is dropped, EXIF is not applied.
-
-    Raises SplitsError naming the file when it is absent, truncated or no image.
-    """
-    try:
-        with Image.open(path) as image:
-            if image.mode == "F":
-                raise ValueError("its pixels are floating point numbers without a known range")
-            if image.mode.startswith("I"):
-                deep = np.asarray(image).astype(np.int64)
-                scale = 257 if deep.max(initial=0) > 255 else 1
-                grey = np.clip((deep + scale // 2) // scale, 0, 255).astype(np.uint8)
-                return np.repeat(grey[..., None], 3, axis=2)
-            return np.array(image.convert("RGB"), dtype=np.uint8)
-    except FileNotFoundError:
-        raise SplitsError(
-            f"image '{path}' is missing: expected a file there; see `ltbench data doctor`"
-        ) from None
-    except _BAD_IMAGE as error:
-        raise SplitsError(
-            f"image '{path}' cannot be read ({error}): put an intact copy in its place"
-        ) from error
-
-
-def largest_of_16_bits(path: Path) -> int:
-    """Largest value of an image that is read as one of 16 bits; 0 for any other. Raises SplitsError."""
-    try:
-        with Image.open(path) as image:
-            most = int(np.asarray(image).max(initial=0)) if image.mode.startswith("I") else 0
-    except _BAD_IMAGE as error:
-        raise SplitsError(
-            f"image '{path}' cannot be read ({error}): put an intact copy in its place"
-        ) from error
-    return most if most > 255 else 0
-
-
-def read_mask(path: Path, height: int, width: int) -> Pixels:
-    """uint8 (height, width), 255 where any channel of the file is above zero, else 0.
-
-    Above zero, since VisA's masks hold the defect's number rather than white. Raises SplitsError naming the
-    file when it cannot be read or when its size is not the image's.
-    """
-    try:
-        with Image.open(path) as image:
-            levels = np.asarray(image if image.mode[0] in "1LIF" else image.convert("RGB"))
-            if image.mode == "LA":
-                levels = levels[..., 0]
-    except FileNotFoundError:
-        raise SplitsError(
-            f"mask '{path}' is missing: expected a file there; see `ltbench data doctor`"
-        ) from None
-    except _BAD_IMAGE as error:
-        raise SplitsError(
-            f"mask '{path}' cannot be read ({error}): put an intact copy in its place"
-        ) from error
-    if levels.shape[:2] != (height, width):
-        raise SplitsError(
-            f"mask '{path}' has {levels.shape[1]} x {levels.shape[0]} pixels, expected {width} x {height} "
-            "as its image has: replace one of the two"
-        )
-    defective = levels > 0 if levels.ndim == 2 else (levels > 0).any(axis=2)
-    return np.where(defective, np.uint8(255), np.uint8(0))
-
-
-def image_size(path: Path) -> tuple[int, int]:
-    """(height, width) from the file's header. Raises SplitsError naming the file."""
-    try:
-        with Image.open(path) as image:
-            return image.height, image.width
-    except _BAD_IMAGE as error:
-        raise SplitsError(
-            f"image '{path}' cannot be read ({error}): put an intact copy in its place"
-        ) from error
 
 
 def file_digest(path: Path) -> str:
@@ -131,6 +51,7 @@ class FileDataset:
         *,
         locate: Locate = as_is,
         has_images: Callable[[Path], bool] = there,
+        reading: Reading = AS_STORED,
     ) -> None:
         """`root` is where the images were found (None: not at hand), `advised` where they should be put.
 
@@ -147,6 +68,7 @@ class FileDataset:
         self._listing = listing
         self._locate = locate
         self._has_images = has_images
+        self.reading = reading
         self._digests: dict[str, str] = {}
 
     def images(self) -> tuple[LabelledImage, ...]:
@@ -164,16 +86,21 @@ class FileDataset:
             raise DataMissing(self.missing_sentence())
         return self._locate(self.root, path)
 
+    def places(self) -> list[Path]:
+        """The folders that hold nothing but files of this data set."""
+        categories = sorted({image.category for image in self.images()})
+        return [] if self.root is None else [self.root / category for category in categories]
+
     def pixels(self, image: LabelledImage) -> Pixels:
         """uint8 (H, W, 3), RGB."""
-        return read_pixels(self.file(image.path))
+        return read_pixels(self.file(image.path), self.reading)
 
     def mask(self, image: LabelledImage) -> Pixels | None:
         """uint8 (H, W), 255 where defective; None where the image has no mask."""
         if not image.mask:
             return None
-        height, width = image_size(self.file(image.path))
-        return read_mask(self.file(image.mask), height, width)
+        header = read_header(self.file(image.path), self.reading)
+        return read_mask(self.file(image.mask), header.height, header.width, self.reading)
 
     def mask_version(self, image: LabelledImage) -> str:
         """What changes when somebody changes the mask's file; "" without one."""

@@ -1,4 +1,4 @@
-"""A person's own images in MVTec AD's folder layout: `folder:PATH`."""
+"""A person's own images: `folder:PATH`, in MVTec AD's layout or as a `dataset.toml` in the folder says."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ import hashlib
 from functools import cached_property
 from pathlib import Path
 
+from ltbench.home_folders import expanded
+from ltbench.splits.datasets.decoding import read_otherwise
+from ltbench.splits.datasets.described import FILE_NAME, Description, read_description
 from ltbench.splits.datasets.facts import Facts
-from ltbench.splits.datasets.files import FileDataset
+from ltbench.splits.datasets.files import FileDataset, file_digest
 from ltbench.splits.datasets.layout import is_class_folder, scan, scan_class
 from ltbench.splits.errors import DataMissing, SplitsError
 from ltbench.splits.images import LabelledImage
@@ -16,16 +19,31 @@ from ltbench.splits.images import LabelledImage
 class FolderDataset(FileDataset):
     """`<class>/train/good`, `<class>/test/<good or defect>`, masks optional; PATH may be one class."""
 
+    def places(self) -> list[Path]:
+        """The whole folder, unless it is that of one class."""
+        own = self.root is not None and not is_class_folder(self.advised)
+        return [self.advised] if own else super().places()
+
+    def content_digest(self, image: LabelledImage) -> str:
+        """sha256 of the image file's bytes and, where these do not tell the pixels, of how they are read."""
+        if image.path not in self._digests:
+            file = self.file(image.path)
+            digest, changes = file_digest(file), read_otherwise(file, self.reading)
+            if changes:
+                digest = hashlib.sha256(f"{digest} {changes}".encode()).hexdigest()
+            self._digests[image.path] = digest
+        return self._digests[image.path]
+
     @cached_property
     def _content(self) -> str:
-        rows = [
-            f"{image.path}\t{image.part}\t{image.defect}\t{self.content_digest(image)}"
-            for image in self.images()
-        ]
+        rows = []
+        for image in self.images():
+            row = f"{image.path}\t{image.part}\t{image.defect}\t{self.content_digest(image)}"
+            rows.append(f"{row}\t{file_digest(self.file(image.mask))}" if image.mask else row)
         return hashlib.sha256("\n".join(sorted(rows)).encode()).hexdigest()
 
     def data_digest(self) -> str:
-        """sha256 over paths, labels and file contents: nobody else keeps the version of such a folder."""
+        """sha256 over paths, labels and contents of images and masks: nobody else keeps a version of them."""
         return self._content
 
 
@@ -33,7 +51,7 @@ def open_dataset(data_root: Path, argument: str) -> FolderDataset:
     """The folder `argument`, absolute, relative to here, or in `data_root`."""
     if not argument:
         raise SplitsError("data set 'folder:' names no folder: write 'folder:PATH', e.g. 'folder:~/parts'")
-    typed = Path(argument).expanduser()
+    typed = expanded(argument)
     found = next((path for path in (typed, data_root / typed) if path.is_dir()), None)
     if found is None:
         raise DataMissing(
@@ -41,13 +59,22 @@ def open_dataset(data_root: Path, argument: str) -> FolderDataset:
             f"'<class>/test/<good or defect>' in it, here or in '{data_root}'"
         )
     found = found.resolve()
+    described = read_description(found / FILE_NAME) if (found / FILE_NAME).is_file() else Description()
     facts = Facts(
-        name=f"folder:{found.name}", title=found.name, licence="yours", size="", gallery_allowed=False
+        name=f"folder:{found.name}",
+        title=described.title or found.name,
+        licence=described.licence,
+        size="",
+        gallery_allowed=described.gallery_allowed,
     )
-    if not is_class_folder(found):
-        return FolderDataset(facts, lambda: scan(found), found, found)
+    place = (found / described.root).resolve()
+    root = place.parent if is_class_folder(place) and not described.has_layout else place
 
-    def one_class() -> tuple[LabelledImage, ...]:
-        return tuple(scan_class(found.parent, found.name))
+    def listing() -> tuple[LabelledImage, ...]:
+        if described.has_layout:
+            return described.images(root)
+        if root != place:
+            return tuple(scan_class(root, place.name, described.mask_ending))
+        return scan(root, described.mask_ending)
 
-    return FolderDataset(facts, one_class, found.parent, found.parent)
+    return FolderDataset(facts, listing, root, root, reading=described.reading)

@@ -7,15 +7,21 @@
 from __future__ import annotations
 
 import os
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from ltbench.splits.errors import SplitsError
 from ltbench.splits.images import LabelledImage, Part
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
+IMAGE_SUFFIXES = (
+    ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".tif", ".tiff", ".webp", ".pbm", ".pgm", ".ppm",
+    ".pnm",
+)  # fmt: skip
 PARTS: tuple[Part, ...] = ("train", "test")
 GOOD = "good"
-_MEANT_AS_GOOD = frozenset({"good", "goods", "ok", "normal", "pass"})
+MEANT_AS_GOOD = frozenset({"good", "goods", "ok", "normal", "pass"})
 """What people call the folder of good images, in any case of letters."""
 
 
@@ -78,32 +84,52 @@ def class_names(root: Path) -> list[str]:
     return [name for name in subfolders(root) if is_class_folder(root / name)]
 
 
-def mask_names(folder: Path) -> dict[str, str]:
+def stem_of(name: str) -> str:
+    """The name of an image or mask without its suffix; letters with accents in one form (Unicode NFC)."""
+    return unicodedata.normalize("NFC", Path(name).stem)
+
+
+def mask_names(folder: Path, ending: str = "_mask") -> dict[str, str]:
     """Stem of the image -> name of its mask file; "000_mask.png" and "000.png" both belong to "000"."""
     found: dict[str, str] = {}
     for name in image_names(folder):
-        stem = Path(name).stem
-        found.setdefault(stem, name)
+        found.setdefault(stem_of(name), name)
     for stem, name in list(found.items()):
-        if stem.endswith("_mask"):
-            found[stem.removesuffix("_mask")] = name
+        if ending and stem.endswith(ending):
+            found[stem.removesuffix(ending)] = name
     return found
 
 
-def scan_class(root: Path, category: str) -> list[LabelledImage]:
+def require_own_masks(folder: Path, names: Iterable[str], masks: Mapping[str, str]) -> None:
+    """Raise SplitsError where two images of a folder would share one mask."""
+    seen: dict[str, str] = {}
+    for name in names:
+        stem = stem_of(name)
+        if stem in masks and stem in seen:
+            raise SplitsError(
+                f"images '{seen[stem]}' and '{name}' in '{folder}' would share the mask '{masks[stem]}': "
+                "rename one of them and give it a mask of its own"
+            )
+        seen[stem] = name
+
+
+def scan_class(root: Path, category: str, mask_ending: str = "_mask") -> list[LabelledImage]:
     """All images of one class, by path. Raises SplitsError if it has no good training or no test image."""
     images: list[LabelledImage] = []
     for part in PARTS:
         for defect in subfolders(root / category / part):
             good = defect == GOOD
-            if not good and defect.casefold() in _MEANT_AS_GOOD:
+            if not good and defect.casefold() in MEANT_AS_GOOD:
                 raise SplitsError(
                     f"folder '{root / category / part / defect}' would count as a kind of defect: good "
                     f"images belong into '{part}/{GOOD}'; rename it"
                 )
-            masks = {} if good else mask_names(root / category / "ground_truth" / defect)
-            for name in image_names(root / category / part / defect):
-                mask = masks.get(Path(name).stem, "")
+            folder = root / category / part / defect
+            names = image_names(folder)
+            masks = {} if good else mask_names(root / category / "ground_truth" / defect, mask_ending)
+            require_own_masks(folder, names, masks)
+            for name in names:
+                mask = masks.get(stem_of(name), "")
                 images.append(
                     LabelledImage(
                         path=f"{category}/{part}/{defect}/{name}",
@@ -115,30 +141,48 @@ def scan_class(root: Path, category: str) -> list[LabelledImage]:
                 )
     if not any(image.part == "train" and not image.is_defective for image in images):
         raise SplitsError(
-            f"class '{category}' is empty: expected good images in '{root / category / 'train' / 'good'}'; "
-            "add them or move the class' folder away"
+            f"class '{category}' is empty: expected good images in '{root / category / 'train' / 'good'}'"
+            f"{_not_read(root / category / 'train' / 'good')}; add them or move the class' folder away"
         )
     if not any(image.part == "test" for image in images):
         raise SplitsError(
-            f"class '{category}' has no test image: expected some under '{root / category / 'test'}'; "
-            "add them or move the class' folder away"
+            f"class '{category}' has no test image: expected some under '{root / category / 'test'}'"
+            f"{_not_read(root / category / 'test')}; add them or move the class' folder away"
         )
     return sorted(images, key=lambda image: image.path)
 
 
-def scan(root: Path) -> tuple[LabelledImage, ...]:
+def _has_images(folder: Path) -> bool:
+    return any(image_names(place) for place in (folder, *(folder / name for name in subfolders(folder))))
+
+
+def _not_read(folder: Path) -> str:
+    """Which files lie there instead, for the end of a sentence."""
+    suffixes = Counter(
+        file.suffix.lower() for file in folder.rglob("*") if file.is_file() and not file.name.startswith(".")
+    )
+    others = ", ".join(f"{count} '{suffix}'" for suffix, count in sorted(suffixes.items()))
+    return f" ({others} there; images are {', '.join(IMAGE_SUFFIXES)})" if others else ""
+
+
+def scan(root: Path, mask_ending: str = "_mask") -> tuple[LabelledImage, ...]:
     """All images of all classes in `root`, by class and path. Raises SplitsError where there is no class."""
     found = class_names(root)
     for name in subfolders(root):
-        likely = [part for part in subfolders(root / name / "train") if part.casefold() in _MEANT_AS_GOOD]
+        likely = [part for part in subfolders(root / name / "train") if part.casefold() in MEANT_AS_GOOD]
         if name not in found and likely:
             raise SplitsError(
                 f"class '{name}' has '{likely[0]}' where '{GOOD}' is expected: rename "
                 f"'{root / name / 'train' / likely[0]}' to '{GOOD}'"
+            )
+        if name not in found and any(_has_images(root / name / part) for part in PARTS):
+            raise SplitsError(
+                f"class '{name}' has images but no 'train/{GOOD}': put its good training images into "
+                f"'{root / name / 'train' / GOOD}', or move the folder '{name}' away"
             )
     if not found:
         raise SplitsError(
             f"folder '{root}' holds no class: expected '<class>/train/good' and '<class>/test/<defect>' "
             "in it, as MVTec AD has"
         )
-    return tuple(image for category in found for image in scan_class(root, category))
+    return tuple(image for category in found for image in scan_class(root, category, mask_ending))

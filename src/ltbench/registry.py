@@ -141,7 +141,8 @@ def plugins_folder() -> Path | None:
         raise PluginError(f"cannot read '{SETTINGS_FILE}': {error}") from error
     if not named:
         return None
-    folder = Path(str(named)).expanduser()
+    # An unknown user's "~name" stays as it is, and is then said not to exist.
+    folder = Path(os.path.expanduser(str(named)))  # noqa: PTH111  Path.expanduser raises
     if not folder.is_dir():
         raise PluginError(f"folder of plug-ins '{named}' does not exist: create it or change the setting")
     return folder
