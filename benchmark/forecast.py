@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -199,15 +199,15 @@ def estimate_cell(
 
 def missing_images(job: EmbeddingJob, settings: Settings) -> tuple[frozenset[str], str]:
     """Paths of a job's images whose features are not in the cache, and the digest of the backbone."""
-    from ltbench.methods.features.extract import Extractor, engine
+    from ltbench.methods.features.backbone import identity
+    from ltbench.methods.features.extract import spec_of
 
-    # On the processor, whatever will compute: only its name is asked for.
     context = Context(
         rng=np.random.default_rng(0),  # nothing is drawn
         view=job.view,
-        weights_root=settings.weights_root,
+        device=settings.device,
     )
-    spec = replace(Extractor(job.backbone, context, job.layers).spec, engine=engine(settings.device))
+    spec = spec_of(job.backbone, identity(job.backbone, settings.weights_root, job.layers), context)
     stored = stored_keys(settings.cache_root, spec.name)
     if not stored:
         # Without reading the images, whose content is their key.

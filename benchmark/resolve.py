@@ -136,10 +136,10 @@ class Resolver:
 
     def _weights_of(self, backbone: str) -> str:
         if backbone not in self._weights:
-            from ltbench.methods.features.backbone import digest
+            from ltbench.methods.features.backbone import identity
 
             try:
-                self._weights[backbone] = digest(backbone, self._settings.weights_root)
+                self._weights[backbone] = identity(backbone, self._settings.weights_root).digest
             except WeightsMissing as error:
                 self._weights[backbone] = error
         found = self._weights[backbone]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import subprocess
 import sys
 
@@ -13,6 +14,7 @@ import torch
 
 from ltbench.methods.errors import BadParameter
 from ltbench.methods.features import backbone, packaged_weights
+from ltbench.methods.features.backbones import timm as timm_backbones
 from ltbench.registry import UnknownName
 
 
@@ -125,17 +127,43 @@ def test_the_descriptor_needs_neither_timm_nor_torchvision() -> None:
     )
 
 
-def test_the_digest_of_the_default_backbone_needs_neither_its_network_nor_timm() -> None:
+def test_the_identity_of_the_default_backbone_needs_neither_its_network_nor_timm() -> None:
     name = backbone.DEFAULT_BACKBONE
-    code = f"from ltbench.methods.features import backbone\nprint(backbone.digest({name!r}))"
-    assert without_timm(code) == backbone.load(name).digest
+    loaded = backbone.load(name)
+    code = f"from ltbench.methods.features import backbone\nprint(backbone.identity({name!r}))"
+    assert without_timm(code) == str(backbone.Identity(loaded.digest, loaded.layers))
 
 
 @pytest.mark.parametrize(
-    "name", ["desc", "toy-vl", f"{backbone.DEFAULT_BACKBONE}.in1k?layers=blocks.2&mean=0.3,0.4,0.5&std=1"]
+    ("name", "layers"),
+    [
+        ("desc", None),
+        ("toy-vl", None),
+        (backbone.DEFAULT_BACKBONE, ("stride4", "3")),
+        (f"{backbone.DEFAULT_BACKBONE}.in1k?layers=blocks.1&mean=0.3,0.4,0.5&std=1", None),
+    ],
 )
-def test_a_digest_is_that_of_the_loaded_backbone(name: str) -> None:
-    assert backbone.digest(name) == backbone.load(name).digest
+def test_an_identity_is_that_of_the_loaded_backbone(name: str, layers: tuple[str, ...] | None) -> None:
+    loaded = backbone.load(name, layers=layers)
+    assert backbone.identity(name, layers=layers) == backbone.Identity(loaded.digest, loaded.layers)
+
+
+@pytest.mark.parametrize("query", ["?layers=stride9", "?depth=3"])
+def test_an_identity_is_refused_as_the_backbone_is(query: str) -> None:
+    name = backbone.DEFAULT_BACKBONE + query
+    with pytest.raises(BadParameter) as refused:
+        backbone.load(name)
+    with pytest.raises(BadParameter, match=re.escape(str(refused.value).partition(":")[0])):
+        backbone.identity(name)
+
+
+def test_default_layers_that_are_kept_are_the_maps_at_strides_8_and_16() -> None:
+    timm = pytest.importorskip("timm")
+    for architecture, layers in timm_backbones.DEFAULT_LAYERS.items():
+        with torch.device("meta"):
+            network = timm.create_model(architecture)
+        strides = {entry["module"]: entry["reduction"] for entry in network.feature_info}
+        assert [strides[layer] for layer in layers] == [8, 16]
 
 
 @pytest.mark.parametrize("name", packaged_weights.PACKAGES)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
@@ -69,17 +70,26 @@ def load(
     return backbone
 
 
-def digest(name: str, weights_root: Path | None = None) -> str:
-    """The digest of a backbone; a family with a function `digest` is spared building the network.
+@dataclass(frozen=True)
+class Identity:
+    """What is known of a backbone before its network is built."""
 
-    Raises what `load` raises for a name or for missing weights.
+    digest: str
+    layers: tuple[str, ...]
+
+
+def identity(name: str, weights_root: Path | None = None, layers: tuple[str, ...] | None = None) -> Identity:
+    """Digest and layers of the backbone that `load` returns; raises what `load` raises.
+
+    A family with a function `identity` is spared building its network.
     """
     family, _, model = name.partition(":")
     module = BACKBONES.load(family)
-    if hasattr(module, "digest"):
-        known: str = module.digest(model, weights_root)
+    if hasattr(module, "identity"):
+        known: Identity = module.identity(model, weights_root=weights_root, layers=layers)
         return known
-    return load(name, "cpu", weights_root).digest
+    loaded = load(name, "cpu", weights_root, layers)
+    return Identity(loaded.digest, loaded.layers)
 
 
 def chosen_layers(name: str, layers: tuple[str, ...] | None, known: tuple[str, ...]) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from ltbench.methods.base import Context
 from ltbench.methods.errors import MethodsError
 from ltbench.methods.features import backbone as backbone_names
 from ltbench.methods.features import transform
+from ltbench.methods.features.backbone import Identity
 from ltbench.methods.features.cache import FeatureSpec
 from ltbench.methods.features.pixels import PixelReader, Row
 from ltbench.methods.features.transform import Augmentation, Pose
@@ -38,6 +39,17 @@ def engine(device: str) -> str:
 
 
 Half = npt.NDArray[np.float16]
+
+
+def spec_of(backbone: str, known: Identity, context: Context) -> FeatureSpec:
+    """All that determines a backbone's features besides the image."""
+    return FeatureSpec(
+        backbone=backbone,
+        backbone_digest=known.digest,
+        layers=known.layers,
+        view=f"{context.view}/{transform.RECIPE}",
+        engine=engine(context.device),
+    )
 
 
 @dataclass(frozen=True)
@@ -69,13 +81,7 @@ class Extractor:
         self._context = context
         self._batch_size = batch_size
         self._together = together(context.device)
-        self._spec = FeatureSpec(
-            backbone=self.backbone.name,
-            backbone_digest=self.backbone.digest,
-            layers=self.layers,
-            view=f"{context.view}/{transform.RECIPE}",
-            engine=engine(context.device),
-        )
+        self._spec = spec_of(backbone, Identity(self.backbone.digest, self.layers), context)
 
     @property
     def spec(self) -> FeatureSpec:

@@ -10,7 +10,8 @@ object beside the file (`FILE` with the suffix `.json`) may give the same option
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -19,9 +20,14 @@ import torch
 
 from ltbench.methods.errors import BadParameter
 from ltbench.methods.features import block_groups, packaged_weights, timm_weights, weights
+from ltbench.methods.features.backbone import Identity
 from ltbench.methods.features.padding import fix_padding
 
-DEFAULT_LAYERS = {"wide_resnet50_2": ("layer2", "layer3")}
+DEFAULT_LAYERS = {
+    "wide_resnet50_2": ("layer2", "layer3"),
+    **{f"tf_efficientnet_lite{number}": ("blocks.2", "blocks.4") for number in range(3)},
+}
+"""Maps at strides 8 and 16 of networks that are often asked for: known without building them."""
 
 
 class TimmBackbone:
@@ -67,14 +73,9 @@ def load(
     """The model that stands behind `timm:`; raises BadParameter, or WeightsMissing with the ways out."""
     timm = timm_weights.imported_timm()
     found = timm_weights.pretrained(model, weights_root)
-    options = dict(found.options)
-    padding_size = options.pop("padding_size", None)
-    if found.is_transformer:
-        # Positions are resampled to the view: otherwise only the training size would be taken.
-        options.setdefault("dynamic_img_size", True)
-    network = built(timm, found.name, found.file, options)
-    if padding_size is not None:
-        fix_padding(network, padding_size, found.architecture)
+    network = built(timm, found.name, found.file, _options(found))
+    if "padding_size" in found.options:
+        fix_padding(network, found.options["padding_size"], found.architecture)
     network = network.to(device, memory_format=torch.channels_last)
     normalisation = (found.mean.to(device), found.std.to(device))
     identity = (f"timm:{model}", found.digest)
@@ -84,34 +85,56 @@ def load(
     return TimmBackbone(*identity, network, depths(network, found.architecture, asked), normalisation)
 
 
-def digest(model: str, weights_root: Path | None) -> str:
-    """Digest of the backbone that `load` returns, without building its network; raises what `load` raises."""
-    return timm_weights.pretrained(model, weights_root).digest
+def identity(model: str, *, weights_root: Path | None, layers: tuple[str, ...] | None) -> Identity:
+    """Digest and layers of the backbone that `load` returns, found without reading the weights."""
+    found = timm_weights.pretrained(model, weights_root)
+    asked = layers or found.layers or None
+    if block_groups.asked_for(asked):
+        return Identity(found.digest, asked or ())
+    if found.architecture in DEFAULT_LAYERS and not asked and not found.options:
+        return Identity(found.digest, DEFAULT_LAYERS[found.architecture])
+    network = _blank(timm_weights.imported_timm(), found.name, _options(found))
+    return Identity(found.digest, tuple(depths(network, found.architecture, asked)))
+
+
+def _options(found: timm_weights.Pretrained) -> dict[str, Any]:
+    """Options for `timm.create_model`."""
+    options = {key: value for key, value in found.options.items() if key != "padding_size"}
+    # Positions are resampled to the view: otherwise only the training size would be taken.
+    return {"dynamic_img_size": True, **options} if found.is_transformer else options
 
 
 def built(timm: ModuleType, name: str, file: Path, options: Mapping[str, Any]) -> torch.nn.Module:
     """The full model with the weights of a file, every tensor of it matched; frozen."""
-    try:
-        with weights.reading(file, f"timm:{name}"):
-            overlay: dict[str, Any] = {"file": str(file)}
-            if file.suffix != ".npz":  # JAX's format, which timm reads by itself
-                tensors = timm.models.load_state_dict(str(file), weights_only=True)
-                overlay = {
-                    "state_dict": packaged_weights.renamed(tensors, lambda: names(timm, name, options))
-                }
-            model = timm.create_model(name, pretrained=True, pretrained_cfg_overlay=overlay, **options)
-    except TypeError as error:
-        raise BadParameter(
-            f"timm's model '{name}' does not take the options {dict(options)}: {error}"
-        ) from error
+    with _options_of(name, options), weights.reading(file, f"timm:{name}"):
+        overlay: dict[str, Any] = {"file": str(file)}
+        if file.suffix != ".npz":  # JAX's format, which timm reads by itself
+            tensors = timm.models.load_state_dict(str(file), weights_only=True)
+            overlay = {
+                "state_dict": packaged_weights.renamed(
+                    tensors, lambda: _blank(timm, name, options).state_dict()
+                )
+            }
+        model = timm.create_model(name, pretrained=True, pretrained_cfg_overlay=overlay, **options)
     model.eval().requires_grad_(False)
     return model
 
 
-def names(timm: ModuleType, name: str, options: Mapping[str, Any]) -> list[str]:
-    """Names of a model's tensors in their order."""
-    with torch.device("meta"):
-        return list(timm.create_model(name, **options).state_dict())
+def _blank(timm: ModuleType, name: str, options: Mapping[str, Any]) -> Any:
+    """The model with names and shapes alone."""
+    with _options_of(name, options), torch.device("meta"):
+        return timm.create_model(name, **options)
+
+
+@contextmanager
+def _options_of(name: str, options: Mapping[str, Any]) -> Iterator[None]:
+    """Raise BadParameter where `timm.create_model` does not take the options."""
+    try:
+        yield
+    except TypeError as error:
+        raise BadParameter(
+            f"timm's model '{name}' does not take the options {dict(options)}: {error}"
+        ) from error
 
 
 def depths(model: torch.nn.Module, architecture: str, asked: tuple[str, ...] | None) -> dict[str, int]:
