@@ -13,7 +13,7 @@ from ltbench.reports.boards import Board
 from ltbench.reports.leaderboard import Sheet
 from ltbench.reports.numbers import Number
 from ltbench.reports.page import File
-from ltbench.reports.tables import Column, Line, Table
+from ltbench.reports.tables import SUBSCRIPTED, Column, Line, Table
 
 LATEX_DECIMALS = 2
 _LATEX = {
@@ -90,8 +90,7 @@ def to_latex(table: Table, with_spread: bool = True) -> str:
 
 
 def _latex_title(column: Column) -> str:
-    stem, mark, below = column.title.partition("_")
-    title = f"${stem}_{below}$" if mark and len(stem) == len(below) == 1 else latex(column.title)
+    title = f"${column.title}$" if column.title in SUBSCRIPTED else latex(column.title)
     return f"{title} ({column.unit})" if column.unit else title
 
 

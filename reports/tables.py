@@ -9,6 +9,9 @@ from ltbench.reports.entries import Entry
 from ltbench.reports.numbers import Number
 from ltbench.reports.statistics.standings import Test
 
+SUBSCRIPTED = {"C_t", "C_h"}
+"""Titles whose last letter is shown below the line."""
+
 
 @dataclass(frozen=True)
 class Column:
@@ -17,7 +20,7 @@ class Column:
     key: str
     """Unique in its table: "image_auroc.tail"."""
     title: str
-    """Plain text: "C_t"; a "_x" at its end is a subscript."""
+    """Plain text; the t of "C_t" is shown as a subscript."""
     span: str = ""
     """Title of the header above it: "Image AUROC"."""
     unit: str = ""

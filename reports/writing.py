@@ -9,7 +9,7 @@ from typing import Any
 from markupsafe import Markup, escape
 
 from ltbench.reports.numbers import Number
-from ltbench.reports.tables import Column
+from ltbench.reports.tables import SUBSCRIPTED, Column
 from ltbench.results.cell_record import flat_fields
 
 DECIMALS = 2
@@ -53,10 +53,8 @@ def amount(value: float) -> str:
 
 
 def subscript(title: str) -> Markup:
-    """ "C_t" with its t below the line."""
-    stem, mark, below = title.partition("_")
-    is_one = mark and len(stem) == len(below) == 1
-    return Markup("{}<sub>{}</sub>").format(stem, below) if is_one else escape(title)
+    """ "C_t" with its t below the line; any other title, such as a category's name "A_1", as it is."""
+    return Markup("{}<sub>{}</sub>").format(*title.split("_")) if title in SUBSCRIPTED else escape(title)
 
 
 def short_digest(digest: str) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import shutil
 import time
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -52,8 +54,12 @@ def picture_stem(key: str, view: str) -> str:
 
 
 def slug(name: str) -> str:
-    """A name as a folder: "folder:parts" -> "folder-parts"."""
-    return re.sub(r"[^A-Za-z0-9._+=-]+", "-", name)
+    """A name as a folder: "folder:parts" -> "folder-parts"; names that lose a letter end in a digest."""
+    name = unicodedata.normalize("NFC", name)
+    plain = re.sub(r"[^A-Za-z0-9._+=-]+", "-", name)
+    if plain == name.replace(":", "-", 1):
+        return plain
+    return f"{plain}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
 @dataclass(frozen=True)

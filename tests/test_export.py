@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from ltbench.reports.export import bibtex, latex, to_csv, to_latex
 from ltbench.reports.leaderboard import Sheet, sheet
 from ltbench.reports.material import read
 from ltbench.reports.site import build_site
+from ltbench.reports.writing import subscript
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +66,14 @@ def test_latex_prints_best_bold_next_underlined_and_holes_as_dashes(board_sheet:
         assert printed.count(r"\underline") == sum(number.mark == "second" for number in line.numbers)
         assert printed.count(" -- ") == sum(number.mean is None for number in line.numbers)
     assert any("2 of 3 seeds" in name for name in rows)
+
+
+def test_a_category_whose_name_looks_like_a_subscript_is_escaped(board_sheet: Sheet) -> None:
+    table = board_sheet.classes[0]
+    columns = [replace(table.columns[0], title=title) for title in ("C_t", "&_1", "A_1")]
+    head = to_latex(replace(table, columns=columns, lines=[])).splitlines()[7]
+    assert head == r"Method & $C_t$ & \&\_1 & A\_1 \\"
+    assert [str(subscript(one.title)) for one in columns] == ["C<sub>t</sub>", "&amp;_1", "A_1"]
 
 
 def test_latex_compiles(board_sheet: Sheet, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import stat
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from ltbench.results.merge import merge
 from ltbench.results.places import Place
 from ltbench.results.schema import METRICS, SCHEMA_VERSION, SCORES, table
 from ltbench.results.status import Status
-from ltbench.results.store import METRICS_FILE, RECORD, SCORES_FILE, Store, StoredCell
+from ltbench.results.store import METRICS_FILE, RECORD, SCORES_FILE, Store, StoredCell, slug
 from ltbench.results.writer import CellWriter
 
 METHOD = METHODS[1]
@@ -193,3 +194,11 @@ def test_diff_says_which_values_one_side_lacks(tmp_path: Path, capsys: pytest.Ca
     with pytest.raises(ResultsDiffer):
         diff(str(tmp_path / "a"), str(tmp_path / "b"))
     assert "only in a" in capsys.readouterr().out
+
+
+def test_different_names_have_different_folders() -> None:
+    names = ["folder:my parts", "folder:my-parts", "folder:螺栓", "folder:螺母", "folder:a:b", "folder:a-b"]
+    assert len({slug(name) for name in names}) == len(names)
+    assert slug("folder:my-parts") == "folder-my-parts"
+    assert slug("mvtec:bottle+screw") == "mvtec-bottle+screw"
+    assert slug("folder:" + unicodedata.normalize("NFD", "schräg")) == slug("folder:schräg")
