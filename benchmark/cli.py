@@ -14,9 +14,11 @@ from ltbench.benchmark.commands import (
     cite,
     data,
     env,
+    fit,
     methods,
     metrics,
     plan,
+    predict,
     published,
     rank,
     report,
@@ -56,6 +58,8 @@ app.command("run")(run.run)
 app.command("plan")(plan.plan)
 app.command("status")(status.status)
 app.command("report")(report.report)
+app.command("fit")(fit.fit)
+app.command("predict")(predict.predict)
 app.add_typer(data.app, name="data")
 app.add_typer(splits.app, name="splits")
 app.add_typer(methods.app, name="methods")

@@ -29,3 +29,15 @@ class CellsImpossible(BenchmarkError):
 
 class BrokenPrediction(BenchmarkError):
     """A method returned something else than one score (and grid) per image."""
+
+
+class BrokenModel(BenchmarkError):
+    """A folder of a model is damaged, or of another version of its format or method."""
+
+    exit_code = 5
+
+
+class ImagesFailed(BenchmarkError):
+    """Some images could not be scored; the others were."""
+
+    exit_code = 3

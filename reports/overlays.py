@@ -114,10 +114,16 @@ def scale(maps: Maps) -> tuple[float, float]:
 
 def overlay(picture: Pixels, scores: Maps, low: float, high: float, outline: Outline | None) -> bytes:
     """JPEG of an image under its (side, side) map; the true defect is outlined."""
+    return _jpeg(_outlined(painted(picture, scores, low, high), outline))
+
+
+def painted(picture: Pixels, scores: Maps, low: float, high: float) -> Pixels:
+    """An image under its map, both of one size; `low` and `high` are the ends of the colour scale."""
     level = (np.clip((scores - low) / (high - low), 0, 1) * 255).astype(np.uint8)
     # Grey below: the colours are the map's alone.
     grey = picture.mean(axis=2, keepdims=True)
-    return _jpeg(_outlined((grey * _CLEAR[level] + _COLOURS[level]).astype(np.uint8), outline))
+    found: Pixels = (grey * _CLEAR[level] + _COLOURS[level]).astype(np.uint8)
+    return found
 
 
 def plain(picture: Pixels, outline: Outline | None) -> bytes:

@@ -105,6 +105,9 @@ DatasetOption = Annotated[
     str,
     typer.Option("--dataset", "-d", help="Data set: synthetic, mvtec, visa, dagm, folder:PATH ..."),
 ]
+ViewOption = Annotated[
+    str, typer.Option("--view", help="RESIZE/CROP: what is judged; squeezeRESIZE/CROP: both sides.")
+]
 OverlapOption = Annotated[
     str,
     typer.Option("--overlap", help="Injected defects stay in the test set ('paper') or leave it ('none')."),

@@ -19,10 +19,7 @@ def run(
         list[str] | None, typer.Option("--set", help="Hyper-parameter FIELD=VALUE; repeatable.")
     ] = None,
     overlap: options.OverlapOption = "paper",
-    view: Annotated[
-        str,
-        typer.Option("--view", help="RESIZE/CROP: what is judged; squeezeRESIZE/CROP: both sides."),
-    ] = "256/224",
+    view: options.ViewOption = "256/224",
     limit: Annotated[
         int | None, typer.Option("--limit", min=1, help="Images per category, for a smoke test.")
     ] = None,

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ltbench import metrics
     from ltbench.benchmark.api import build_split, evaluate, load_results, open_dataset, report
+    from ltbench.benchmark.models.interface import fit, load_model
+    from ltbench.benchmark.models.model import Model
     from ltbench.benchmark.result_set import Results
     from ltbench.methods.base import Card, Context, MapPost, Prediction, View
     from ltbench.splits.images import ImageSet
@@ -24,11 +26,14 @@ __all__ = [
     "Context",
     "ImageSet",
     "MapPost",
+    "Model",
     "Prediction",
     "Results",
     "View",
     "build_split",
     "evaluate",
+    "fit",
+    "load_model",
     "load_results",
     "metrics",
     "open_dataset",
@@ -40,6 +45,8 @@ _MODULES = {
     **dict.fromkeys(
         ("build_split", "evaluate", "load_results", "open_dataset", "report"), "ltbench.benchmark.api"
     ),
+    **dict.fromkeys(("fit", "load_model"), "ltbench.benchmark.models.interface"),
+    "Model": "ltbench.benchmark.models.model",
     "Results": "ltbench.benchmark.result_set",
     **dict.fromkeys(("Card", "Context", "MapPost", "Prediction", "View"), "ltbench.methods.base"),
     "ImageSet": "ltbench.splits.images",

@@ -1,0 +1,110 @@
+"""Fit the method of a cell on all of its training images, and once per fold for the thresholds."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import math
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+
+from ltbench.benchmark.calls import progress_bars
+from ltbench.benchmark.cell import Cell
+from ltbench.benchmark.device import require_device, settle
+from ltbench.benchmark.errors import UsageError
+from ltbench.benchmark.feature_cache import open_cache
+from ltbench.benchmark.measure import context_of
+from ltbench.benchmark.models.facts import ModelFacts, TrainedOn
+from ltbench.benchmark.models.held_out import score_held_out, thresholds_of
+from ltbench.benchmark.models.model import Model
+from ltbench.benchmark.resolve import Prepared, Resolver
+from ltbench.benchmark.settings import Settings
+from ltbench.benchmark.stopwatch import Stopwatch
+from ltbench.benchmark.visible_images import visible_images
+from ltbench.methods import catalog
+from ltbench.methods.base import Method, Progress
+from ltbench.results.environment import environment
+from ltbench.splits.datasets.decoding import AS_STORED
+
+FOLDS = 5
+
+
+def fit_cell(
+    cell: Cell, settings: Settings, *, folds: int = FOLDS, methods: Mapping[str, Method] | None = None
+) -> Model:
+    """Fit the method of a cell, with a bar on a terminal; `methods` are objects that the catalogue lacks."""
+    prepared = Resolver(settings, methods).prepare(cell)
+    with progress_bars([cell.title]) as bars:
+        for progress in bars:
+            model = fit_model(prepared, settings, folds=folds, progress=progress)
+    return model
+
+
+def fit_model(prepared: Prepared, settings: Settings, *, folds: int, progress: Progress) -> Model:
+    """Fit a method that is to be kept.
+
+    The generator is that of the cell: its scores are those of `ltbench run` with the same split and seed.
+
+    Raises UsageError for one fold, and whatever the method raises.
+    """
+    if folds == 1 or folds < 0:
+        raise UsageError(f"folds is '{folds}': expected 0 (no thresholds), or 2 or more")
+    require_device(settings.device)
+    settle(settings.device)
+    watch = Stopwatch(settings.device, torch.get_num_threads())
+    figures: dict[str, float] = {}
+    context = context_of(prepared, settings, open_cache(settings), progress, report=figures.__setitem__)
+    method = copy.deepcopy(prepared.method)
+    with watch.time("fit"):
+        method.fit(visible_images("fit", prepared.split.train, prepared), context)
+    with watch.time("hold_out"):
+        held_out = score_held_out(prepared, context, folds)
+    facts = _facts(prepared, settings, folds, figures)
+    facts = dataclasses.replace(
+        facts,
+        held_out=len(held_out.scores),
+        thresholds=thresholds_of(held_out.scores),
+        map_range=held_out.map_range,
+        timing=watch.facts(0),
+    )
+    # New images are seen once: the cache would only grow.
+    model = Model(method, facts, dataclasses.replace(context, cache=None))
+    model.facts = dataclasses.replace(facts, self_test=model.self_test())
+    return model
+
+
+def _facts(prepared: Prepared, settings: Settings, folds: int, figures: dict[str, float]) -> ModelFacts:
+    split, method, dataset = prepared.split, prepared.facts, prepared.dataset
+    counts = Counter(image.category for image in split.train)
+    name = prepared.cell.method
+    if catalog.is_file(name):
+        # Wherever the model is loaded from.
+        file, _, kind = name.rpartition(":")
+        name = f"{Path(file).expanduser().resolve()}:{kind}"
+    return ModelFacts(
+        method=name,
+        method_version=method.version,
+        source_digest=method.source_digest,
+        fields={field: value for field, value in method.fields.items() if field != "limit"},
+        card=method.card,
+        needs=method.needs,
+        view=dataclasses.asdict(prepared.cell.view),
+        reading=dataclasses.asdict(getattr(dataset, "reading", AS_STORED)),
+        device=torch.device(settings.device).type,
+        weights_digest=method.weights_digest,
+        trained_on=TrainedOn(
+            dataset.name, dataset.data_digest(), split.recipe, split.seed, split.digest,
+            {category: counts[category] for category in split.categories},
+        ),
+        folds=folds,
+        held_out=0,
+        thresholds=(),
+        map_range=None,
+        self_test=(),
+        figures={name: value for name, value in figures.items() if math.isfinite(value)},
+        timing={},
+        environment=environment(),
+    )  # fmt: skip
