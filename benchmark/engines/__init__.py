@@ -1,4 +1,4 @@
-"""Ways to run many cells: one module of this folder each."""
+"""Engines, which run many cells: each module of this folder is one."""
 
 from __future__ import annotations
 
@@ -16,16 +16,18 @@ from ltbench.results.store import StoredCell
 
 @dataclass(frozen=True)
 class Options:
-    """How cells are run, beyond where things are."""
+    """Options of a run that are not settings of the machine."""
 
     keep_maps: KeptMaps = "small"
+    """Anomaly maps that are stored with a result."""
     rank_training: bool = False
-    """Rank the training images by suspicion, for active label correction."""
+    """Rank the training images by anomaly score, for active label correction."""
     force: bool = False
+    """Run cells again that have a stored result."""
 
 
 class Watcher(Protocol):
-    """Told what happens, for a person to see; cells are named by their position in the list."""
+    """Receiver of progress; cells are identified by their index in the list."""
 
     def started(self, index: int) -> None: ...
 
@@ -35,16 +37,26 @@ class Watcher(Protocol):
 
 
 class Engine(Protocol):
-    """A module of this folder."""
+    """Interface of a module of this folder."""
 
     IS_LOCAL: bool
-    """Whether cells run on this machine: features are then embedded before, and speeds noted for plans."""
+    """Whether cells run on this machine: features are embedded first, and speeds recorded for plans."""
 
     @staticmethod
     def run(
         cells: Sequence[Prepared], settings: Settings, options: Options, watcher: Watcher
     ) -> list[StoredCell]:
-        """Run every cell; a cell that fails is a stored row, never an exception."""
+        """Run every cell; a failed cell becomes a stored result with its error, never an exception.
+
+        Args:
+            cells: Cells to run.
+            settings: Settings of the machine.
+            options: Options of the run.
+            watcher: Receiver of progress.
+
+        Returns:
+            Stored result of every cell, in order.
+        """
         ...
 
 
@@ -52,6 +64,6 @@ ENGINES = Registry("engine", __name__)
 
 
 def load(name: str) -> Engine:
-    """The engine called `name`. Raises UnknownName."""
+    """Load the engine called `name`. Raises UnknownName."""
     engine: Engine = ENGINES.load(name)
     return engine

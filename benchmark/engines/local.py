@@ -1,4 +1,4 @@
-"""Cells on this machine, each in a process of its own, several at a time."""
+"""Engine that runs cells on this machine, each in its own process, several at a time."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from ltbench.results.status import Status
 from ltbench.results.store import LOG_FILE, Store, StoredCell
 
 IS_LOCAL = True
-LOOK_EVERY_SECONDS = 0.05
+POLL_SECONDS = 0.05
 
 
 @dataclass
@@ -34,7 +34,7 @@ class _Running:
 def run(
     cells: Sequence[Prepared], settings: Settings, options: Options, watcher: Watcher
 ) -> list[StoredCell]:
-    """Run every cell, `settings.parallel` at a time; a cell that fails is a stored row, not an exception."""
+    """Run every cell, `settings.parallel` at a time, see `Engine.run`."""
     parallel = max(1, min(settings.parallel, len(cells)))
     threads = settings.threads_of(parallel)
     processes = Processes(threads_per_child=threads, also=_modules(cells))
@@ -57,9 +57,9 @@ def run(
                 step = entry.child.advanced
                 if step is not None:
                     watcher.progressed(entry.index, step.stage, step.done, step.total)
-            wait([entry.child.process.sentinel for entry in running], timeout=LOOK_EVERY_SECONDS)
+            wait([entry.child.process.sentinel for entry in running], timeout=POLL_SECONDS)
     finally:
-        # On Ctrl-C or a full disk: nobody stays behind. Their cells stay "started, not finished".
+        # On Ctrl-C or a full disk no process is left running; its cell stays "started, not finished".
         for entry in running:
             entry.child.kill()
     return [finished[index] for index in range(len(cells))]
@@ -72,28 +72,36 @@ def start(
     options: Options,
     machine: Mapping[str, Any] | None = None,
 ) -> Child:
-    """Start the cell in a process of its own; `machine` is `environment()` if the caller has it."""
+    """Start a cell in its own process.
+
+    Args:
+        cell: Cell to run.
+        processes: Launcher of child processes.
+        settings: Settings of the machine.
+        options: Options of the run.
+        machine: Description of the machine; None = `environment()`.
+    """
     known = Known(cell.facts.weights_digest, cell.facts.config_digest, machine or environment())
-    place = settings.local(cell.folder)
+    folder = settings.local(cell.folder)
     return processes.start(
         run_cell,
         (cell.cell, settings, options, known),
-        log=place / LOG_FILE,
-        journal=Journal(place / JOURNAL_FILE),
+        log=folder / LOG_FILE,
+        journal=Journal(folder / JOURNAL_FILE),
         timeout=settings.timeout,
         memory_gb=settings.memory_gb,
     )
 
 
 def _modules(cells: Sequence[Prepared]) -> list[str]:
-    """What the cells' processes would otherwise import one by one."""
+    """Modules of the cells' data sets and methods, imported once for all processes."""
     datasets = {f"ltbench.splits.datasets.{entry.cell.dataset.partition(':')[0]}" for entry in cells}
     methods = {f"ltbench.methods.{name}" for entry in cells if METHODS.is_built_in(name := entry.cell.method)}
     return sorted(datasets | methods)
 
 
 def collect(cell: Prepared, child: Child, settings: Settings) -> StoredCell:
-    """What the ended process has left: its result, or a row that says how it failed."""
+    """Read the result that an ended process stored, or store how it failed."""
     ended = child.result()
     _put_log(cell, settings)
     if ended.status is Status.OK:
@@ -105,7 +113,7 @@ def collect(cell: Prepared, child: Child, settings: Settings) -> StoredCell:
 
 
 def _put_log(cell: Prepared, settings: Settings) -> None:
-    """Beside the other files of a cell behind a URL; it was written on this machine."""
+    """Upload the log of a cell whose folder is behind a URL, since it was written on this machine."""
     if not isinstance(cell.folder, RemotePath):
         return
     for name in (LOG_FILE, JOURNAL_FILE):

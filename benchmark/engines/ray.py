@@ -1,4 +1,7 @@
-"""Cells as tasks of a Ray cluster: results and cache on a path that all nodes share, or behind a URL."""
+"""Engine that runs cells as tasks of a Ray cluster.
+
+Results and cache lie on a path that all nodes share, or behind a URL.
+"""
 
 from __future__ import annotations
 
@@ -25,14 +28,14 @@ if TYPE_CHECKING:
 
 IS_LOCAL = False
 NODE_DEATHS = 3
-"""How often a cell is started anew because its node went away; its own failures are never retried here."""
-LOOK_EVERY_SECONDS = 1.0
+"""Number of restarts of a cell whose node died; a cell's own failures are not retried."""
+POLL_SECONDS = 1.0
 
 
 def run(
     cells: Sequence[Prepared], settings: Settings, options: Options, watcher: Watcher
 ) -> list[StoredCell]:
-    """Run every cell as one task; a cell that fails is a stored row, not an exception.
+    """Run every cell as one task, see `Engine.run`.
 
     The address of the cluster is --address, LTBENCH_RAY_ADDRESS or RAY_ADDRESS; without one, Ray starts on
     this machine. The driver may be killed and started again: finished cells are in the results folder.
@@ -47,7 +50,7 @@ def run(
     finished: dict[int, StoredCell] = {}
     try:
         while running:
-            ready, _ = ray.wait(list(running), num_returns=1, timeout=LOOK_EVERY_SECONDS)
+            ready, _ = ray.wait(list(running), num_returns=1, timeout=POLL_SECONDS)
             for reference in ready:
                 index = running.pop(reference)
                 finished[index] = _result(ray, reference, cells[index])
@@ -60,14 +63,14 @@ def run(
 
 
 def run_here(cell: Cell, settings: Settings, options: Options) -> StoredCell:
-    """The task: on whatever node, in a process of its own with the same limits as the local engine."""
+    """Run a cell on the current node, in its own process with the limits of the local engine."""
     leave_in_environment(settings)
     prepared = Resolver(settings).prepare(cell)
     processes = Processes(threads_per_child=max(1, settings.task_cpus))
     child = start(prepared, processes, settings, options)
     try:
         while child.poll():
-            child.process.join(LOOK_EVERY_SECONDS / 4)
+            child.process.join(POLL_SECONDS / 4)
         return collect(prepared, child, settings)
     finally:
         child.kill()
@@ -85,7 +88,7 @@ def _connect(settings: Settings) -> Any:
         try:
             ray.init(
                 address=address or None,
-                # Without an address: this machine, and no more cells at a time than asked for.
+                # Without an address, Ray starts here with room for `settings.parallel` cells.
                 num_cpus=None if address else settings.parallel * settings.task_cpus,
                 include_dashboard=False,
                 log_to_driver=False,
@@ -101,16 +104,16 @@ def _connect(settings: Settings) -> Any:
 
 
 def _shared(settings: Settings) -> Settings:
-    """The same places, named so that they mean the same on every node."""
-    named: dict[str, Any] = {field.name: getattr(settings, field.name) for field in fields(settings)}
-    whole = {name: value.absolute() for name, value in named.items() if isinstance(value, Path)}
-    # Ray shows a task the GPU that it was given, and no other.
+    """Make paths absolute and the device generic, so that the settings hold on every node."""
+    values: dict[str, Any] = {field.name: getattr(settings, field.name) for field in fields(settings)}
+    paths = {name: value.absolute() for name, value in values.items() if isinstance(value, Path)}
+    # Ray shows a task only the GPU assigned to it.
     device = "cuda" if settings.device.startswith("cuda") else settings.device
-    return Settings(**{**named, **whole, "device": device})
+    return Settings(**{**values, **paths, "device": device})
 
 
 def _anywhere(cell: Cell) -> Cell:
-    """The cell with absolute paths."""
+    """Make the paths of a cell's data set and method absolute."""
     kind, _, where = cell.dataset.partition(":")
     if kind == "folder":
         cell = replace(cell, dataset=f"folder:{Path(where).absolute()}")
@@ -130,8 +133,8 @@ def _result(ray: Any, reference: Any, entry: Prepared) -> StoredCell:
     try:
         stored: StoredCell = ray.get(reference)
     except ray.exceptions.RayError as error:
-        # Nodes that died too often, or a task that could not even start.
+        # The node died too often, or the task could not start.
         reason = " ".join(str(error).split())[:300]
         return store_failure(entry, Status.KILLED, f"Ray gave the cell up: {reason}", "")
-    # Under the name that the place has here.
+    # The path of the folder on this machine may differ from the node's.
     return StoredCell(entry.folder, stored.content)

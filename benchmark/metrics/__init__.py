@@ -1,4 +1,4 @@
-"""Metrics by name: a metric is one module of this folder, of an installed package or of a person's folder."""
+"""Metrics by name: each is one module of this folder, of an installed package or of a plug-in folder."""
 
 from __future__ import annotations
 
@@ -26,29 +26,29 @@ __all__ = [
 ]
 
 METRICS = Registry("metric", __name__, group="metrics", attribute="METRIC", shared=frozenset({"base"}))
-"""Each is a module with a `METRIC`."""
+"""Registry of metrics; each is a module with a `METRIC`."""
 
 
 def names() -> list[str]:
-    """Names of all metrics in a table's order."""
+    """Names of all metrics, in the order of table columns."""
     return list(_in_order(tuple(METRICS.names())))
 
 
 def standard() -> tuple[str, ...]:
-    """Names of the metrics that are measured unless others are asked for, in a table's order."""
+    """Names of the metrics computed by default, in the order of table columns."""
     return _shown(tuple(names()))
 
 
 def load(name: str) -> Metric:
-    """The metric called `name`. Raises UnknownName, or PluginError if it cannot be loaded."""
+    """Load the metric called `name`. Raises UnknownName, or PluginError if it cannot be loaded."""
     metric: Metric = METRICS.load(name)
     digest = METRICS.digest(name)
-    # A loose file has no version: values of two states of it are not of one recipe.
+    # A plug-in file has no version; its digest separates values of its different states.
     return replace(metric, recipe=f"{metric.recipe}; file {digest[:10]}") if digest else metric
 
 
 def select(asked: str | Iterable[str]) -> tuple[str, ...]:
-    """Names of the metrics that a person asked for, each once, in a table's order.
+    """Select metrics by name, each once, in the order of table columns.
 
     Args:
         asked: a comma list, or several texts, of names, globs, "standard" and "all".
@@ -64,22 +64,32 @@ def select(asked: str | Iterable[str]) -> tuple[str, ...]:
 
 
 def evaluate(truth: Truth, answer: Answer, metrics: Iterable[str] | None = None) -> list[Value]:
-    """The value of each metric for one category, in the given order; a hole carries its reason, never 0.
+    """Compute metrics of one category.
 
-    Metrics that need the same pass over the pixels share it. `metrics` are names, by default the standard
-    ones. Raises UnknownName.
+    Metrics that need the same pass over the pixels share it.
+
+    Args:
+        truth: Ground truth of the test images.
+        answer: Scores and maps of a method.
+        metrics: Names of metrics; None = the standard ones.
+
+    Returns:
+        One value per metric, in the given order; an undefined value is None with its reason, never 0.
+
+    Raises:
+        UnknownName: For an unknown metric.
     """
     return [_value(name, load(name), truth, answer) for name in (standard() if metrics is None else metrics)]
 
 
 def recipe_of(metric: Metric, mask_rule: str, view: str) -> str:
-    """The recipe id on a value: a pixel metric's also says how masks were made and what was judged."""
+    """Recipe stored with a value; a pixel metric's includes the mask rule and the evaluated view."""
     if metric.needs != "maps":
         return metric.recipe
     return f"{metric.recipe}; mask {mask_rule}" + (f"; view {view}" if view else "")
 
 
-# Kept, since both load every metric and are asked for once per cell.
+# Cached, since both load every metric and are called once per cell.
 @lru_cache
 def _in_order(chosen: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(sorted(chosen, key=lambda name: (load(name).order, name)))

@@ -1,4 +1,4 @@
-"""Area under the per-image overlap at very few false alarms (Bertoldo et al., AUPIMO, BMVC 2024)."""
+"""Area under the per-image overlap at very low false positive rates (AUPIMO, Bertoldo et al., BMVC 2024)."""
 
 from __future__ import annotations
 
@@ -15,12 +15,14 @@ def compute(truth: Truth, answer: Answer) -> float:
 
 
 def aupimo_of_images(truth: Truth, answer: Answer) -> npt.NDArray[np.float64]:
-    """(images with anomalous pixels,) AUPIMO of each: its covered share, averaged over the logarithm of the
-    false positive rate on good images between 1e-5 and 1e-4.
+    """AUPIMO of each image with anomalous pixels, (images,).
 
-    Every threshold is used: at rate z the threshold is the lowest one that flags at most a share z of the
-    good images' pixels. The released code takes 300 000 thresholds between lowest and highest score and draws
-    straight lines. Raises Undefined where good pixels are too few to tell these rates, or maps are unfit.
+    It is the covered share of an image's anomalous pixels, averaged over the logarithm of the false positive
+    rate on good images between 1e-5 and 1e-4. Every threshold is used: at rate z, the lowest one that flags
+    at most a share z of the good images' pixels. The released code uses 300 000 thresholds between lowest and
+    highest score and interpolates linearly.
+
+    Raises Undefined if there are too few good pixels for these rates, or if maps or masks are unsuitable.
     """
     maps, masks = answer.require_arrays(truth, "AUPIMO")
     if not np.isfinite(maps).all():
@@ -36,12 +38,12 @@ def aupimo_of_images(truth: Truth, answer: Answer) -> npt.NDArray[np.float64]:
     # threshold[k]: the highest score that must not be flagged for k false alarms.
     values = maps[good].reshape(-1)
     threshold = -np.sort(-np.partition(values, len(values) - most - 1)[-most - 1 :])
-    found = np.flatnonzero(~good)
-    image = np.searchsorted(found, regions.index // masks[0].size)
+    defective = np.flatnonzero(~good)
+    image = np.searchsorted(defective, regions.index // masks[0].size)
     # A pixel is covered from the first k whose threshold lies below it.
     first = np.searchsorted(-threshold, -maps.reshape(-1)[regions.index], "right")
-    counts = np.bincount(image * (most + 2) + first, minlength=len(found) * (most + 2))
-    covered = np.cumsum(counts.reshape(len(found), most + 2)[:, :-1], axis=1)
+    counts = np.bincount(image * (most + 2) + first, minlength=len(defective) * (most + 2))
+    covered = np.cumsum(counts.reshape(len(defective), most + 2)[:, :-1], axis=1)
     borders = np.clip(np.arange(most + 2) / pixels, LOWER, UPPER)
     widths = np.diff(np.log(borders)) / np.log(UPPER / LOWER)
     overlap: npt.NDArray[np.float64] = covered @ widths / regions.pixels_of_image[~good]

@@ -1,4 +1,4 @@
-"""Per-region overlap, averaged over false positive rates up to 30 %."""
+"""Area under the per-region overlap curve (AUPRO) up to a false positive rate of 30 %."""
 
 from __future__ import annotations
 

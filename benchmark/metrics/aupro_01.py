@@ -1,4 +1,4 @@
-"""Per-region overlap, averaged over false positive rates up to 1 %."""
+"""Area under the per-region overlap curve (AUPRO) up to a false positive rate of 1 %."""
 
 from __future__ import annotations
 

@@ -15,13 +15,13 @@ Doubles = npt.NDArray[np.float64]
 
 
 def compute(truth: Truth, answer: Answer, limit: float = 0.3) -> float:
-    """Area under the mean of the regions' curves, over the mean of their end points.
+    """Area under the mean of the regions' ROC curves, divided by the mean of their end points.
 
     Each region's curve, against all normal pixels, is resampled to the number of points that the curve of all
-    pixels has below `limit`, by position in the list of thresholds instead of by false positive rate.
-    The original works in float32 throughout.
+    pixels has below the false positive rate `limit`, by position in the list of thresholds instead of by
+    false positive rate. The original computes in float32 throughout.
     """
-    pixel_curve(truth, answer)  # the same reasons for a hole
+    pixel_curve(truth, answer)  # Raises Undefined for the same reasons as the other pixel metrics.
     maps, _ = answer.require_arrays(truth, "anomalib's AUPRO")
     values = _squashed(maps.reshape(-1))
     regions = truth.regions
@@ -40,7 +40,7 @@ def compute(truth: Truth, answer: Answer, limit: float = 0.3) -> float:
 
 
 def _squashed(values: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-    """Scores as torchmetrics sees them: through a sigmoid if any lies outside [0, 1]."""
+    """Apply a sigmoid to all scores if any lies outside [0, 1], as torchmetrics does."""
     single: npt.NDArray[np.float32] = values.astype(np.float32)
     if single.min() >= 0 and single.max() <= 1:
         return single
@@ -51,11 +51,11 @@ def _squashed(values: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
 
 @dataclass(frozen=True, eq=False)
 class _NormalPixels:
-    """Distinct scores of normal pixels, falling, up to the first that exceeds the limit."""
+    """Distinct scores of normal pixels, descending, until their false positive rate exceeds the limit."""
 
     scores: npt.NDArray[np.float32]
     rates: Doubles
-    """One longer: zero, then the false positive rate at each score."""
+    """Zero, then the false positive rate at each score; one element longer than `scores`."""
     limit: float
 
     @classmethod
@@ -66,7 +66,7 @@ class _NormalPixels:
         return cls(scores[::-1][: needed - 1], rates[:needed], limit)
 
     def points(self, anomalous: npt.NDArray[np.float32]) -> int:
-        """Points of the curve of all pixels with a rate of at most the limit, the origin included."""
+        """Number of points of the curve of all pixels up to the limit, the origin included."""
         own = anomalous[::-1]
         position = np.searchsorted(-self.scores, -own, "left")
         inside = self.rates <= self.limit
@@ -75,7 +75,7 @@ class _NormalPixels:
         return int(inside.sum() + np.sum(self.rates[position[~met]] <= self.limit))
 
     def roc(self, values: npt.NDArray[np.float32]) -> tuple[Doubles, Doubles]:
-        """Rates and shares of one region's pixels at every distinct score, from (0, 0) past the limit."""
+        """ROC curve of one region from (0, 0) to beyond the limit: false and true positive rates."""
         own, counts = np.unique(values, return_counts=True)
         own, counts = own[::-1], counts[::-1]
         position = np.searchsorted(-self.scores, -own, "left")
@@ -89,7 +89,7 @@ class _NormalPixels:
 
 
 def _resampled(rate: Doubles, share: Doubles, samples: int, limit: float) -> tuple[Doubles, Doubles]:
-    """The curve below `limit` at `samples` equal steps of the list of points, the last one cut at `limit`."""
+    """Resample a curve below `limit` at equal steps of its list of points, the last one cut at `limit`."""
     inside = rate <= limit
     end = float(rate[rate > limit].min()) if rate[inside].max() == 0 else limit
     kept = np.arange(int(np.sum(rate <= end)))
@@ -106,7 +106,7 @@ def _resampled(rate: Doubles, share: Doubles, samples: int, limit: float) -> tup
 
 
 def _interpolated(old: Doubles, values: Doubles, positions: Doubles) -> Doubles:
-    """Straight lines through (old, values); repeated positions are held apart by float32's epsilon."""
+    """Interpolate (old, values) linearly; float32's epsilon avoids division by zero at equal positions."""
     slope = np.diff(values) / (np.finfo(np.float32).eps + np.diff(old))
     index = np.clip(np.searchsorted(old, positions) - 1, 0, len(old) - 2)
     interpolated: Doubles = values[index] + slope[index] * (positions - old[index])

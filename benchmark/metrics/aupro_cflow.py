@@ -11,12 +11,15 @@ THRESHOLDS, LIMIT = 200, 0.3
 
 
 def compute(truth: Truth, answer: Answer) -> float:
-    """A transform of the scores or one outlier moves this value by tens of points."""
+    """Compute AUPRO at equal steps of the score.
+
+    A monotone transform of the scores, or one outlier, can change this value by tens of points.
+    """
     pixels = sorted_pixels(truth, answer)
     low, high = pixels.range
     if low == high:
         raise Undefined("all pixels share one score: no thresholds between lowest and highest")
-    # In the maps' own precision, as the originals do.
+    # In the precision of the maps, as in the original code.
     scores = np.arange(low, high, (high - low) / THRESHOLDS)
     rates = pixels.alarms(scores, equal=False) / len(pixels.normal)
     inside = rates < LIMIT

@@ -11,7 +11,10 @@ THRESHOLDS, LIMIT = 200, 0.3
 
 
 def compute(truth: Truth, answer: Answer) -> float:
-    """The false positive rate is taken from the rank, also where normal pixels share a score."""
+    """Compute AUPRO at equal ranks of the normal pixels.
+
+    The false positive rate follows from the rank, even where normal pixels share a score.
+    """
     pixels = sorted_pixels(truth, answer)
     negatives = len(pixels.normal)
     rank = np.linspace(0, negatives - 1, num=THRESHOLDS, dtype=int)

@@ -1,4 +1,4 @@
-"""The ground truth and the prediction that a metric is given, its value, and the reason for having none."""
+"""Inputs of a metric (ground truth and prediction), its value, and the reason if it is undefined."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ T = TypeVar("T")
 
 
 class Undefined(Exception):
-    """The metric has no value here; the message is the reason, as it stands beside the hole."""
+    """The metric is undefined for these inputs; the message is the reason, shown in place of the value."""
 
 
 @runtime_checkable
 class MapStream(Protocol):
-    """Anomaly maps (or masks) that are never in memory at once; may be walked through again and again."""
+    """Anomaly maps or masks that are never in memory at once; they can be iterated repeatedly."""
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -32,13 +32,13 @@ class MapStream(Protocol):
         ...
 
     def __iter__(self) -> Iterator[npt.NDArray[Any]]:
-        """Chunks (n, H, W) in the images' order, the same values on every walk."""
+        """Yield chunks (n, H, W) in the order of the images, the same values in every iteration."""
         ...
 
 
 @runtime_checkable
 class MapSource(Protocol):
-    """Anomaly maps that are made on demand, all at once or chunk by chunk; `np.asarray` makes them too."""
+    """Anomaly maps that are computed on demand, all at once, chunk by chunk or by `np.asarray`."""
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -47,28 +47,28 @@ class MapSource(Protocol):
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Type of the maps."""
+        """Data type of the maps."""
         ...
 
     def fill(self, out: npt.NDArray[Any]) -> None:
-        """Put the maps into `out`, of this shape and type."""
+        """Write the maps into `out`, an array of this shape and data type."""
         ...
 
     def __iter__(self) -> Iterator[npt.NDArray[Any]]:
-        """Chunks (n, H, W) in the images' order, as a `MapStream` gives them."""
+        """Yield chunks (n, H, W) in the order of the images, as a `MapStream` does."""
         ...
 
     def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]: ...
 
 
 class Scratch:
-    """Buffers that outlive a call, so that only the first one pays for fresh pages. One per thread."""
+    """Buffers reused over calls, so that only the first call allocates memory pages. One per thread."""
 
     def __init__(self) -> None:
         self._buffers: dict[Hashable, npt.NDArray[Any]] = {}
 
     def take(self, size: int, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
-        """An array (size,) with arbitrary content, valid until the next `take` of this dtype."""
+        """Return an array (size,) with arbitrary content, valid until the next `take` of this dtype."""
         kind = np.dtype(dtype)
         buffer = self._buffers.get(kind)
         if buffer is None or len(buffer) < size:
@@ -79,24 +79,26 @@ class Scratch:
 
 @dataclass(frozen=True, eq=False)
 class Truth:
-    """The ground truth of one category's test images."""
+    """Ground truth of one category's test images."""
 
     labels: Bools
     """(N,), true = defective."""
     masks: Bools | MapStream | MapSource | None = None
-    """(N, H, W), true = anomalous pixel, at the maps' size; None = the data set has none. Made on demand only
-    where the regions are known."""
+    """(N, H, W), true = anomalous pixel, at the size of the maps; None = the data set has no masks.
+
+    A `MapSource` is allowed only together with `known_regions`.
+    """
     has_mask: Bools | None = None
-    """(N,), false where a defective image came without a mask; None = every defective image has one."""
+    """(N,), false for a defective image without a mask; None = every defective image has one."""
     why_no_masks: str = ""
-    """Why `masks` is None, for the reader of a table."""
+    """Reason why `masks` is None, shown in tables."""
     mask_rule: str = "as given"
-    """How masks came to the maps' size, e.g. "nearest, > 0"; part of a pixel metric's recipe."""
+    """How masks were resized to the maps, e.g. "nearest, > 0"; part of a pixel metric's recipe."""
     view: str = ""
-    """Part of an image that is judged, e.g. "resize256-crop224"; part of a pixel metric's recipe."""
+    """Evaluated part of an image, e.g. "resize256-crop224"; part of a pixel metric's recipe."""
 
     known_regions: Regions | None = field(default=None, repr=False)
-    """Regions of `masks`, if they were labelled before."""
+    """Regions of `masks`, if already labelled."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "labels", np.asarray(self.labels, bool))
@@ -114,7 +116,17 @@ class Truth:
         mask_rule: str = "as given",
         view: str = "",
     ) -> Truth:
-        """Truth of one mask or None per image; good images need none. Raises Undefined if sizes differ."""
+        """Build the ground truth from one mask or None per image.
+
+        Args:
+            labels: (N,), true = defective.
+            masks: Mask (H, W) of each image, nonzero = anomalous; None if there is none, as for good images.
+            mask_rule: How the masks were resized.
+            view: Evaluated part of an image.
+
+        Raises:
+            Undefined: If the masks have different sizes.
+        """
         defective = np.asarray(labels, bool)
         given = [None if mask is None else np.asarray(mask) != 0 for mask in masks]
         shapes = {mask.shape for mask in given if mask is not None}
@@ -131,7 +143,7 @@ class Truth:
 
     @cached_property
     def regions(self) -> Regions:
-        """Anomalous pixels and 8-connected regions; built once. Raises Undefined where masks are unfit."""
+        """Anomalous pixels and their 8-connected regions; raises Undefined if the masks are unsuitable."""
         masks = self.require_masks()
         regions = self.known_regions
         if regions is None:
@@ -142,7 +154,7 @@ class Truth:
         return regions
 
     def require_masks(self) -> Bools | MapStream | MapSource:
-        """The masks. Raises Undefined where a pixel metric cannot be had."""
+        """Return the masks; raises Undefined if they do not allow a pixel metric."""
         if self.masks is None:
             raise Undefined(f"no masks: {self.why_no_masks}" if self.why_no_masks else "no masks")
         if len(self.masks.shape) != 3 or self.masks.shape[0] != len(self.labels):
@@ -158,7 +170,7 @@ class Truth:
 
     @cached_property
     def empty_masks(self) -> int:
-        """Defective images whose mask is empty: the defect was lost in resizing or lies outside the view."""
+        """Number of defective images with an empty mask, whose defect was lost by resizing or cropping."""
         masks = self.require_masks()
         if isinstance(masks, (np.ndarray, MapSource)):
             anomalous = self.regions.pixels_of_image > 0
@@ -169,23 +181,23 @@ class Truth:
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """A method's prediction for one category's test images, in the truth's order."""
+    """Prediction of a method for one category's test images, in the order of the ground truth."""
 
     scores: Floats | None = None
     """(N,), higher = more anomalous."""
     maps: Floats | MapStream | MapSource | None = None
     """(N, H, W), higher = more anomalous; None if the method does not localise."""
     scratch: Scratch | None = field(default=None, repr=False)
-    """Buffers shared by the answers that one thread evaluates, or None."""
+    """Buffers shared by the predictions that one thread evaluates, or None."""
     memory_bytes: int = 1 << 30
-    """Most memory of the pixel pass: larger maps are streamed, too many anomalous pixels go to disk."""
+    """Memory limit of the pixel pass: larger maps are streamed, too many anomalous pixels go to disk."""
     good_scores: Sequence[Floats] | None = None
-    """Scores of the good images of each category of the cell; None where a category is judged alone."""
+    """Scores of the good images of every category of the cell; None if a category is evaluated alone."""
     _made: dict[Hashable, tuple[Truth, Any]] = field(default_factory=dict, init=False, repr=False)
     _lock: RLock = field(default_factory=RLock, init=False, repr=False)
 
     def once(self, truth: Truth, make: Callable[[Truth, Answer], T]) -> T:
-        """`make(truth, self)`, computed by the first metric that asks and shared with the others."""
+        """Return `make(truth, self)`, computed at the first call and shared by all metrics."""
         with self._lock:
             known = self._made.get(make)
             if known is None or known[0] is not truth:
@@ -194,7 +206,7 @@ class Answer:
             return value
 
     def require_scores(self, truth: Truth) -> Floats:
-        """The scores. Raises Undefined if there are none, too few, or one that is not finite."""
+        """Return the scores; raises Undefined if they are missing, of another number, or not finite."""
         if self.scores is None:
             raise Undefined("the method gives no image scores")
         scores = np.asarray(self.scores)
@@ -205,7 +217,7 @@ class Answer:
         return scores
 
     def require_good_scores(self) -> Sequence[Floats]:
-        """Scores of every category's good images. Raises Undefined if they are unknown or not finite."""
+        """Return the good images' scores of every category; raises Undefined if unknown or not finite."""
         if self.good_scores is None:
             raise Undefined("the scores of the cell's other categories are not known")
         for scores in self.good_scores:
@@ -216,7 +228,10 @@ class Answer:
         return self.good_scores
 
     def require_maps(self, truth: Truth) -> Floats | MapStream | MapSource:
-        """The maps, of the masks' shape. Raises Undefined otherwise; finiteness shows in the pixel pass."""
+        """Return the maps; raises Undefined if missing or of another shape than the masks.
+
+        Whether they are finite is checked in the pixel pass.
+        """
         masks = truth.require_masks()
         if self.maps is None:
             raise Undefined("the method gives no anomaly maps")
@@ -225,7 +240,7 @@ class Answer:
         return self.maps
 
     def require_arrays(self, truth: Truth, who: str) -> tuple[Floats, Bools]:
-        """Maps and masks for `who` needs all of them in memory. Raises Undefined if either is a stream."""
+        """Return maps and masks as arrays, for the metric `who`; raises Undefined if either is a stream."""
         maps, masks = self.require_maps(truth), truth.require_masks()
         maps, masks = (np.asarray(each) if isinstance(each, MapSource) else each for each in (maps, masks))
         if not isinstance(maps, np.ndarray) or not isinstance(masks, np.ndarray):
@@ -234,7 +249,7 @@ class Answer:
 
 
 def not_finite(what: str, values: Floats, first_image: int = 0) -> str:
-    """Why `values`, one or a map per image, are refused: how many and where the first is."""
+    """Describe the values, one or a map per image, that are not finite: their number and first image."""
     wrong = ~np.isfinite(values)
     first = first_image + int(np.argwhere(wrong)[0][0])
     nan = int(np.isnan(values).sum())
@@ -243,37 +258,38 @@ def not_finite(what: str, values: Floats, first_image: int = 0) -> str:
 
 @dataclass(frozen=True)
 class Metric:
-    """One number about one category: `METRIC` of a module."""
+    """Metric of one category, the `METRIC` of a module."""
 
     title: str
-    """Head of a table's column: "P-AUROC"."""
+    """Title of the table column, e.g. "P-AUROC"."""
     description: str
-    """One sentence for a reader of the table."""
+    """Explanation in one sentence for readers of a table."""
     needs: Literal["scores", "maps"]
+    """Whether the metric uses image scores or anomaly maps."""
     recipe: str
-    """How exactly the number is made; values of different recipes never share a column."""
+    """Exact definition of the value; values of different recipes never share a column."""
     compute: Callable[[Truth, Answer], float]
-    """The value; raises Undefined with the reason where there is none."""
+    """Function that computes the value, or raises Undefined with the reason."""
     order: int = 1000
-    """Place in tables, lowest first; metrics of one place are ordered by name."""
+    """Position in tables, lowest first; equal positions are ordered by name."""
     shown: bool = False
-    """Whether it is measured and shown where no metrics are asked for."""
+    """Whether the metric is computed and shown by default."""
     unit: str = "%"
-    """"%" = a fraction in [0, 1], which tables show in percent; else the value's own unit, e.g. "px"."""
+    """"%" for a fraction in [0, 1], which tables show in percent; else the unit of the value, e.g. "px"."""
     higher_is_better: bool = True
     curve: Literal["", "pro"] = ""
-    """Curve under which it is the area, kept for a report to draw; "" = none."""
+    """Curve that the metric is the area of, stored for reports to draw; "" = none."""
 
 
 @dataclass(frozen=True)
 class Value:
-    """A metric's value, or why there is none."""
+    """Value of a metric, or the reason why it is undefined."""
 
     metric: str
     """Name of the metric's module."""
     recipe: str
     value: float | None
     why: str = ""
-    """Why `value` is None; "" otherwise."""
+    """Reason why `value` is None; "" otherwise."""
     note: str = ""
-    """What a reader should know of a value that exists, e.g. that some defective images have empty masks."""
+    """Remark on an existing value, e.g. that some defective images have empty masks."""

@@ -1,7 +1,7 @@
 """Image AUROC of a category's defects against the good images of all categories.
 
-The AUROC of one category cannot see that its defects score below another category's good images. The mean of
-this metric over categories is the AUROC of all images in one heap in which every category weighs the same.
+The AUROC of a single category does not show that its defects score below another category's good images. The
+mean of this metric over categories is the pooled AUROC of all images, with equal weights of the categories.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Recall of a category's defective images if all categories share one threshold.
+"""Recall of a category's defective images at one threshold shared by all categories.
 
-A line that runs one model over many products has one alarm level. If a method gives rare products other
-scores than frequent ones, a level that keeps false alarms low everywhere misses the rare products' defects,
-and no AUROC of a single category shows it.
+A production line with one model for many products has one alarm threshold. If a method's scores differ
+between rare and frequent products, a threshold that keeps false alarms low for all of them misses defects of
+the rare ones, which the AUROC of a single category does not show.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def compute(truth: Truth, answer: Answer) -> float:
 
 
 def lowest_threshold(good: Floats) -> float:
-    """The lowest of the `good` images' scores that at most a share RATE of them exceed."""
+    """Lowest score of a good image that at most a share `RATE` of the good images exceed."""
     allowed = int(np.floor(RATE * len(good)))
     return float(np.sort(good)[::-1][min(allowed, len(good) - 1)])
 

@@ -1,4 +1,4 @@
-"""P-AP as ADEval computes it with 200 bins: INP-Former and Dinomaly call it so."""
+"""Pixel average precision as ADEval computes it with 200 bins, the setting of INP-Former and Dinomaly."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""P-AUROC as ADEval computes it with 200 bins: INP-Former and Dinomaly call it so."""
+"""Pixel AUROC as ADEval computes it with 200 bins, the setting of INP-Former and Dinomaly."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pixel AUROC of defective images alone: the third AUROC of patchcore-inspection's run_patchcore.py."""
+"""Pixel AUROC over defective images only, the third AUROC of patchcore-inspection's run_patchcore.py."""
 
 from __future__ import annotations
 

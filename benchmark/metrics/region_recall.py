@@ -1,4 +1,4 @@
-"""Share of the anomalous regions that are found at a pixel false positive rate of 1 %."""
+"""Share of anomalous regions with a flagged pixel at a pixel false positive rate of 1 %."""
 
 from __future__ import annotations
 

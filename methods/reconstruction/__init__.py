@@ -1,5 +1,5 @@
-"""Methods that learn to rebuild frozen features: their teacher, their training, their scores.
+"""Reconstruction methods on frozen features: teacher, student, training and scores.
 
-A method offers `host(train, context) -> Host` (methods.reconstruction.hosting.Hosts) and leaves the rest to
-`fit_host`; whoever trains hosts in another way, as MeDS does, takes the same `Host` apart.
+A method implements `host(train, context) -> Host` (methods.reconstruction.hosting.Hosts), and `fit_host`
+trains it. MeDS uses the parts of the same `Host` to train its student differently.
 """

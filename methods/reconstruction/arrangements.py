@@ -1,4 +1,4 @@
-"""How the maps of a backbone become the targets of a student."""
+"""Target layouts: how the feature maps of a backbone become the targets of a student."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from torch.nn import functional
 from ltbench.methods.blocks.embedding import coarsen, concat_embedding
 
 Maps = tuple[torch.Tensor, ...]
-"""Channels first: (B, C, h, w), or (B, C, T) where tokens come before the patches."""
+"""Target maps, channels first: (B, C, h, w), or (B, C, T) for patch tokens after their prefix tokens."""
 Arrange = Callable[[Sequence[torch.Tensor]], Maps]
 
 
 def as_they_are(maps: Sequence[torch.Tensor]) -> Maps:
-    """Every layer for itself."""
+    """Keep every layer as a target of its own."""
     return tuple(maps)
 
 
 def finest(maps: Maps) -> torch.Tensor:
-    """The first map."""
+    """Select the first map."""
     return maps[0]
 
 
 def side_by_side(grid: int | None) -> Arrange:
-    """One map: 3 x 3 means of all layers on the first one's grid, pooled to `grid` x `grid`."""
-    # A partial function is stored with a fitted method, an inner function could not be.
+    """Concatenate 3 x 3 means of all layers on the first layer's grid, pooled to `grid` x `grid`."""
+    # A partial function can be stored with a fitted method, an inner function cannot.
     return partial(_side_by_side, grid=grid)
 
 
@@ -36,7 +36,7 @@ def _side_by_side(maps: Sequence[torch.Tensor], grid: int | None) -> Maps:
 
 
 def resized_side_by_side(side: int) -> Arrange:
-    """One map: all layers resized to `side` x `side`, corners on corners (UniAD, HVQ)."""
+    """Concatenate all layers, resized to `side` x `side` with aligned corners (UniAD, HVQ-Trans)."""
     return partial(_resized_side_by_side, side=side)
 
 
@@ -45,9 +45,9 @@ def _resized_side_by_side(maps: Sequence[torch.Tensor], side: int) -> Maps:
 
 
 def pyramid(side: int | None, levels: int = 3) -> Arrange:
-    """`levels` maps, each half as large as the one before; the first `side` x `side` (None = as it is).
+    """Arrange maps as a pyramid of `levels` scales, each half the size of the one before.
 
-    A backbone with a single layer is pooled to all of them.
+    The first map has `side` x `side` cells (None = its own size). A single layer is pooled to all scales.
     """
     return partial(_pyramid, side=side, levels=levels)
 

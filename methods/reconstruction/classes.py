@@ -1,4 +1,4 @@
-"""Which product an image shows, guessed from its features."""
+"""Class of an image, inferred from its features."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ltbench.methods.reconstruction.teacher import Targets
 
 
 class NearestCentroid:
-    """The class whose training images have the nearest mean feature vector, by cosine."""
+    """Classifier by the nearest class mean of pooled features, by cosine similarity."""
 
     def __init__(self, targets: Targets, class_ids: torch.Tensor) -> None:
         vectors = torch.cat([_pooled(targets[part]) for part in torch.arange(len(targets)).split(64)])
@@ -18,7 +18,7 @@ class NearestCentroid:
         self._means = torch.nn.functional.normalize(means, dim=1)
 
     def __call__(self, maps: Maps) -> torch.Tensor:
-        """(B,) class ids."""
+        """Class ids (B,) of images from their target maps."""
         nearest = (_pooled(maps) @ self._means.T).argmax(dim=1)
         return self._known.to(maps[0].device)[nearest.to(maps[0].device)]
 

@@ -1,4 +1,4 @@
-"""What a reconstruction method consists of, so that it can be trained its own way or another's."""
+"""Parts of a reconstruction method, for training by itself or by another method such as MeDS."""
 
 from __future__ import annotations
 
@@ -27,71 +27,71 @@ Floats = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Rebuilt:
-    """What a student makes of a batch."""
+    """Output of a student for a batch, with the targets it is compared with."""
 
     targets: Maps
-    """Per group (B, C, h, w), without gradient."""
+    """Teacher features (B, C, h, w) of each group of layers, without gradient."""
     outputs: Maps
     extra: torch.Tensor
-    """Scalar auxiliary loss, weighted; 0 for most."""
+    """Scalar auxiliary loss, already weighted; 0 for most students."""
     added: torch.Tensor | None = None
-    """Further patch scores (B, h, w) by which images are judged, but on which nothing is trained."""
+    """Additional patch scores (B, h, w) used for scoring images but not for training."""
 
 
 class Student(nn.Module):
-    """A trainable network that rebuilds targets: `student(maps, class_ids) -> Rebuilt`."""
+    """Trainable network that reconstructs targets: `student(maps, class_ids) -> Rebuilt`."""
 
     needs_extra: ClassVar[bool] = False
-    """Whether `Rebuilt.extra` must be part of any objective: some parts learn from nothing else."""
+    """Whether every objective must include `Rebuilt.extra`, because some parts learn from it alone."""
 
     def distance(self, rebuilt: Rebuilt) -> torch.Tensor:
-        """Patch scores (B, h, w): how far the outputs are from the targets, before any smoothing."""
+        """Patch scores (B, h, w): distance between outputs and targets, before any smoothing."""
         raise NotImplementedError
 
     def loss(self, rebuilt: Rebuilt, progress: float) -> torch.Tensor:
-        """The method's own objective, with its auxiliary terms; `progress` from 0 to 1 drives schedules."""
+        """Training loss of the method with its auxiliary terms; `progress` rises from 0 to 1."""
         raise NotImplementedError
 
     def scored(self, rebuilt: Rebuilt) -> torch.Tensor:
-        """Patch scores by which images are judged, where they are finer than `distance`: (B, h, w)."""
+        """Patch scores (B, h, w) for scoring images; overridden where they are finer than `distance`."""
         return self.distance(rebuilt)
 
 
 @dataclass(frozen=True)
 class Host:
-    """One method, ready to be trained on one training set."""
+    """Reconstruction method with everything needed to train it on one training set."""
 
     unsaved: ClassVar = ("targets", "images", "build", "optimizer", "schedule")
-    """What a trained student no longer needs."""
+    """Fields that a trained student does not need."""
 
     teacher: Teacher
     targets: Targets
     images: ImageSet
     class_ids: torch.Tensor | None
-    """int64 (N,) where the student asks for them."""
+    """int64 (N,), class of each training image; None if the student does not use it."""
     build: Callable[[], Student]
-    """A student with fresh random weights; draws from torch's generator."""
+    """Builds a student with new random weights from torch's generator."""
     optimizer: Callable[[nn.Module], torch.optim.Optimizer]
     schedule: Callable[[int], Schedule]
     iterations: int
     batch_size: int
     predict: Callable[[Floats], Prediction]
-    """From patch scores (N, h, w) to the method's answer."""
+    """Turns patch scores (N, h, w) into the method's prediction."""
     predict_memory: Callable[[Floats], Prediction] | None = None
-    """The same from patch scores by memories; None = `predict`."""
+    """Turns patch scores of a memory bank into a prediction; None = `predict`."""
     classify: Callable[[Maps], torch.Tensor] | None = None
-    """Class ids of images that are scored, from their targets; None = the ids that the harness gives."""
+    """Infers class ids of test images from their targets; None = use the ids given by the harness."""
     drop_last: bool = True
-    """Whether the last batch of a pass is left away where it is incomplete."""
+    """Whether an incomplete last batch of a pass is omitted."""
     clip: float | None = None
     max_seconds: float | None = None
     mixed_precision: bool = False
     memory: Teacher | None = None
-    """Source of the features that memories are made of; None = the student's own targets."""
+    """Source of the features in memory banks; None = the student's own targets."""
     memory_map: Callable[[Maps], torch.Tensor] = finest
-    """From those targets to one map (B, C, h, w) on the grid of the student's distance."""
+    """Combines these features to one map (B, C, h, w) on the grid of the student's distance."""
     memory_metric: Literal["cosine", "euclidean"] = "cosine"
-    """The student's own distance, so that memory scores and student scores are of one kind."""
+    """Distance of memory banks, equal to the student's so that both scores are comparable."""
 
     def maps(self, indices: torch.Tensor) -> tuple[Maps, torch.Tensor | None]:
         """Targets and class ids of training images, on the device."""
@@ -100,7 +100,7 @@ class Host:
         return maps, ids
 
     def memory_vectors(self, indices: torch.Tensor, *, title: str) -> Floats:
-        """Patches of training images that memories are made of, (B, h, w, D)."""
+        """Patch vectors (B, h, w, D) of training images for memory banks."""
         if self.memory is None:
             maps = self.memory_map(self.targets[indices])
         else:
@@ -109,20 +109,20 @@ class Host:
         return maps.permute(0, 2, 3, 1).contiguous().cpu().numpy()
 
     def scored_vectors(self, images: ImageSet, *, title: str) -> Iterator[tuple[tuple[int, ...], Floats]]:
-        """(which images, their patches (B, h, w, D)) of any images."""
+        """Yield indices of images and their patch vectors (B, h, w, D) for comparison with memory banks."""
         for indices, maps in (self.memory or self.teacher).batches(images, title=title):
             yield indices, self.memory_map(maps).permute(0, 2, 3, 1).contiguous().cpu().numpy()
 
     @property
     def digest(self) -> str:
-        """What is trained on what, in short: names checkpoints."""
+        """Digest of teacher and training images, which identifies checkpoints."""
         parts = [self.teacher.identity, *self.images.keys]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
 @runtime_checkable
 class Hosts(Protocol):
-    """A method whose training can be taken over."""
+    """Method whose student can be trained by another method."""
 
     backbone: str
 
@@ -133,7 +133,7 @@ Objective = Callable[[Rebuilt, Batch], torch.Tensor]
 
 
 def native_objective(student: Student) -> Objective:
-    """The method's own loss."""
+    """Objective of training a student by its own loss."""
     return lambda rebuilt, batch: student.loss(rebuilt, batch.iteration / batch.iterations)
 
 
@@ -149,9 +149,18 @@ def train_student(
     trained: nn.Module | None = None,
     identity: str = "",
 ) -> None:
-    """One phase: a fresh optimizer and schedule, `iterations` (None = the host's) steps of an objective.
+    """Train a student for one phase, with a new optimizer and schedule.
 
-    trained: the module that checkpoints hold, where it is more than the student.
+    Args:
+        host: Parts of the method.
+        student: Network to train.
+        objective: Loss of a batch.
+        context: Device, random numbers and work folder.
+        title: Name of the phase in progress and reports.
+        iterations: Number of steps; None = the host's.
+        sampler: Source of batches; None = shuffled passes over all training images.
+        trained: Module whose state is saved in checkpoints; None = the student.
+        identity: Further facts that identify the phase's checkpoints.
     """
     steps = host.iterations if iterations is None else iterations
     sampler = sampler or Sampler(len(host.targets), host.batch_size, context.rng, drop_last=host.drop_last)
@@ -178,7 +187,7 @@ def train_student(
 
 
 class TrainedHost:
-    """A student that has learned, and all it takes to score with it."""
+    """Trained student with the parts needed to score images."""
 
     def __init__(self, host: Host, student: Student) -> None:
         self.host, self.student = host, student.eval()
@@ -206,7 +215,7 @@ class TrainedHost:
         return np.concatenate(parts) if parts else np.zeros((0, 1, 1), np.float32)
 
     def predict(self, images: ImageSet) -> Prediction:
-        """The method's answer."""
+        """Score images."""
         return self.host.predict(self.grids(images))
 
     def _given_ids(self, images: ImageSet) -> torch.Tensor | None:
@@ -225,7 +234,7 @@ class TrainedHost:
 
 
 def fit_host(host: Host, context: Context) -> TrainedHost:
-    """Train a host its own way."""
+    """Train a host by its own loss."""
     with seeded(context):
         student = host.build().to(context.device)
         train_student(host, student, native_objective(student), context, title="train")

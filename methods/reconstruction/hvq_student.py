@@ -1,4 +1,4 @@
-"""HVQ's network: a transformer whose decoder sees codes of the image's class instead of its features."""
+"""Network of HVQ-Trans: a transformer whose decoder attends to quantised codes instead of features."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from ltbench.methods.reconstruction.arrangements import Maps
 from ltbench.methods.reconstruction.hosting import Rebuilt, Student
 
 COMMITMENT = 0.25
-"""Weight of the commitments in the loss."""
+"""Weight of the commitment losses."""
 
 
 class ClassLinear(nn.Module):
-    """One linear layer per class."""
+    """Linear layers, one per class."""
 
     def __init__(self, classes: int, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -27,16 +27,16 @@ class ClassLinear(nn.Module):
         self.bias = nn.Parameter(torch.stack([layer.bias.detach() for layer in drawn]))
 
     def forward(self, tokens: torch.Tensor, class_ids: torch.Tensor) -> torch.Tensor:
-        """(B, T, inputs) -> (B, T, outputs), by the layer of each image's class."""
+        """Apply the layer of each image's class: (B, T, inputs) -> (B, T, outputs)."""
         return torch.baddbmm(self.bias[class_ids, None], tokens, self.weight[class_ids].transpose(1, 2))
 
 
 class HvqNetwork(Student):
-    """Encoder layers; codes of every level, coarse to fine; decoder layers on the codes (Lu et al. 2023).
+    """Encoder, hierarchical quantisation and decoder of HVQ-Trans (Lu et al., NeurIPS 2023).
 
     Level 0 is the embedded feature map h0, level i the output h_i of encoder layer i. The last level is
-    quantised alone, q; all others beside it, [h_i; q]. The decoder starts from the codes of the last but one
-    level and recalls those of that level down to level 0, one per layer.
+    quantised alone to q, every other level as the concatenation [h_i; q]. The decoder starts from the codes
+    of the last but one level; its layers attend to the codes of that level down to level 0.
     """
 
     needs_extra: ClassVar[bool] = True
@@ -72,7 +72,7 @@ class HvqNetwork(Student):
         )
 
     def forward(self, maps: Maps, class_ids: torch.Tensor | None) -> Rebuilt:
-        """Of one map (B, C, h, w); `extra` is the weighted sum of the commitments."""
+        """Reconstruct one map (B, C, h, w); `extra` is the weighted sum of the commitment losses."""
         if class_ids is None:
             raise BadParameter("this network needs the class id of every image: it has codes for each class")
         (features,) = maps
@@ -99,17 +99,17 @@ class HvqNetwork(Student):
         return Rebuilt((features,), (rebuilt,), COMMITMENT * commitment.mean(), cost)
 
     def distance(self, rebuilt: Rebuilt) -> torch.Tensor:
-        """Length of the difference over the channels."""
+        """Euclidean distance over the channels (B, h, w)."""
         (target,), (output,) = rebuilt.targets, rebuilt.outputs
-        # A length has no gradient at 0.
+        # The square root has no gradient at 0.
         return (output.float() - target.float()).square().sum(dim=1).clamp_min(1e-12).sqrt()
 
     def scored(self, rebuilt: Rebuilt) -> torch.Tensor:
-        """The distance, and the weighted cost of transporting the finest level to its codes."""
+        """Distance plus the weighted cost of transporting the finest level to its codes, (B, h, w)."""
         distance = self.distance(rebuilt)
         return distance if rebuilt.added is None else distance + rebuilt.added
 
     def loss(self, rebuilt: Rebuilt, progress: float) -> torch.Tensor:
-        """Mean squared difference, and the commitments."""
+        """Mean squared error plus the commitment losses."""
         (target,), (output,) = rebuilt.targets, rebuilt.outputs
         return (output.float() - target.float()).square().mean() + rebuilt.extra

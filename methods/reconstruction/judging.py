@@ -1,4 +1,4 @@
-"""Image scores of reconstruction methods, taken from the full-size map of their patch scores."""
+"""Image scores of reconstruction methods, computed from full-size anomaly maps."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from ltbench.methods.blocks.score_maps import anomaly_maps, maps_after
 Floats = npt.NDArray[np.float32]
 
 MAP_SIDE = 256
-"""Side of the maps on which Dinomaly, INP-Former and RD judge images, and to which their smoothing refers."""
+"""Side of the maps from which Dinomaly, INP-Former and RD score images; their smoothing is in its pixels."""
 KERNEL_RADIUS = 2
-"""Pixels of such a map to which Dinomaly and INP-Former cut their Gaussian: 5 x 5."""
+"""Radius of the 5 x 5 Gaussian kernel of Dinomaly and INP-Former in pixels of such a map."""
 _CHUNK = 64
 
 
@@ -30,10 +30,17 @@ def top_of_map(
     upsample: Literal["bilinear", "bilinear_corners"] = "bilinear_corners",
     via: int | None = None,
 ) -> Prediction:
-    """An image is as anomalous as the mean of the top `percent` of its smoothed map: 655 pixels of 256 x 256.
+    """Score an image by the mean of the top `percent` % of its smoothed map (Dinomaly, INP-Former).
 
-    Beyond the map the Gaussian of 5 x 5 pixels finds zeros. sigma: its standard deviation, in pixels of a
-    256 x 256 map; crop: side of the view; via: see `MapPost`.
+    With 1 %, these are 655 pixels of a 256 x 256 map. The Gaussian kernel has 5 x 5 pixels with zero padding.
+
+    Args:
+        grids: (N, h, w) patch scores.
+        percent: Share of pixels in percent.
+        sigma: Standard deviation of the Gaussian in pixels of a 256 x 256 map.
+        crop: Side of the view in pixels.
+        upsample: Interpolation from grid to map.
+        via: Side of an intermediate map, see `MapPost`.
     """
 
     def post(side: int) -> MapPost:
@@ -48,7 +55,13 @@ def top_of_map(
 
 
 def max_of_map(grids: Floats, sigma: float, crop: int) -> Prediction:
-    """An image is as anomalous as the largest pixel of its smoothed map (RD)."""
+    """Score an image by the maximum of its smoothed map (RD).
+
+    Args:
+        grids: (N, h, w) patch scores.
+        sigma: Standard deviation of the Gaussian in pixels of a 256 x 256 map.
+        crop: Side of the view in pixels.
+    """
     parts = [
         anomaly_maps(part, MAP_SIDE, sigma, "bilinear_corners").max(axis=(1, 2)) for part in _chunks(grids)
     ]
@@ -57,7 +70,13 @@ def max_of_map(grids: Floats, sigma: float, crop: int) -> Prediction:
 
 
 def max_of_pooled(grids: Floats, crop: int, window: int = 16) -> Prediction:
-    """An image is as anomalous as the largest mean of `window` x `window` pixels of its map (UniAD, HVQ)."""
+    """Score an image by the maximum of its map after average pooling (UniAD, HVQ-Trans).
+
+    Args:
+        grids: (N, h, w) patch scores.
+        crop: Side of the view in pixels.
+        window: Side of the pooling window in pixels.
+    """
     post = MapPost(sigma=0.0, upsample="bilinear_corners")
     return _prediction(grids, [largest_of_pooled(grids, crop, post, window)], post)
 

@@ -1,4 +1,4 @@
-"""Memories of each class of a host's training images, and what they say about these and other images."""
+"""Memory banks of each class of a host's training images, and the scores that they give (MeDS, phase 1)."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ FIELD = "memory"
 
 @dataclass(frozen=True)
 class ClassMemories:
-    """Partial memories, drawn from the images of one class at a time."""
+    """Partial memory banks, each drawn from the images of one class."""
 
     host: Host
     classes: Ids
-    """(N,) class of each training image."""
+    """(N,), class of each training image."""
     bootstrap: Bootstrap
     metric: Metric
     seed: int
-    """Of the draws, if there are any."""
+    """Seed of the draws, if there are any."""
     cameras: Ids | None = None
-    """(N,) camera of each training image, where every memory holds images of every camera."""
+    """(N,), camera of each training image, if every memory bank must hold images of every camera."""
 
     def scores(self, context: Context) -> Floats:
-        """Mean distance of every training patch to memories of its own class, (N, h, w).
+        """Mean distance (N, h, w) of every training patch to the memory banks of its own class.
 
-        Read from the context's cache where the same scores have been computed before.
+        Scores that were computed before are read from the context's cache.
         """
         found: Floats | None = None
         for class_id, members, vectors in self._classes():
@@ -50,7 +50,7 @@ class ClassMemories:
         return np.zeros((0, 1, 1), np.float32) if found is None else found
 
     def ensembles(self, context: Context) -> dict[int, MemoryEnsemble]:
-        """The memories of each class, to judge other images by."""
+        """Memory banks by class id, for scoring other images."""
         return {
             class_id: MemoryEnsemble(
                 vectors.reshape(len(members), -1, vectors.shape[-1]),
@@ -64,7 +64,7 @@ class ClassMemories:
         }
 
     def _classes(self) -> Iterator[tuple[int, Ids, Floats]]:
-        """(class, its training images, their patches (n, h, w, D))."""
+        """Yield each class with the indices of its training images and their patch vectors (n, h, w, D)."""
         for class_id in np.unique(self.classes).tolist():
             members = np.flatnonzero(self.classes == class_id)
             title = "embed images for memories"
@@ -98,7 +98,7 @@ class ClassMemories:
         return grids
 
     def _spec(self, class_id: int, members: Ids, vectors: Floats, context: Context) -> FeatureSpec:
-        """Names scores by the very vectors that they are computed from, whatever made these."""
+        """Cache key of the scores: a digest of the vectors and settings that they are computed from."""
         digest = hashlib.sha256(np.ascontiguousarray(vectors))
         drawn = (self.seed, class_id) if self.bootstrap.draws else ()
         strata = self._strata(members)
@@ -123,7 +123,16 @@ class ClassMemories:
 def ensemble_grids(
     ensembles: dict[int, MemoryEnsemble], batches: Iterable[tuple[Sequence[int], Floats]], classes: Ids
 ) -> Floats:
-    """Patch scores (N, h, w) of images whose classes are known; batches: (which images, (B, h, w, D))."""
+    """Score images of known classes by the memory banks of their class.
+
+    Args:
+        ensembles: Memory banks by class id.
+        batches: Indices of images and their patch vectors (B, h, w, D).
+        classes: (N,), class of each image.
+
+    Returns:
+        Patch scores (N, h, w).
+    """
     parts = []
     for indices, vectors in batches:
         for index, image in zip(indices, vectors, strict=True):

@@ -1,4 +1,4 @@
-"""Reverse distillation's network: a one-class bottleneck and a decoder that mirrors the teacher."""
+"""Network of reverse distillation: a one-class bottleneck and a decoder that mirrors the teacher."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ltbench.methods.reconstruction.hosting import Rebuilt, Student
 
 
 class RdNetwork(Student):
-    """From three maps to one embedding and back to the three maps (Deng & Li, CVPR 2022)."""
+    """Encodes three maps to one embedding and reconstructs the maps from it (RD, Deng & Li, CVPR 2022)."""
 
     def __init__(
         self,
@@ -44,7 +44,10 @@ class RdNetwork(Student):
         self.apply(kaiming_init)
 
     def forward(self, maps: Maps, class_ids: torch.Tensor | None = None) -> Rebuilt:
-        """Of three maps, each half as large as the one before. Raises BadParameter for other sides."""
+        """Reconstruct three maps, each half the size of the one before.
+
+        Raises BadParameter if the side of the finest map is not a multiple of 8.
+        """
         side = maps[0].shape[2]
         if side % 8:
             raise BadParameter(
@@ -55,7 +58,7 @@ class RdNetwork(Student):
         return Rebuilt(tuple(maps), tuple(outputs), outputs[0].new_zeros(()))
 
     def distance(self, rebuilt: Rebuilt) -> torch.Tensor:
-        """Mean over the scales of 1 - cosine, on the middle one's grid."""
+        """Mean over the scales of 1 - cosine, on the grid of the middle scale."""
         return _on_side(rebuilt, rebuilt.targets[1].shape[2]).mean(dim=1)
 
     def scored(self, rebuilt: Rebuilt) -> torch.Tensor:
@@ -63,22 +66,22 @@ class RdNetwork(Student):
         return _on_side(rebuilt, self.map_side or rebuilt.targets[0].shape[2]).sum(dim=1)
 
     def loss(self, rebuilt: Rebuilt, progress: float) -> torch.Tensor:
-        """Sum over the scales of 1 - cosine of whole maps."""
+        """Sum over the scales of 1 - cosine of whole maps, each flattened to one vector."""
         pairs = zip(rebuilt.targets, rebuilt.outputs, strict=True)
         return torch.stack([global_cosine(target, output) for target, output in pairs]).sum()
 
 
 def middle_grid(maps: Maps) -> torch.Tensor:
-    """The maps side by side on the middle one's grid, (B, C, h, w), each scale with unit vectors.
+    """Normalise each scale and concatenate them on the grid of the middle one: (B, C, h, w).
 
-    So that the distance of two patches is that of the student: every scale has the same say.
+    Every scale then has the same weight in the distance of two patches, as in the student's distance.
     """
     side = maps[1].shape[2]
     return torch.cat([_at(functional.normalize(features, dim=1), side) for features in maps], dim=1)
 
 
 def _on_side(rebuilt: Rebuilt, side: int) -> torch.Tensor:
-    """1 - cosine of each scale, resized: (B, scales, side, side)."""
+    """1 - cosine at each point of each scale, resized to (B, scales, side, side)."""
     pairs = zip(rebuilt.targets, rebuilt.outputs, strict=True)
     scales = [_at(point_distance(target.detach(), output)[:, None], side) for target, output in pairs]
     return torch.cat(scales, dim=1)

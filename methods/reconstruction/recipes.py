@@ -1,4 +1,4 @@
-"""What hosts on tokens have in common: teacher, optimizer, memory features, ranking of training images."""
+"""Shared settings of Dinomaly and INP-Former: teacher, optimizer, memory features, ranking of images."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from ltbench.splits.images import ImageSet
 Floats = npt.NDArray[np.float32]
 
 TOKEN_GROUPS = ("tokens.2-5", "tokens.6-9")
-"""Of a transformer with twelve blocks: two groups of four, as Dinomaly and INP-Former take them."""
+"""Two groups of four blocks of a transformer with twelve blocks, as in Dinomaly and INP-Former."""
 WARM_UP = 100
 FINAL_RATE = 0.1
-"""Learning rate at the end, as a share of its peak."""
+"""Final learning rate as a share of its peak."""
 
 
 class TokenFields(Protocol):
-    """The fields of a method that is a host on tokens."""
+    """Fields of a method that reconstructs tokens."""
 
     backbone: str
     layers: tuple[str, ...]
@@ -53,14 +53,14 @@ class TokenFields(Protocol):
 
 
 def takes_tokens(method: TokenFields) -> bool:
-    """Whether the backbone is a vision transformer whose tokens are asked for, by name or by default."""
+    """Whether the method uses tokens of a vision transformer, by the names of its layers or by default."""
     if method.layers:
         return block_groups.asked_for(method.layers)
     return method.backbone.startswith(("timm:vit_", "timm:test_vit"))
 
 
 def token_teacher(method: TokenFields, context: Context) -> Teacher:
-    """Groups of a transformer's blocks, or one group of any other backbone's layers side by side."""
+    """Build the teacher: groups of a transformer's blocks, or the concatenated layers of another backbone."""
     if takes_tokens(method):
         settings = TeacherSettings(
             method.backbone, method.layers or TOKEN_GROUPS, as_they_are, method.size, method.width
@@ -80,11 +80,18 @@ def token_host(
     *,
     build: Callable[[int, int], Student],
 ) -> Host:
-    """A host whose student is made from (channels, groups) of the teacher's targets.
+    """Build the host of Dinomaly or INP-Former.
 
-    Memories are made of the last block's normed patches of a transformer, else of the targets. Maps of the
-    student go through the size of the images that the backbone sees, those of memories do not, as in the
-    authors' evaluations of both.
+    Memory banks hold the normalised patches of a transformer's last block, or else the targets. Maps of the
+    student are upsampled by way of the backbone's input size, maps of memory banks directly, as in the
+    authors' evaluations.
+
+    Args:
+        method: Hyper-parameters.
+        train: Training images.
+        context: Device, random numbers, cache and work folder.
+        teacher: Source of the targets.
+        build: Function from (channels, groups) of the targets to a student.
     """
     targets = teacher.learn(train, context.rng, title="embed training images")
     example = targets[torch.tensor([0])]
@@ -115,13 +122,16 @@ def token_host(
 
 
 def stable_adamw(module: nn.Module, learning_rate: float, weight_decay: float) -> torch.optim.Optimizer:
-    """The optimizer of Dinomaly and INP-Former."""
+    """Build the optimizer of Dinomaly and INP-Former."""
     return StableAdamW(module.parameters(), lr=learning_rate, weight_decay=weight_decay)
 
 
 def warmed(iterations: int) -> Schedule:
-    """Their schedule: from 0 to 1 in 100 steps, then along a cosine that would reach a tenth one step after
-    the last; in a short training the warm-up takes a tenth of the steps."""
+    """Schedule of Dinomaly and INP-Former: linear warm-up in 100 steps, then cosine decay towards a tenth.
+
+    The cosine would reach a tenth one step after the last. In a training below 1000 steps, the warm-up is a
+    tenth of the steps.
+    """
     warm_up = min(WARM_UP, iterations // 10)
 
     def factor(iteration: int) -> float:
@@ -136,7 +146,15 @@ def warmed(iterations: int) -> Schedule:
 def steps_of(
     iterations: int, epochs: float | None, images: int, batch_size: int, *, drop_last: bool = True
 ) -> int:
-    """Training steps: as given, or of so many passes; `drop_last`: without their incomplete last batch."""
+    """Number of training steps.
+
+    Args:
+        iterations: Steps if `epochs` is None.
+        epochs: Passes over the training images.
+        images: Number of training images.
+        batch_size: Images per step.
+        drop_last: Omit the incomplete last batch of a pass.
+    """
     if epochs is None:
         return iterations
     per_pass = images // batch_size if drop_last else math.ceil(images / batch_size)
@@ -148,5 +166,5 @@ def seconds(minutes: float | None) -> float | None:
 
 
 def ranked_by_patches(trained: TrainedHost, percent: float = 1.0) -> Floats:
-    """(N,) suspicion of the training images: mean of the top per cent of their patches."""
+    """Anomaly scores (N,) of the training images: mean of the top `percent` % of their patch scores."""
     return robust_maximum(trained.training_grids(), percent).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Training that MeDS adds to a host: towards memory scores, then on the images that look normal."""
+"""Training phases of MeDS: distillation of memory-bank scores, then training on selected images."""
 
 from __future__ import annotations
 
@@ -28,10 +28,16 @@ DistillationLoss = Literal["mse", "l1", "norm"]
 
 
 def score_difference(found: torch.Tensor, wanted: torch.Tensor, kind: DistillationLoss) -> torch.Tensor:
-    """How far score maps (B, h, w) are from each other: a scalar.
+    """Distance between score maps (B, h, w), a scalar.
 
-    "mse" and "l1" are means over all patches; "norm" is the mean over images of the length of the difference
-    (eq. 9 of MeDS).
+    Args:
+        found: Scores of the student.
+        wanted: Scores of the memory banks.
+        kind: "mse" or "l1" = mean over all patches; "norm" = mean over images of the Euclidean norm of the
+            difference (MeDS, eq. 9).
+
+    Raises:
+        BadParameter: For an unknown kind.
     """
     difference = found - wanted
     if kind == "mse":
@@ -40,15 +46,23 @@ def score_difference(found: torch.Tensor, wanted: torch.Tensor, kind: Distillati
         return difference.abs().mean()
     if kind != "norm":
         raise BadParameter(f"unknown distillation loss '{kind}': expected 'mse', 'l1' or 'norm'")
-    # A length has no gradient at 0.
+    # The square root has no gradient at 0.
     return (difference.square().sum(dim=(1, 2)) + 1e-12).sqrt().mean()
 
 
 def distillation_objective(
     student: Student, memory: Floats, kind: DistillationLoss, weight: float
 ) -> Objective:
-    """Makes a student's score map that of the memory (N, h, w); no mining, no auxiliary loss that it can do
-    without."""
+    """Build the objective that distils memory-bank scores into a student (MeDS, eq. 9).
+
+    Hard mining and optional auxiliary losses of the student do not take part.
+
+    Args:
+        student: Network to train.
+        memory: (N, h, w) memory-bank scores of the training images.
+        kind: Distance between the scores.
+        weight: Weight of the distance.
+    """
     wanted = torch.from_numpy(memory)
 
     def objective(rebuilt: Rebuilt, batch: Batch) -> torch.Tensor:
@@ -60,9 +74,9 @@ def distillation_objective(
 
 
 class SelectiveTraining(nn.Module):
-    """A host's own training on the images of each class that look normal, chosen anew before every pass.
+    """Training of a host on the images of each class that look normal, selected before every pass (MeDS).
 
-    Its state, which checkpoints hold, is the student's, the initial scores and how far the training is.
+    Its state in checkpoints consists of the student, the initial scores and the elapsed iterations.
     """
 
     def __init__(
@@ -76,19 +90,29 @@ class SelectiveTraining(nn.Module):
         percent: float,
         rounding: Rounding,
     ) -> None:
-        """groups: (N,) whose members share a threshold; initial: (N,) robust maxima to begin with."""
+        """Prepare the training.
+
+        Args:
+            trained: Student after distillation.
+            selection: Rule of the selection.
+            groups: (N,), images with equal numbers share a threshold.
+            initial: (N,), robust maxima under the distilled student.
+            iterations: Number of training steps.
+            percent: Share of patches in a robust maximum, in percent.
+            rounding: Rounding of their number.
+        """
         super().__init__()
         self.student = trained.student
         self.register_buffer("initial", torch.from_numpy(np.asarray(initial, np.float32)))
         self.register_buffer("done", torch.zeros((), dtype=torch.long))
-        # Part of the state, so that a resumed training tells them too; NaN = nothing was selected yet.
+        # Part of the state, so that a resumed training reports them too; NaN = no selection yet.
         self.register_buffer("shares", torch.full((2,), torch.nan, dtype=torch.float64))
-        """Share of all images that the first and the last selection kept."""
+        """Share of all images kept by the first and by the last selection."""
         self._trained, self._selection, self._groups = trained, selection, groups
         self._iterations, self._percent, self._rounding = iterations, percent, rounding
 
     def run(self, host: Host, context: Context, *, title: str, identity: str) -> None:
-        """Train to the end."""
+        """Train the student for all iterations."""
         sampler = Sampler(len(host.targets), host.batch_size, context.rng, drop_last=True)
         sampler.on_pass = self._choose
         train_student(
@@ -110,7 +134,7 @@ class SelectiveTraining(nn.Module):
             self.student.train()
         kept = self._selection.select(initial, current, self._groups, moment)
         if not kept.any():
-            # Nothing but classes of one or two images under the unguarded rule: there is no choice to make.
+            # All classes have one or two images, none of which lies strictly below its threshold.
             kept[:] = True
         if self.shares[0].isnan():
             self.shares[0] = float(kept.mean())

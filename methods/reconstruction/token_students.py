@@ -1,4 +1,4 @@
-"""Students on tokens of a vision transformer (or of any grid): Dinomaly's and INP-Former's networks."""
+"""Networks of Dinomaly and INP-Former, on tokens of a vision transformer or of any grid."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from ltbench.methods.training.precision import in_full_precision
 
 
 class DinomalyNetwork(Student):
-    """Noisy bottleneck and linear-attention blocks; the last of them rebuild the first group."""
+    """Dinomaly: noisy bottleneck and linear-attention blocks; the last blocks reconstruct the first group."""
 
     def __init__(
         self,
@@ -47,7 +47,7 @@ class DinomalyNetwork(Student):
         self.apply(narrow_init)
 
     def forward(self, maps: Maps, class_ids: torch.Tensor | None = None) -> Rebuilt:
-        """Of groups (B, C, T) or (B, C, h, w): prefix tokens take part, and only patches are compared."""
+        """Reconstruct groups (B, C, T) or (B, C, h, w); prefix tokens are inputs but not compared."""
         groups = [features.flatten(2) for features in maps]
         tokens = self.bottleneck(torch.stack(groups).mean(dim=0).transpose(1, 2))
         outputs = []
@@ -66,14 +66,14 @@ class DinomalyNetwork(Student):
         return grouped_distance(rebuilt.targets, rebuilt.outputs)
 
     def loss(self, rebuilt: Rebuilt, progress: float) -> torch.Tensor:
-        """Global cosine; easy points' gradients shrink, their share growing over the first iterations."""
+        """Global cosine loss with hard mining, whose share of discarded points rises at the start."""
         discarded = ramp(progress, self.mining, self.mining_ramp)
         weighting = hard_mining(discarded) if discarded > 0 else None
         return grouped_cosine(rebuilt.targets, rebuilt.outputs, weighting)
 
 
 class InpNetwork(Student):
-    """Prototypes drawn from the image itself, from which alone the decoder rebuilds every token."""
+    """INP-Former: extracts prototypes from the image, and reconstructs every token from them alone."""
 
     def __init__(
         self,
@@ -100,7 +100,7 @@ class InpNetwork(Student):
         nn.init.normal_(self.prototypes)
 
     def forward(self, maps: Maps, class_ids: torch.Tensor | None = None) -> Rebuilt:
-        """`extra` is the coherence: how far each token is from its nearest prototype, on average."""
+        """Reconstruct groups; `extra` is the coherence loss, the mean distance to the nearest prototype."""
         targets = tuple(patches_only(features.flatten(2)) for features in maps)
         source = torch.stack(targets).mean(dim=0).flatten(2).transpose(1, 2)
         prototypes = self.extractor(self.prototypes.expand(len(source), -1, -1), source)
@@ -121,21 +121,24 @@ class InpNetwork(Student):
         return grouped_distance(rebuilt.targets, rebuilt.outputs)
 
     def loss(self, rebuilt: Rebuilt, progress: float) -> torch.Tensor:
-        """Global cosine with gradients by the power of the distance, and the weighted coherence."""
+        """Global cosine loss with soft mining, plus the weighted coherence loss."""
         weighting = soft_mining(self.mining_power) if self.mining_power else None
         return grouped_cosine(rebuilt.targets, rebuilt.outputs, weighting) + self.coherence * rebuilt.extra
 
 
 @in_full_precision
 def coherence_of(tokens: torch.Tensor, prototypes: torch.Tensor) -> torch.Tensor:
-    """Mean over tokens (B, T, C) of 1 - the largest cosine to a prototype (B, M, C); none to the tokens."""
+    """Coherence loss: mean over tokens (B, T, C) of 1 - largest cosine to a prototype (B, M, C).
+
+    The tokens are detached.
+    """
     tokens = functional.normalize(tokens.detach().float(), dim=2)
     prototypes = functional.normalize(prototypes.float(), dim=2)
     return (1 - (tokens @ prototypes.transpose(1, 2)).amax(dim=2)).mean()
 
 
 def _chunks(outputs: list[torch.Tensor], groups: int) -> list[list[torch.Tensor]]:
-    """Contiguous, the first ones longer where the blocks do not divide evenly."""
+    """Split outputs into contiguous chunks; the first ones are longer if they do not divide evenly."""
     whole, rest = divmod(len(outputs), groups)
     sizes = [whole + (number < rest) for number in range(groups)]
     starts = [sum(sizes[:number]) for number in range(groups)]

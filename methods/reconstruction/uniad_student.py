@@ -1,4 +1,4 @@
-"""UniAD as a student that others can train: one map rebuilt from its jittered tokens."""
+"""UniAD as a student: one map is reconstructed from its jittered tokens."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from ltbench.methods.reconstruction.hosting import Rebuilt, Student
 
 
 class UniadStudent(Student):
-    """Jitters while it trains, rebuilds, and measures lengths of differences (You et al. 2022)."""
+    """UniAD's transformer with feature jittering in training (You et al., NeurIPS 2022)."""
 
     def __init__(self, transformer: ReconstructionTransformer, jitter: float, probability: float) -> None:
         super().__init__()
         self.transformer, self.jitter, self.probability = transformer, jitter, probability
 
     def forward(self, maps: Maps, class_ids: torch.Tensor | None) -> Rebuilt:
-        """Of one map (B, C, h, w); class ids are not looked at."""
+        """Reconstruct one map (B, C, h, w); class ids are ignored."""
         (features,) = maps
         tokens = features.float().flatten(2).transpose(1, 2)
         seen = feature_jitter(tokens, self.jitter, self.probability) if self.training else tokens
@@ -25,12 +25,12 @@ class UniadStudent(Student):
         return Rebuilt((features,), (rebuilt,), rebuilt.new_zeros(()))
 
     def distance(self, rebuilt: Rebuilt) -> torch.Tensor:
-        """Length of the difference over the channels."""
+        """Euclidean distance over the channels (B, h, w)."""
         (target,), (output,) = rebuilt.targets, rebuilt.outputs
-        # A length has no gradient at 0.
+        # The square root has no gradient at 0.
         return (output - target.float()).square().sum(dim=1).clamp_min(1e-12).sqrt()
 
     def loss(self, rebuilt: Rebuilt, progress: float) -> torch.Tensor:
-        """Mean squared difference."""
+        """Mean squared error."""
         (target,), (output,) = rebuilt.targets, rebuilt.outputs
         return (output - target.float()).square().mean()

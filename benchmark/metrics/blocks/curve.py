@@ -1,4 +1,4 @@
-"""Exact areas and maxima under curves that are known at every distinct score of an anomalous item."""
+"""Exact areas and maxima of curves that are given at every distinct score of an anomalous item."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ from ltbench.benchmark.metrics.base import Undefined
 
 Counts = npt.NDArray[np.int64]
 
-# Thresholds worked on at a time: what is made of them stays in the processor's cache.
+# Number of thresholds processed at a time, few enough for intermediate results to stay in the cache.
 PIECE = 1 << 16
 
 
 @dataclass(frozen=True, eq=False)
 class Piece:
-    """A stretch of a curve: k successive distinct scores of anomalous items, highest first."""
+    """Part of a curve: k successive distinct scores of anomalous items, highest first."""
 
     threshold: npt.NDArray[np.floating[Any]]
     """(k,), strictly falling; an item is flagged if its score is at least the threshold."""
     new_hits: Counts
-    """(k,) anomalous items with exactly this score."""
+    """(k,), number of anomalous items with exactly this score."""
     hits: Counts
-    """(k,) anomalous items ≥ threshold."""
+    """(k,), number of anomalous items ≥ threshold."""
     false_above: Counts
-    """(k,) normal items > threshold."""
+    """(k,), number of normal items > threshold."""
     false_alarms: Counts
-    """(k,) normal items ≥ threshold."""
+    """(k,), number of normal items ≥ threshold."""
     overlap: npt.NDArray[np.float64]
-    """(k,) mean over regions of the share of the region's pixels ≥ threshold; empty for images."""
+    """(k,), mean over regions of the share of the region's pixels ≥ threshold; empty for images."""
 
 
 class Curve(Protocol):
-    """Hits and false alarms at each distinct score that anomalous items have.
+    """True and false positives at each distinct score of the anomalous items.
 
-    Between two of these scores only normal items are added, so nothing else is needed to draw any curve.
+    Between two of these scores only normal items are added, so these points determine every curve.
     """
 
     @property
@@ -52,29 +52,29 @@ class Curve(Protocol):
         ...
 
     def pieces(self) -> Iterator[Piece]:
-        """The whole curve from the highest score down, in pieces of bounded size."""
+        """Yield the curve from the highest score down, in pieces of bounded size."""
         ...
 
 
 @dataclass(frozen=True, eq=False)
 class CurveInMemory:
-    """A curve all of whose thresholds are in memory."""
+    """Curve with all thresholds in memory."""
 
     whole: Piece
     positives: int
     negatives: int
 
     def pieces(self) -> Iterator[Piece]:
-        """Slices of the curve."""
+        """Yield slices of the curve."""
         fields = vars(self.whole)
         for start in range(0, len(self.whole.threshold), PIECE):
             yield Piece(**{name: values[start : start + PIECE] for name, values in fields.items()})
 
 
 def auroc(curve: Curve) -> float:
-    """Probability that an anomalous item scores higher than a normal one, ties counting one half.
+    """Area under the ROC curve: probability that an anomalous item scores higher than a normal one.
 
-    Integer arithmetic throughout; one correctly rounded division at the end.
+    Ties count one half. Sums are integers, with one correctly rounded division at the end.
     """
     total = 0
     for piece in curve.pieces():
@@ -86,7 +86,7 @@ def auroc(curve: Curve) -> float:
 
 
 def average_precision(curve: Curve) -> float:
-    """Mean, over anomalous items, of the precision at the item's score: the step rule, no interpolation."""
+    """Mean over anomalous items of the precision at the item's score (step rule, no interpolation)."""
     total = 0.0
     for piece in curve.pieces():
         total += float(np.dot(piece.hits / (piece.hits + piece.false_alarms), piece.new_hits))
@@ -94,7 +94,7 @@ def average_precision(curve: Curve) -> float:
 
 
 def f1_max(curve: Curve) -> float:
-    """Highest F1 over all thresholds. A threshold at a normal item's score alone is never better."""
+    """Highest F1 over all thresholds; scores of normal items need not be tried, they are never better."""
     return max(
         float(np.max(2 * piece.hits / (piece.hits + piece.false_alarms + curve.positives)))
         for piece in curve.pieces()
@@ -102,10 +102,11 @@ def f1_max(curve: Curve) -> float:
 
 
 def area_under_overlap(curve: Curve, limit: float) -> float:
-    """Area under the regions' overlap over the false positive rate up to `limit`, divided by `limit`.
+    """Area under the per-region overlap up to the false positive rate `limit`, divided by `limit` (AUPRO).
 
-    Piecewise linear through every threshold, as in the evaluation of MVTec AD (Bergmann et al., IJCV 2021):
-    level while only normal pixels are added, a slope where a score is shared, interpolated at the limit.
+    The curve is piecewise linear through every threshold, as in the evaluation of MVTec AD (Bergmann et al.,
+    IJCV 2021): constant while only normal pixels are added, sloped where normal and anomalous pixels share a
+    score, interpolated at the limit.
     """
     end = limit * curve.negatives
     area = reached = covered = 0.0
@@ -117,9 +118,9 @@ def area_under_overlap(curve: Curve, limit: float) -> float:
         right = piece.false_alarms[:steps].astype(np.float64)
         before = np.concatenate(([covered], piece.overlap[:steps]))
         starts = np.concatenate(([reached], right))
-        # Level stretches, from the last score's false alarms to this score's.
+        # Constant parts, from the false positives of the last score to those of this score.
         area += float(np.dot(before[:-1], left - starts[:-1]))
-        # Slopes, cut at the limit.
+        # Sloped parts, cut at the limit.
         ties = np.flatnonzero(right > left)
         width = np.minimum(right[ties], end) - left[ties]
         rise = np.diff(before)[ties] * (width / (right[ties] - left[ties]))
@@ -131,7 +132,7 @@ def area_under_overlap(curve: Curve, limit: float) -> float:
 
 
 def require_both(curve: Curve, anomalous: str, normal: str) -> None:
-    """Raise Undefined where there is nothing to find or nothing to confuse it with."""
+    """Raise Undefined if a curve has no anomalous or no normal items, named as given."""
     if curve.positives == 0:
         raise Undefined(f"no {anomalous}: one class only")
     if curve.negatives == 0:

@@ -1,4 +1,4 @@
-"""Curves through the borders of equally wide bins, as ADEval draws them."""
+"""Curves at the edges of bins of equal width, as ADEval computes them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ltbench.benchmark.metrics.blocks.sorted_pixels import Pixels, sorted_pixels
 
 
 def auroc(truth: Truth, answer: Answer, bins: int) -> float:
-    """Trapezoids under hits over false alarms."""
+    """Area under the ROC curve by trapezoids between bin edges."""
     pixels = sorted_pixels(truth, answer)
     borders = _borders(pixels, bins)
     hits = pixels.hits(borders, equal=True) / len(pixels.anomalous)
@@ -20,7 +20,7 @@ def auroc(truth: Truth, answer: Answer, bins: int) -> float:
 
 
 def average_precision(truth: Truth, answer: Answer, bins: int) -> float:
-    """Trapezoids under precision over recall, the precision of an empty selection being one."""
+    """Area under the precision-recall curve by trapezoids; the precision of an empty selection is 1."""
     pixels = sorted_pixels(truth, answer)
     borders = _borders(pixels, bins)
     hits = pixels.hits(borders, equal=True)
@@ -30,9 +30,10 @@ def average_precision(truth: Truth, answer: Answer, bins: int) -> float:
 
 
 def aupro(truth: Truth, answer: Answer, bins: int, limit: float = 0.3) -> float:
-    """Trapezoids under the overlap over false alarms up to `limit`, interpolated there, over `limit`.
+    """AUPRO by trapezoids between bin edges up to the false positive rate `limit`, divided by `limit`.
 
-    Starts at the highest border's rate, not at zero. Raises Undefined if no border is on one side of `limit`.
+    The curve starts at the rate of the highest edge, not at zero, and is interpolated at the limit. Raises
+    Undefined if all edges lie on one side of `limit`.
     """
     pixels = sorted_pixels(truth, answer)
     borders = _borders(pixels, bins)
@@ -48,7 +49,7 @@ def aupro(truth: Truth, answer: Answer, bins: int, limit: float = 0.3) -> float:
 
 
 def _borders(pixels: Pixels, bins: int) -> npt.NDArray[np.float32]:
-    """(bins + 1,) borders from the lowest to the highest score, in the original's float32 arithmetic."""
+    """Bin edges (bins + 1,) from the lowest to the highest score, in float32 as in the original code."""
     low, high = (float(score) for score in pixels.range)
     if low == high:
         raise Undefined("all pixels share one score: no bins between lowest and highest")

@@ -1,4 +1,4 @@
-"""The exact curve of image scores, shared by the image metrics."""
+"""Exact curve of image scores, shared by the image metrics."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from ltbench.benchmark.metrics.blocks.curve import CurveInMemory, Piece, require
 
 
 def image_curve(truth: Truth, answer: Answer) -> CurveInMemory:
-    """Curve over images; computed once per truth and answer.
+    """Curve over the images of a category, computed once per prediction.
 
-    Raises Undefined if scores are unfit or all images are of one class.
+    Raises Undefined if the scores are missing or not finite, or if all images are of one class.
     """
     return answer.once(truth, _image_curve)
 

@@ -1,7 +1,7 @@
-"""The exact curve of pixel scores in one pass: one sort of all pixels, whatever is asked afterwards.
+"""Exact curve of pixel scores from one sort of all pixels, shared by the pixel metrics.
 
-Only the anomalous pixels (a few per cent) are put in order together with their weights. All pixels are sorted
-as bare values, and a binary search per distinct anomalous score counts the rest. Every pixel metric follows.
+Only the anomalous pixels (a few per cent) are ordered together with their weights. All pixels are sorted as
+plain values, and a binary search per distinct anomalous score counts the normal ones.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from ltbench.benchmark.metrics.blocks.streaming import curve_of_stream
 
 
 def pixel_curve(truth: Truth, answer: Answer) -> Curve:
-    """Curve over the pixels of all images, good ones included; computed once per truth and answer.
+    """Curve over the pixels of all images of a category, good ones included, computed once per prediction.
 
-    Raises Undefined if a defective image has no mask, if there are no maps or maps of another size, if a
-    value is not finite, or if all pixels are of one class.
+    Raises Undefined if a defective image has no mask, if maps are missing or of another size, if a value is
+    not finite, or if all pixels are of one class.
     """
     return answer.once(truth, _pixel_curve)
 
@@ -50,7 +50,13 @@ def _bytes(maps: MapSource) -> int:
 def curve_of_maps(
     maps: Floats | MapSource, regions: Regions, scratch: Scratch | None = None
 ) -> CurveInMemory:
-    """Curve of `maps` (N, H, W), all in memory. `scratch` saves the pages of one copy of the maps."""
+    """Compute the pixel curve in memory.
+
+    Args:
+        maps: (N, H, W) anomaly maps.
+        regions: Anomalous pixels and regions of the masks.
+        scratch: Reused buffer for the copy of the maps that is sorted.
+    """
     pixels = (scratch or Scratch()).take(math.prod(maps.shape), maps.dtype)
     if isinstance(maps, np.ndarray):
         np.copyto(pixels, maps.reshape(-1))
@@ -58,11 +64,11 @@ def curve_of_maps(
         maps.fill(pixels.reshape(maps.shape))
     positives = order_positives(pixels[regions.index], regions.weight)
     pixels.sort()
-    # NaN sort last, infinities to both ends.
+    # NaN sorts last, infinities to both ends.
     if pixels.size and not (np.isfinite(pixels[0]) and np.isfinite(pixels[-1])):
         raise Undefined(not_finite("maps", np.asarray(maps)))
     below = np.searchsorted(pixels, positives.threshold, "left")
-    # The pixels after `below` are the score's own; a normal pixel shares the score only if there is one more.
+    # The score is shared by normal pixels if more pixels after `below` have it than anomalous ones.
     not_above = below + positives.count
     more = np.flatnonzero(pixels[np.minimum(not_above, pixels.size - 1)] == positives.threshold)
     not_above[more] = np.searchsorted(pixels, positives.threshold[more], "right")

@@ -1,4 +1,4 @@
-"""The anomalous pixels of a curve, in order of their scores, and the sorts that put them there."""
+"""Anomalous pixels of a curve, sorted by score."""
 
 from __future__ import annotations
 
@@ -14,19 +14,25 @@ from ltbench.benchmark.metrics.blocks.curve import Counts, Piece
 
 @dataclass(frozen=True, eq=False)
 class Positives:
-    """The anomalous pixels' distinct scores, rising, with what lies at or above each."""
+    """Distinct scores of the anomalous pixels, ascending, with counts and weights at or above each."""
 
     threshold: Floats
-    """(m,), strictly rising."""
+    """(m,), strictly ascending."""
     count: Counts
-    """(m,) anomalous pixels with exactly this score."""
+    """(m,), number of anomalous pixels with exactly this score."""
     hits: Counts
-    """(m,) anomalous pixels ≥ threshold."""
+    """(m,), number of anomalous pixels ≥ threshold."""
     covered: npt.NDArray[np.float64]
-    """(m,) summed weight of the anomalous pixels ≥ threshold; the lowest one's is the number of regions."""
+    """(m,), summed weight of the anomalous pixels ≥ threshold; at the lowest score, the number of regions."""
 
     def piece(self, at_least: Counts, above: Counts, regions: int) -> Piece:
-        """This stretch of the curve, given how many of all pixels are ≥ and > each threshold (rising)."""
+        """Build the part of the curve at these scores.
+
+        Args:
+            at_least: (m,), number of all pixels ≥ each threshold.
+            above: (m,), number of all pixels > each threshold.
+            regions: Number of regions.
+        """
         return Piece(
             threshold=self.threshold[::-1],
             new_hits=self.count[::-1],
@@ -45,10 +51,17 @@ def order_positives(
     hits_above: int = 0,
     covered_above: float = 0.0,
 ) -> Positives:
-    """Distinct `values` (P,), each standing for `count` pixels (default one) of summed `weight`.
+    """Sort anomalous pixels by score and merge equal scores.
 
-    Weights are added from the highest score down, equal scores in the order of the pixels: the same bits
-    however the pixels were gathered. `hits_above` and `covered_above` are what lies above all of `values`.
+    Weights are added from the highest score down, and in the order of the pixels for equal scores, so that
+    the sums have the same bits however the pixels were gathered.
+
+    Args:
+        values: (P,) scores.
+        weight: (P,) summed weight of the pixels with each score.
+        count: (P,) number of these pixels; None = one each.
+        hits_above: Number of anomalous pixels above all of `values`.
+        covered_above: Their summed weight.
     """
     order = stable_order(values)[::-1]
     values = values[order]
@@ -61,7 +74,7 @@ def order_positives(
 
 
 def stable_order(values: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
-    """`values.argsort(kind="stable")`, for float32 by one SIMD sort of (value, position) in 64 bits."""
+    """Stable argsort, which sorts float32 values as 64-bit pairs (value, position) by SIMD instructions."""
     if values.dtype != np.float32 or len(values) >= 1 << 32:
         return values.argsort(kind="stable")
     keys = rising_keys(values).astype(np.uint64) << np.uint64(32)
@@ -72,7 +85,7 @@ def stable_order(values: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
 
 
 def rising_keys(values: npt.NDArray[np.float32]) -> npt.NDArray[np.uint32]:
-    """Unsigned integers in the same order as the finite float32 `values`, zeros of both signs being equal."""
+    """Map finite float32 values to unsigned integers in the same order; -0 and 0 become equal."""
     bits = (values + np.float32(0.0)).view(np.int32)
     # Negative floats run backwards: flip all their bits, and only the sign of the others.
     return bits.view(np.uint32) ^ ((bits >> 31).view(np.uint32) | np.uint32(0x80000000))

@@ -1,4 +1,4 @@
-"""Anomalous pixels and the connected regions that they form."""
+"""Anomalous pixels of masks and their connected regions."""
 
 from __future__ import annotations
 
@@ -18,35 +18,35 @@ EIGHT_NEIGHBOURS = np.ones((3, 3), bool)
 
 @dataclass(frozen=True, eq=False)
 class Regions:
-    """The anomalous pixels of a stack of masks and the regions that they form, each within one image."""
+    """Anomalous pixels of a stack of masks and their connected regions, each within one image."""
 
     pixels: int
     """Number of pixels of all masks."""
     index: npt.NDArray[np.int64]
-    """(P,) flat positions of the anomalous pixels, ascending."""
+    """(P,), flat positions of the anomalous pixels, ascending."""
     region: npt.NDArray[np.int32]
-    """(P,) region of each anomalous pixel, 0 … R-1, images in order."""
+    """(P,), region of each anomalous pixel, 0 … R-1, in the order of the images."""
     size: npt.NDArray[np.int64]
-    """(R,) pixels per region."""
+    """(R,), number of pixels of each region."""
     pixels_of_image: npt.NDArray[np.int64]
-    """(N,) anomalous pixels per image."""
+    """(N,), number of anomalous pixels of each image."""
 
     @cached_property
     def weight(self) -> npt.NDArray[np.float64]:
-        """(P,) one over the size of the pixel's region: the weights of a region sum to one."""
+        """Weight (P,) of each anomalous pixel, 1 / size of its region, so that a region sums to one."""
         weight: npt.NDArray[np.float64] = (1.0 / self.size)[self.region]
         return weight
 
     @cached_property
     def image(self) -> npt.NDArray[np.int64]:
-        """(R,) image that each region is in."""
+        """Image (R,) of each region."""
         image = np.empty(len(self.size), np.int64)
         image[self.region] = self.index // (self.pixels // max(len(self.pixels_of_image), 1))
         return image
 
 
 class MasksOfRegions:
-    """The masks (N, H, W) that regions were found in, made on demand."""
+    """Masks (N, H, W) reconstructed on demand from their regions."""
 
     def __init__(self, regions: Regions, shape: tuple[int, int, int]) -> None:
         self._regions = regions
@@ -54,12 +54,12 @@ class MasksOfRegions:
         self.dtype = np.dtype(bool)
 
     def fill(self, out: npt.NDArray[Any]) -> None:
-        """Put the masks into `out`, of this shape: true where anomalous."""
+        """Write the masks into `out`, true where anomalous."""
         out[:] = False
         out.reshape(-1)[self._regions.index] = True
 
     def __iter__(self) -> Iterator[npt.NDArray[np.bool_]]:
-        """The masks one by one, each (1, H, W)."""
+        """Yield the masks one by one, each (1, H, W)."""
         images, height, width = self.shape
         index = self._regions.index
         borders = np.searchsorted(index, np.arange(images + 1, dtype=np.int64) * (height * width))
@@ -69,18 +69,18 @@ class MasksOfRegions:
             yield mask
 
     def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]:
-        made = np.empty(self.shape, self.dtype)
-        self.fill(made)
-        return made if dtype is None else made.astype(dtype, copy=False)
+        masks = np.empty(self.shape, self.dtype)
+        self.fill(masks)
+        return masks if dtype is None else masks.astype(dtype, copy=False)
 
 
 def label_regions(masks: npt.NDArray[np.bool_]) -> Regions:
-    """Regions of `masks` (N, H, W). Only the bounding box of each image's defects is labelled."""
+    """Label the 8-connected regions of masks (N, H, W), in the bounding box of each image's defects."""
     count, height, width = masks.shape
     index = np.flatnonzero(masks).astype(np.int64, copy=False)
     borders = np.searchsorted(index, np.arange(count + 1, dtype=np.int64) * (height * width))
     region = np.empty(len(index), np.int32)
-    found = 0
+    labelled = 0
     for image in np.flatnonzero(np.diff(borders)):
         here = slice(borders[image], borders[image + 1])
         rows, columns = np.divmod(index[here] - image * height * width, width)
@@ -88,7 +88,7 @@ def label_regions(masks: npt.NDArray[np.bool_]) -> Regions:
         box = masks[image, top : rows[-1] + 1, left : columns.max() + 1]
         labels, regions = ndimage.label(box, EIGHT_NEIGHBOURS)
         region[here] = labels[rows - top, columns - left]
-        region[here] += found - 1
-        found += regions
-    size = np.bincount(region, minlength=found).astype(np.int64, copy=False)
+        region[here] += labelled - 1
+        labelled += regions
+    size = np.bincount(region, minlength=labelled).astype(np.int64, copy=False)
     return Regions(masks.size, index, region, size, np.diff(borders))

@@ -1,4 +1,4 @@
-"""Sorted pixels of maps in memory, for recipes that count at thresholds of their own choice."""
+"""Sorted pixel scores in memory, for metrics that count at their own thresholds."""
 
 from __future__ import annotations
 
@@ -16,15 +16,16 @@ from ltbench.benchmark.metrics.blocks.pixel_curve import pixel_curve
 
 @dataclass(frozen=True, eq=False)
 class Pixels:
-    """Scores of one category's pixels."""
+    """Sorted scores of one category's pixels."""
 
     normal: Floats
-    """(N,) rising."""
+    """(N,), ascending."""
     anomalous: Floats
-    """(P,) rising."""
+    """(P,), ascending."""
     weight_below: npt.NDArray[np.float64]
-    """(P + 1,) summed weight of the anomalous pixels before each position."""
+    """(P + 1,), summed weight of the anomalous pixels before each position."""
     regions: int
+    """Number of anomalous regions."""
 
     @cached_property
     def range(self) -> tuple[Any, Any]:
@@ -32,11 +33,11 @@ class Pixels:
         return min(self.normal[0], self.anomalous[0]), max(self.normal[-1], self.anomalous[-1])
 
     def alarms(self, threshold: npt.NDArray[Any], *, equal: bool) -> Counts:
-        """Normal pixels > each threshold, or ≥ if `equal`."""
+        """Number of normal pixels > each threshold, or ≥ if `equal`."""
         return len(self.normal) - np.searchsorted(self.normal, threshold, "left" if equal else "right")
 
     def hits(self, threshold: npt.NDArray[Any], *, equal: bool) -> Counts:
-        """Anomalous pixels > each threshold, or ≥ if `equal`."""
+        """Number of anomalous pixels > each threshold, or ≥ if `equal`."""
         return len(self.anomalous) - np.searchsorted(self.anomalous, threshold, "left" if equal else "right")
 
     def overlap(self, threshold: npt.NDArray[Any], *, equal: bool) -> npt.NDArray[np.float64]:
@@ -47,7 +48,7 @@ class Pixels:
 
 
 def sorted_pixels(truth: Truth, answer: Answer) -> Pixels:
-    """The sorted pixels, made once per truth and answer. Raises Undefined where a pixel metric would."""
+    """Sort the pixels of a category, once per prediction; raises Undefined as `pixel_curve` does."""
     return answer.once(truth, _sorted_pixels)
 
 

@@ -1,4 +1,4 @@
-"""Anomalous pixels that are too many for memory: sorted runs on disk, merged in blocks of falling score."""
+"""External sort of anomalous pixels that exceed the memory: sorted runs on disk, merged block by block."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Weights = npt.NDArray[np.float64]
 
 
 def merge_equal(values: npt.NDArray[Any], weights: Weights) -> tuple[npt.NDArray[Any], Weights, Counts]:
-    """Distinct `values` (P,) rising, the summed weight of each, and how many pixels have it."""
+    """Merge equal values (P,): distinct values, ascending, their summed weights and numbers of pixels."""
     order = stable_order(values)
     values = values[order]
     first = np.flatnonzero(np.append(True, values[1:] != values[:-1]))
@@ -28,7 +28,7 @@ def merge_equal(values: npt.NDArray[Any], weights: Weights) -> tuple[npt.NDArray
 
 @dataclass(frozen=True)
 class Stored:
-    """Where an array lies in an ArrayFile."""
+    """Location of an array in an ArrayFile."""
 
     dtype: np.dtype[Any]
     offset: int
@@ -36,7 +36,7 @@ class Stored:
 
 
 class ArrayFile:
-    """Arrays (n,) in one nameless temporary file: the system removes it even if the process is killed."""
+    """Arrays (n,) in one unnamed temporary file, which disappears even if the process is killed."""
 
     def __init__(self) -> None:
         self._file = tempfile.TemporaryFile(prefix="ltbench-")  # noqa: SIM115 - lives as long as this object
@@ -49,14 +49,14 @@ class ArrayFile:
         return Stored(array.dtype, offset, len(array))
 
     def read(self, stored: Stored, start: int = 0, stop: int | None = None) -> npt.NDArray[Any]:
-        """A copy of the array or of a part of it."""
+        """Read an array or a part of it."""
         stop = stored.count if stop is None else stop
         self._file.seek(stored.offset + start * stored.dtype.itemsize)
         return np.fromfile(self._file, stored.dtype, stop - start)
 
 
 class SpilledCurve:
-    """A curve that is read back from disk piece by piece."""
+    """Curve stored on disk and read piece by piece."""
 
     def __init__(self, positives: int, negatives: int) -> None:
         self.positives = positives
@@ -65,25 +65,25 @@ class SpilledCurve:
         self._pieces: list[dict[str, Stored]] = []
 
     def append(self, piece: Piece) -> None:
-        """Add the next stretch of lower scores."""
+        """Add the next part of the curve, with lower scores."""
         self._pieces.append({name: self._file.write(array) for name, array in vars(piece).items()})
 
     def pieces(self) -> Iterator[Piece]:
-        """The stretches in the order in which they were added, cut as the functions of a curve like them."""
+        """Yield the parts in the order in which they were added, in pieces of bounded size."""
         for stored in self._pieces:
             whole = Piece(**{name: self._file.read(where) for name, where in stored.items()})
             yield from CurveInMemory(whole, self.positives, self.negatives).pieces()
 
 
 class PositivesOnDisk:
-    """Anomalous pixels in pixel order: up to `limit` in memory, beyond it as sorted runs on disk."""
+    """Anomalous pixels, up to `limit` in memory, more of them as sorted runs on disk."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self.count = 0
-        """Pixels added."""
+        """Number of pixels added."""
         self.regions = 0
-        """Regions added."""
+        """Number of regions added."""
         self._values: list[npt.NDArray[Any]] = []
         self._weights: list[Weights] = []
         self._held = 0
@@ -92,11 +92,11 @@ class PositivesOnDisk:
 
     @property
     def spilled(self) -> bool:
-        """True if some pixels are on disk."""
+        """Whether some pixels are on disk."""
         return bool(self._runs)
 
     def add(self, values: npt.NDArray[Any], weights: Weights, regions: int) -> None:
-        """Add the pixels of further images: scores and weights (P,), forming `regions` regions."""
+        """Add scores and weights (P,) of the anomalous pixels of further images with `regions` regions."""
         self._values.append(values)
         self._weights.append(weights)
         self._held += len(values)
@@ -106,7 +106,7 @@ class PositivesOnDisk:
             self._spill()
 
     def all(self) -> Positives:
-        """All pixels, if none is on disk."""
+        """Sort all pixels, if none is on disk."""
         return order_positives(*self._take())
 
     def _take(self) -> tuple[npt.NDArray[Any], Weights]:
@@ -116,7 +116,7 @@ class PositivesOnDisk:
         return values, weights
 
     def _spill(self) -> None:
-        """Write what is held as runs of distinct, rising scores."""
+        """Write the pixels in memory to disk as runs of distinct, ascending scores."""
         values, weights = self._take()
         self._file = self._file or ArrayFile()
         for start in range(0, len(values), self.limit):
@@ -125,7 +125,7 @@ class PositivesOnDisk:
             self._runs.append((self._file.write(scores), self._file.write(summed), self._file.write(counts)))
 
     def blocks(self) -> Iterator[tuple[Positives, float, float]]:
-        """All pixels in blocks of at most `limit` falling scores, each with its range [low, high)."""
+        """Yield all pixels in blocks of at most `limit` scores, highest first, with their range [low, high)."""
         if self._held:
             self._spill()
         if self._file is None:
@@ -141,7 +141,7 @@ class PositivesOnDisk:
             yield block, low, high
 
     def _edges(self, file: ArrayFile) -> list[float]:
-        """Borders of the blocks, rising, from samples of the sorted runs: every step-th score of each."""
+        """Edges of the blocks, ascending, from every step-th score of each sorted run."""
         step = max(self.limit // (4 * len(self._runs)), 1)
         taken = [file.read(values)[::step].astype(np.float64) for values, _, _ in self._runs]
         samples = np.sort(np.concatenate(taken))
@@ -151,7 +151,7 @@ class PositivesOnDisk:
         return [-np.inf, *inner[1:].tolist(), np.inf]
 
     def _between(self, file: ArrayFile, low: float, high: float) -> tuple[npt.NDArray[Any], Weights, Counts]:
-        """Scores in [low, high) of all runs, runs in order, with their weights and counts."""
+        """Scores in [low, high) of all runs in order, with their weights and counts."""
         parts = []
         for run in self._runs:
             scores = file.read(run[0])
@@ -161,6 +161,6 @@ class PositivesOnDisk:
         return values, weights, counts
 
     def close(self) -> None:
-        """Delete what is on disk."""
+        """Delete the temporary file."""
         if self._file is not None:
             self._file.close()

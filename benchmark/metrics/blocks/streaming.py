@@ -1,7 +1,8 @@
-"""The exact pixel curve of maps that do not fit into memory: same bits, two walks, a declared ceiling.
+"""Exact pixel curve of maps that do not fit into memory, bit for bit, within a memory limit.
 
-The first walk gathers the anomalous pixels, the second sorts each chunk and adds its counts. Where even the
-anomalous pixels are too many they go to disk, and the score range is worked off in blocks, a walk each.
+The first iteration over the maps gathers the anomalous pixels, the second one sorts each chunk and adds its
+counts. Anomalous pixels that exceed the limit go to disk; the score range is then processed in blocks, with
+one iteration per block.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from ltbench.benchmark.metrics.blocks.spill import PositivesOnDisk, SpilledCurve
 
 Source = npt.NDArray[Any] | MapStream
 
-# Measured peaks, rounded up: what the passes take per pixel of a chunk and per anomalous pixel held.
+# Measured peak memory, rounded up, per pixel of a chunk, per anomalous pixel held and per sorted pixel.
 BYTES_PER_CHUNK_PIXEL = 24
 BYTES_PER_POSITIVE = 128
 BYTES_PER_SORTED_PIXEL = 8
@@ -29,23 +30,23 @@ BYTES_PER_SORTED_PIXEL = 8
 
 @dataclass(frozen=True)
 class Ceiling:
-    """How much is held at once, so that a pass stays below `memory_bytes` (besides what the streams hold)."""
+    """Sizes that keep a pass below `memory_bytes`, not counting the memory of the streams."""
 
     memory_bytes: int
 
     @property
     def chunk_pixels(self) -> int:
-        """Pixels of a chunk; more than some millions do not make the sort any better."""
+        """Pixels of a chunk; more than a few million do not make the sort faster."""
         return min(self.memory_bytes // 4 // BYTES_PER_CHUNK_PIXEL, 1 << 22)
 
     @property
     def positives(self) -> int:
-        """Anomalous pixels in memory."""
+        """Largest number of anomalous pixels in memory."""
         return max(self.memory_bytes // 2 // BYTES_PER_POSITIVE, 1)
 
     @property
     def sorted_pixels(self) -> int:
-        """Pixels that are sorted at a time: the more, the fewer times all thresholds are searched for."""
+        """Pixels sorted at a time; with more, all thresholds are searched for less often."""
         return self.memory_bytes // 8 // BYTES_PER_SORTED_PIXEL
 
 
@@ -56,9 +57,16 @@ def curve_of_stream(
     check: Callable[[npt.NDArray[np.int64]], None] | None = None,
     memory_bytes: int = 1 << 30,
 ) -> Curve:
-    """Curve over all pixels of `maps` and `masks` (N, H, W), arrays or streams that can be walked repeatedly.
+    """Compute the pixel curve of streams that can be iterated repeatedly.
 
-    `check` is given the number of anomalous pixels per image (N,). Raises Undefined as `pixel_curve` does.
+    Args:
+        maps: (N, H, W) anomaly maps, an array or a stream.
+        masks: (N, H, W) masks, an array or a stream.
+        check: Function that is called with the number of anomalous pixels of each image (N,).
+        memory_bytes: Memory limit.
+
+    Raises:
+        Undefined: As `pixel_curve` does.
     """
     ceiling = Ceiling(memory_bytes)
     images, height, width = maps.shape
@@ -103,9 +111,18 @@ def count_pixels(
     low: float = -np.inf,
     high: float = np.inf,
 ) -> tuple[Counts, Counts]:
-    """How many pixels of all maps are ≥ and > each of the thresholds, which lie in [low, high).
+    """Count the pixels of all maps at and above each threshold.
 
-    Up to `room` pixels, at least a chunk's and not many more than there are thresholds, are sorted at a time.
+    Args:
+        maps: (N, H, W) anomaly maps, an array or a stream.
+        planes: Images per chunk.
+        positives: Anomalous pixels, whose scores in [low, high) are the thresholds.
+        room: Pixels sorted at a time; at least a chunk, and at most four times the number of thresholds.
+        low: Lower end of the thresholds.
+        high: Upper end of the thresholds.
+
+    Returns:
+        Numbers of pixels ≥ and > each threshold.
     """
     at_least = np.zeros(len(positives.threshold), np.int64)
     above = np.zeros_like(at_least)
@@ -129,7 +146,7 @@ def count_pixels(
 
 
 def add_counts(pixels: Floats, threshold: Floats, at_least: Counts, above: Counts) -> None:
-    """Sort `pixels`, add to `at_least` and `above` how many of them are ≥ and > each threshold."""
+    """Sort `pixels` in place and add their numbers ≥ and > each threshold to `at_least` and `above`."""
     pixels.sort()
     position = np.searchsorted(pixels, threshold, "left")
     at_least += len(pixels) - position
@@ -139,9 +156,9 @@ def add_counts(pixels: Floats, threshold: Floats, at_least: Counts, above: Count
 
 
 def regroup(source: Source, planes: int) -> Iterator[npt.NDArray[Any]]:
-    """Walk `source` in chunks of `planes` images, the last one shorter.
+    """Yield chunks of `planes` images of an array or stream, the last one possibly shorter.
 
-    Raises Undefined if a stream's chunks are not of the announced shape.
+    Raises Undefined if a stream's chunks differ from its announced shape.
     """
     if isinstance(source, np.ndarray):
         yield from (source[start : start + planes] for start in range(0, len(source), planes))
@@ -175,7 +192,7 @@ def regroup(source: Source, planes: int) -> Iterator[npt.NDArray[Any]]:
 
 @dataclass(frozen=True, eq=False)
 class ArrayStream:
-    """An array (N, H, W), e.g. a memory-mapped file, as a stream of chunks."""
+    """Stream of chunks of an array (N, H, W), e.g. of a memory-mapped file."""
 
     array: npt.NDArray[Any]
     planes: int = 16
