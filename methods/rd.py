@@ -49,9 +49,9 @@ class Rd:
         deviations=(
             "backbone: the default is a smaller network; the paper's is 'timm:wide_resnet50_2.tv_in1k' at "
             "size = 256.",
-            "grid, bottleneck_blocks, decoder_blocks, width_ratio, batch_size, learning_rate and iterations: "
-            "the defaults are for narrow features and a processor; the paper has none, 3, 3,4,6, 0.5, 16, "
-            "5e-3 and epochs = 200.",
+            "grid, bottleneck_blocks, decoder_blocks, batch_size, learning_rate and iterations: the defaults "
+            "are for narrow features and a processor; the paper has none, 3, 3,4,6, 16, 5e-3 and "
+            "epochs = 200.",
             SHIFTED,
             "Where features have negative values, as those of a linear bottleneck, the decoder's stages end "
             "without the ReLU, which could not rebuild them.",
@@ -78,10 +78,9 @@ class Rd:
     """Residual blocks that compress (paper: 3)."""
     decoder_blocks: tuple[int, ...] = (1, 1, 1)
     """Residual blocks per decoder stage, coarse to fine (paper: 3, 4, 6)."""
-    width_ratio: float | None = None
-    """Channels inside a residual block per channel of its output; none = 0.5, as in a Wide-ResNet-50, for a
-    timm network, and 2 for other features."""
-    iterations: int = 1000
+    width_ratio: float = 0.5
+    """Channels inside a residual block per channel of its output; 0.5 as in a Wide-ResNet-50."""
+    iterations: int = 600
     """Training steps, unless epochs are given."""
     epochs: float | None = None
     """Passes over the training images instead of iterations (paper: 200)."""
@@ -141,7 +140,7 @@ class Rd:
             channels,
             bottleneck_blocks=self.bottleneck_blocks,
             decoder_blocks=self.decoder_blocks,
-            width_ratio=self._width_ratio(),
+            width_ratio=self.width_ratio,
             map_side=self.map_side,
             signed=signed,
         )
@@ -151,11 +150,6 @@ class Rd:
 
     def _steps(self, images: int) -> int:
         return steps_of(self.iterations, self.epochs, images, self.batch_size, drop_last=False)
-
-    def _width_ratio(self) -> float:
-        if self.width_ratio is not None:
-            return self.width_ratio
-        return 0.5 if self.backbone.startswith("timm:") else 2.0
 
     def _layers(self) -> tuple[str, ...]:
         return self.layers or (PYRAMID if self.backbone.startswith("timm:") else ())
