@@ -100,7 +100,7 @@ class Hvq:
     """Weight of the cost of transporting tokens to their codes in the score; 80 in the paper."""
     label_source: Literal["oracle", "centroid"] = "oracle"
     """Class of a scored image: the true one, or that of the nearest mean feature of a training class."""
-    iterations: int = 2400
+    iterations: int = 800
     """Training steps, unless epochs are given."""
     epochs: float | None = None
     """Passes over the training images instead of iterations (paper: 1000)."""
