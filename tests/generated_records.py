@@ -50,7 +50,7 @@ class FakeMethod:
     head: float
     needs: tuple[str, ...] = ()
     fields: Mapping[str, Any] = field(default_factory=dict)
-    backbone: str = "tiny"
+    backbone: str = "desc"
     has_maps: bool = True
     deviations: tuple[str, ...] = ()
     fit_seconds: float = 10.0

@@ -18,17 +18,20 @@ from ltbench.benchmark.worker import Known, run_cell
 from ltbench.methods import catalog
 from ltbench.methods.base import no_progress
 from ltbench.methods.errors import BadParameter
+from ltbench.methods.features.backbone import DEFAULT_BACKBONE
 from ltbench.registry import PluginError
 
 METHOD = "mine.py:Mine"
+SOURCE = method_source("mine").replace(DEFAULT_BACKBONE, "desc")
+"""What `ltbench methods new mine` writes, on features that cost nothing."""
 WORDS = ("run", "-s", "clean", "-d", "synthetic:small+washer", "--view", "32/32", "--jobs", "1")
 
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working folder with the file that `ltbench methods new mine` writes."""
+    """A working folder with a method of one file."""
     monkeypatch.chdir(tmp_path)
-    write(tmp_path / "mine.py", method_source("mine"))
+    write(tmp_path / "mine.py", SOURCE)
     return tmp_path
 
 
@@ -48,7 +51,7 @@ def test_the_content_of_the_file_is_part_of_the_cell(place: Path) -> None:
     assert cell.startswith("Mine-")
     again = run(place, str(place / METHOD))
     assert "1 cells, 1 of them finished before" in again.stderr, "another path to the file is the same cell"
-    write(place / "mine.py", method_source("mine") + "\n# edited\n")
+    write(place / "mine.py", SOURCE + "\n# edited\n")
     assert "1 cells, 0 of them finished before" in run(place, METHOD).stderr
     assert len(cells(place)) == 2
 
@@ -105,7 +108,7 @@ def test_a_suite_finds_the_file_beside_itself(place: Path) -> None:
     head = 'title = "t"\nsummary = "s"\ndataset = "synthetic"\nsplits = ["clean"]\nseeds = [1]\n'
     text = head + f'[[methods]]\nname = "{METHOD}"\nbackbone = "desc"\n'
     write(place / "tables" / "mine.toml", text)
-    write(place / "tables" / "mine.py", method_source("mine"))
+    write(place / "tables" / "mine.py", SOURCE)
     suite = suites.read(Path("tables/mine.toml"))
     (cell,) = suite.cells()
     assert (cell.method, cell.method_name) == ("tables/mine.py:Mine", "Mine")

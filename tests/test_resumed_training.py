@@ -20,7 +20,7 @@ from ltbench.results.status import Status
 from ltbench.results.store import MAPS_FILE, SCORES_FILE, StoredCell
 
 SMALL = {
-    "iterations": 12, "batch_size": 4, "grid": 4, "neighbours": 0,
+    "backbone": "desc", "iterations": 12, "batch_size": 4, "grid": 4, "neighbours": 0,
     "width": 16, "heads": 2, "hidden": 16, "depth": 1,
 }  # fmt: skip
 STEPS = 12

@@ -18,7 +18,7 @@ from ltbench.methods.training import engine
 from ltbench.results.store import Store, StoredCell
 
 ROOT = Path(__file__).parents[1]
-SMALL = ["width=16", "heads=2", "hidden=32", "depth=1", "batch_size=2", "grid=8"]
+SMALL = ["backbone=desc", "width=16", "heads=2", "hidden=32", "depth=1", "batch_size=2", "grid=8"]
 LONG, KILLED_AFTER = 120, 20
 
 
