@@ -1,7 +1,7 @@
-"""What suites ask for, kept in the results folder: a report tells partial rows from whole ones by it.
+"""Requested cells of suites, stored in the results folder, by which reports recognise incomplete rows.
 
-One small file for each call's seeds, so that calls that share a table seed by seed, at the same time or in
-folders that are merged later, do not overwrite one another. Whoever reads takes them together.
+Each call writes one small file for its seeds, so that calls that divide the seeds of a table, at the same
+time or in folders that are merged later, do not overwrite each other. Readers combine all files.
 """
 
 from __future__ import annotations
@@ -21,35 +21,35 @@ from ltbench.results.upgrade import asked_upgraded
 
 FOLDER = "suites"
 ALL_ROWS, ROW = "suite", "row"
-"""In a Setting, in the place of a method and of a field."""
+"""Special values of the method and of the field of a Setting."""
 PATTERN = f"{FOLDER}/*.json"
 _TABLE = ("name", "dataset", "splits", "methods")
-"""What makes two files speak of one table."""
+"""Fields that are equal in two files of the same table."""
 
 
 @dataclass(frozen=True)
 class Setting:
-    """A field of a suite's rows of one method, and the place in the paper or its code that it comes from."""
+    """Value of a method's field in a suite, and its source in the paper or the authors' code."""
 
     method: str
-    """ALL_ROWS for what concerns all of them: view, seeds, splits."""
+    """Name of the method; ALL_ROWS for view, seeds and splits, which concern all methods."""
     field: str
-    """ROW for the method's place in the paper's tables; a host's field as "dinomaly.size"."""
+    """Name of the field, a host's as "dinomaly.size"; ROW for the method's row in the paper's tables."""
     value: str
-    """Values of several rows with "; " between them."""
+    """Value, or the values of several rows separated by "; "."""
     source: str
-    """ "" if none is known."""
+    """Source of the value; "" if unknown."""
 
 
 @dataclass(frozen=True)
 class AskedCell:
-    """A cell that a suite asks for."""
+    """Cell that a suite requests."""
 
     folder: str
     """Folder below the results folder."""
     dataset: str
     split: str
-    """Name of the split, with the limit where there is one."""
+    """Name of the split, including a limit."""
     seed: int
     method: str
 
@@ -61,7 +61,7 @@ class AskedCell:
 
 @dataclass(frozen=True)
 class Suite:
-    """What a suite asks for: its methods on its splits with its seeds."""
+    """Methods, splits and seeds that a suite requests."""
 
     name: str
     title: str
@@ -71,17 +71,21 @@ class Suite:
     methods: tuple[str, ...]
     seeds: tuple[int, ...]
     cells: tuple[AskedCell, ...] = ()
-    """All cells: a row need not run on every split."""
+    """All requested cells; not every method runs on every split."""
     labels: Mapping[str, str] = field(default_factory=dict)
-    """What it calls its rows, by the name of their folders ("method-config10")."""
+    """Row labels by the name of their folders ("method-config10")."""
     settings: tuple[Setting, ...] = ()
-    """Suites that follow a paper."""
+    """Settings with their sources, for suites that follow a paper."""
 
 
 def ask(root: Place, facts: Mapping[str, Any]) -> None:
-    """Keep what a call asks for: JSON values with the fields of a Suite, and whatever else describes it.
+    """Store the cells that a call requests.
 
-    Files of the same suite that ask for another table, with other methods or splits, are dropped.
+    Files of the same suite with other methods or splits are deleted.
+
+    Args:
+        root: Results folder.
+        facts: JSON values with the fields of a Suite, and any further description.
     """
     facts = json.loads(json.dumps(facts))
     stem = f"{slug(facts['name'])}-{slug(facts['dataset'])}"
@@ -97,32 +101,32 @@ def ask(root: Place, facts: Mapping[str, Any]) -> None:
 
 
 def suites(root: Place) -> list[Suite]:
-    """Every suite once, with the seeds of all calls; raises ResultsError for a file that is none."""
-    found: dict[tuple[str, str], dict[str, Any]] = {}
+    """Read every suite once, with the seeds of all calls; raises ResultsError for an invalid file."""
+    merged: dict[tuple[str, str], dict[str, Any]] = {}
     for path in matches(root, PATTERN):
         facts = asked_upgraded(read_json(path))
         try:
             key = (facts["name"], facts["dataset"])
-            found[key] = united(found[key], facts) if key in found else facts
+            merged[key] = united(merged[key], facts) if key in merged else facts
             _suite(facts)
         except (KeyError, TypeError) as error:
             raise ResultsError(
                 f"'{path}' has no {error}: expected name, data set, splits, methods and seeds of a suite; "
                 "delete it and run the suite again"
             ) from error
-    return [_suite(facts) for facts in found.values()]
+    return [_suite(facts) for facts in merged.values()]
 
 
 def merge_file(path: Place, target: Place) -> None:
-    """Bring a file of another results folder to `target`; where one is, it asks for both from then on."""
-    facts, there = asked_upgraded(read_json(path)), _read(target)
-    both = united(there, facts) if there else facts
-    if both != there:
+    """Copy a file of another results folder to `target`, merged with the file that is already there."""
+    facts, present = asked_upgraded(read_json(path)), _read(target)
+    both = united(present, facts) if present else facts
+    if both != present:
         write_json(target, both)
 
 
 def united(one: Mapping[str, Any], two: Mapping[str, Any]) -> dict[str, Any]:
-    """All that either asks for; descriptions are those of the first."""
+    """Merge the requests of two files; descriptions are those of the first."""
     settings = {
         (setting["method"], setting["field"], setting["value"]): setting
         for facts in (two, one)
@@ -160,9 +164,9 @@ def _suite(facts: Mapping[str, Any]) -> Suite:
 
 
 def _read(path: Place) -> dict[str, Any]:
-    """{} where there is no such file, or a damaged one, which the next writer replaces."""
+    """Read a file; {} if it is missing or damaged, in which case the next writer replaces it."""
     try:
-        found = read_json(path)
+        content = read_json(path)
     except ResultsError:
         return {}
-    return asked_upgraded(found) if isinstance(found, dict) else {}
+    return asked_upgraded(content) if isinstance(content, dict) else {}

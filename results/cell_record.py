@@ -1,4 +1,4 @@
-"""A cell as it was asked for: data set, split, seed, method and options, and its folder."""
+"""Record of a requested cell: data set, split, seed, method, options and folder."""
 
 from __future__ import annotations
 
@@ -8,60 +8,67 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
-USUAL_SIDES = (256, 224)
-
-
 @dataclass(frozen=True)
 class ViewRecord:
-    """Part of an image that is judged, and its size."""
+    """Evaluated part of an image, and its size."""
 
     resize: int
-    """Length in pixels that the shorter side is brought to."""
+    """Length in pixels that the shorter side is resized to."""
     crop: int
-    """Side in pixels of the centre crop that is judged."""
+    """Side in pixels of the centre crop that is evaluated."""
     squeeze: bool = False
-    """Both sides were brought to `resize`, whatever the image's proportions."""
+    """Both sides were resized to `resize`, regardless of the image's proportions."""
 
     @property
     def text(self) -> str:
-        """The view as the command line takes it: "256/224", "squeeze224/224"."""
+        """The view in the notation of the command line: "256/224", "squeeze224/224"."""
         return f"{'squeeze' * self.squeeze}{self.resize}/{self.crop}"
+
+
+def usual_view(dataset: str) -> ViewRecord:
+    """The view that is taken where none is asked for.
+
+    It is the papers' for public data sets. Of a person's own images nothing may be cut off unnoticed: they
+    are brought to a square as a whole.
+    """
+    is_own = dataset.partition(":")[0] == "folder"
+    return ViewRecord(224, 224, squeeze=True) if is_own else ViewRecord(256, 224)
 
 
 @dataclass(frozen=True)
 class CellRecord:
-    """A cell as it was asked for: enough to ask for it again."""
+    """Requested cell, with everything needed to run it again."""
 
     dataset: str
-    """Data set as typed; for a folder of one's own its path."""
+    """Data set as typed on the command line; for an own folder, its path."""
     split: str
-    """Recipe of the split as typed, without the limit."""
+    """Recipe of the split as typed on the command line, without the limit."""
     seed: int
     """Seed of split and method."""
     method: str
     """Name of the method."""
     fields: Mapping[str, Any]
-    """Hyper-parameters that were set; the others are at their defaults."""
+    """Hyper-parameters that were set; the others have their defaults."""
     overlap: str
-    """Policy on injected defects: "paper" leaves them in the test list, "none" takes them out."""
+    """Policy on injected defects: "paper" keeps them in the test list, "none" removes them."""
     view: ViewRecord
-    """Part of an image that is judged."""
+    """Evaluated part of an image."""
     limit: int | None
     """Images per category in training and test, for a smoke test; null = all."""
     label: str
-    """Name that the suite gives the row; "" outside of a suite."""
+    """Row label in the suite; "" outside a suite."""
     folder: str
     """Folder of the cell below the results folder, "/" between names."""
     metrics: tuple[str, ...] = ()
-    """Metrics that were asked for when the cell ran; none = the standard ones."""
+    """Metrics requested when the cell ran; none = the standard ones."""
 
     @property
     def folder_name(self) -> str:
-        """Last part of the folder: method and configuration, the same for all splits and seeds."""
+        """Last part of the folder: method and configuration, equal for all splits and seeds."""
         return PurePosixPath(self.folder).name
 
     def command(self, seeds: str = "") -> str:
-        """The command line that makes this cell, or this cell with several seeds, quoted for a shell."""
+        """Command line that runs this cell, quoted for a shell; `seeds` replaces its seed, e.g. "1-5"."""
         words = [
             "ltbench", "run", "--method", self.method, "--dataset", self.dataset, "--split", self.split,
             "--seed", seeds or str(self.seed),
@@ -70,7 +77,7 @@ class CellRecord:
             words += ["--set", f"{name}={typed_value(value)}"]
         if self.overlap != "paper":
             words += ["--overlap", self.overlap]
-        if self.view.squeeze or (self.view.resize, self.view.crop) != USUAL_SIDES:
+        if self.view != usual_view(self.dataset):
             words += ["--view", self.view.text]
         if self.limit is not None:
             words += ["--limit", str(self.limit)]
@@ -80,18 +87,26 @@ class CellRecord:
 
 
 def flat_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Fields by name; those of a table such as "host_fields" as a command line names them, "host.width"."""
-    found: dict[str, Any] = {}
+    """Flatten nested fields to the names of the command line.
+
+    >>> flat_fields({"grid": 14, "host_fields": {"width": 64}})
+    {'grid': 14, 'host.width': 64}
+    """
+    flat: dict[str, Any] = {}
     for name, value in sorted(fields.items()):
         if isinstance(value, Mapping):
-            found |= {f"{name.removesuffix('_fields')}.{key}": part for key, part in value.items()}
+            flat |= {f"{name.removesuffix('_fields')}.{key}": part for key, part in value.items()}
         else:
-            found[name] = value
-    return found
+            flat[name] = value
+    return flat
 
 
 def typed_value(value: Any) -> str:
-    """A field's value as a command line has it: "none", "true", "a,b", "0.5"."""
+    """Format a field's value for the command line.
+
+    >>> [typed_value(value) for value in (None, True, ("a", "b"), 0.5)]
+    ['none', 'true', 'a,b', '0.5']
+    """
     if value is None:
         return "none"
     if isinstance(value, list | tuple):

@@ -1,4 +1,4 @@
-"""Two result folders side by side: which values moved, and whether that is more than chance."""
+"""Comparison of two results folders: values that differ, and whether methods moved more than by chance."""
 
 from __future__ import annotations
 
@@ -17,15 +17,17 @@ from ltbench.results.store import Store
 
 @dataclass(frozen=True)
 class Difference:
-    """Every value that differs by more than the tolerance, and the paired movement per method and metric."""
+    """Values that differ by more than the tolerance, and the mean change per method and metric."""
 
     rows: pd.DataFrame
     """Columns of `ltbench.results.merge.KEYS`, value_a, value_b, difference; largest first."""
     moved: pd.DataFrame
-    """Per method and metric: pairs, mean (of b - a), p (two-sided sign test over class x seed)."""
+    """Per method and metric: pairs, mean (of b - a), p (two-sided sign test over categories x seeds)."""
     compared: int
+    """Number of compared values."""
 
     def summary(self) -> dict[str, Any]:
+        """Counts and changes as JSON values."""
         return {
             "compared": self.compared,
             "different": len(self.rows),
@@ -33,15 +35,15 @@ class Difference:
         }
 
     def sentences(self) -> list[str]:
-        """One line per method and metric that moved, then the count."""
+        """One line per method and metric that changed, then the counts."""
         lines = [
             f"{row.method} {row.metric}: {100 * row.mean:+.2f} points over {row.pairs} pairs, "
             f"sign test p = {row.p:.3g}"
             for row in self.moved.itertuples()
         ]
         alone = int(np.isinf(self.rows["difference"]).sum())
-        told = f", {alone} of them on one side only" if alone else ""
-        return [*lines, f"{self.compared} values compared, {len(self.rows)} differ{told}"]
+        remark = f", {alone} of them on one side only" if alone else ""
+        return [*lines, f"{self.compared} values compared, {len(self.rows)} differ{remark}"]
 
     def require_equal(self) -> None:
         """Raise ResultsDiffer (exit code 5) if any value differs."""
@@ -50,7 +52,16 @@ class Difference:
 
 
 def difference(a: Place, b: Place, tolerance: float) -> Difference:
-    """Compare all cells of two folders, matched by data set, split, seed, method and configuration."""
+    """Compare all cells of two folders, matched by data set, split, seed, method and configuration.
+
+    Args:
+        a: First results folder.
+        b: Second results folder.
+        tolerance: Largest absolute difference that counts as equal.
+
+    Raises:
+        ResultsDiffer: If a folder holds no results.
+    """
     left, right = Store(a).metrics(), Store(b).metrics()
     for path, frame in ((a, left), (b, right)):
         if frame.empty:
@@ -61,7 +72,7 @@ def difference(a: Place, b: Place, tolerance: float) -> Difference:
     wrong = both[both["difference"].abs() > tolerance].copy()
     order = wrong["difference"].abs().sort_values(ascending=False).index
     paired = both[np.isfinite(both["difference"]) & both["value_a"].notna()]
-    # What is within the tolerance is equal: rounding has a direction too, and is no movement.
+    # Differences within the tolerance are rounding, which must not count as ups and downs.
     paired = paired.assign(difference=paired["difference"].where(paired["difference"].abs() > tolerance, 0.0))
     groups = paired.groupby(["method", "metric"], sort=True)["difference"]
     moved = groups.agg(pairs="size", moved="any", mean="mean", p=_sign_test).reset_index()
@@ -70,6 +81,6 @@ def difference(a: Place, b: Place, tolerance: float) -> Difference:
 
 
 def _sign_test(differences: pd.Series) -> float:
-    """Two-sided exact sign test; ties are left out."""
+    """p value of the two-sided exact sign test; ties are ignored."""
     ups, downs = int((differences > 0).sum()), int((differences < 0).sum())
     return float(binomtest(ups, ups + downs).pvalue) if ups + downs else 1.0

@@ -29,16 +29,19 @@ PAGE = DOCS / "results.md"
 JSON_SCHEMA = DOCS / "cell.schema.json"
 
 _FILES = (
-    (RECORD, 'record: the cell, how it was run, how it ended; written last, so that it means "complete"'),
+    (
+        RECORD,
+        "record: the cell, how it was run, how it ended; written last, so that it marks a complete cell",
+    ),
     (METRICS_FILE, "one row per category and metric"),
     (SCORES_FILE, "one row per test image"),
     (CURVES_FILE, "points of the PRO curves"),
     (MAPS_FILE, "patch score grids, float32 (images, height, width), ordered as the scores (`--keep-maps`)"),
     (GALLERY_FILE, "patch score grids of the test images that reports show, by key"),
-    (ranking.RANKING_FILE, "training images by suspicion (`--rank-training`)"),
+    (ranking.RANKING_FILE, "training images by anomaly score, highest first (`--rank-training`)"),
     (ranking.CORRECTION_FILE, "measures of that ranking, one row per category"),
-    (LOG_FILE, "everything that the cell printed"),
-    (STARTED, "the known part of the record while the cell runs; gone when it has finished"),
+    (LOG_FILE, "output of the cell"),
+    (STARTED, "first part of the record while the cell runs; deleted when it has finished"),
 )
 
 _INTRODUCTION = """# Stored results
@@ -48,7 +51,7 @@ Change those files, not this page.
 
 A cell (one method on one split with one seed) is a folder below the results folder:
 `<data set>/<split>/seed<seed>/<method>-<first 10 digits of its config digest>/`.
-No reader needs to take these names apart: all of them stand in the record.
+Readers need not parse these names: all of their parts are fields of the record.
 """
 
 _RECORD = f"""
@@ -64,7 +67,7 @@ Names that are not listed are ignored. A field in *italics* may be missing.
 
 
 def page() -> str:
-    """The whole page, ending with a newline."""
+    """Render the page, ending with a newline."""
     tables = (
         (METRICS_FILE, schema.METRIC_COLUMNS),
         (SCORES_FILE, schema.SCORE_COLUMNS),
@@ -79,7 +82,7 @@ def page() -> str:
 
 
 def schema_text() -> str:
-    """The JSON schema of a record, ending with a newline."""
+    """Render the JSON schema of a record, ending with a newline."""
     document = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": f"{RECORD} of ltbench, schema version {schema.SCHEMA_VERSION}",
@@ -89,7 +92,7 @@ def schema_text() -> str:
 
 
 def _objects(kind: type[Any], name: str) -> Iterator[str]:
-    """A section for a dataclass and for each one that lies in it."""
+    """Yield a section for a dataclass and for each dataclass nested in it."""
     hints, texts = typing.get_type_hints(kind), field_texts(kind)
     rows, inner = [], []
     for field in dataclasses.fields(kind):
@@ -111,7 +114,7 @@ def _dataclasses(hint: Any) -> list[type[Any]]:
 
 
 def _index(hint: Any) -> str:
-    """Part of a path that stands for the members of a list or an object."""
+    """Suffix of a path for the members of a list or an object."""
     return {tuple: "[]", Mapping: ".*"}.get(typing.get_origin(hint), "")
 
 
@@ -125,14 +128,14 @@ def _columns(columns: Iterable[Column]) -> str:
 
 
 def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table, ending with a newline."""
+    """Render a Markdown table, ending with a newline."""
     lines = [head, ["---"] * len(head), *rows]
     cells = [[cell.replace("|", "\\|") for cell in line] for line in lines]
     return "".join(f"| {' | '.join(line)} |\n" for line in cells)
 
 
 def main() -> None:
-    """Write both files."""
+    """Write the page and the JSON schema."""
     PAGE.write_text(page(), encoding="utf-8")
     JSON_SCHEMA.write_text(schema_text(), encoding="utf-8")
 

@@ -1,4 +1,4 @@
-"""What a number was made with: machine, packages, commit."""
+"""Environment of a result: machine, packages, commit."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PACKAGES = (
 
 
 def package_versions() -> dict[str, str]:
-    """Installed versions of the packages that can move a number; absent ones are left out."""
+    """Installed versions of the packages that can change results; missing packages are omitted."""
     return dict(_versions())
 
 
@@ -34,7 +34,7 @@ def _versions() -> tuple[tuple[str, str], ...]:
 
 @lru_cache(maxsize=1)
 def git_state() -> tuple[str, bool | None]:
-    """(commit, dirty) of the checkout that this package runs from; ("", None) outside of one."""
+    """Commit of the checkout that this package runs from, and whether it is dirty; ("", None) otherwise."""
     here = Path(__file__).resolve().parent
 
     def git(*arguments: str) -> str:
@@ -44,7 +44,7 @@ def git_state() -> tuple[str, bool | None]:
         return done.stdout.strip()
 
     try:
-        # A checkout that merely contains the installed package (a project's .venv) is not our source.
+        # A checkout that merely contains the installed package, in a project's .venv, is not its source.
         if Path(git("rev-parse", "--show-toplevel")).resolve() != here.parent:
             return "", None
         return git("rev-parse", "HEAD"), git("status", "--porcelain", "--untracked-files=no") != ""
@@ -53,7 +53,7 @@ def git_state() -> tuple[str, bool | None]:
 
 
 def environment() -> dict[str, Any]:
-    """Everything about this machine and installation that belongs on a result, as JSON values."""
+    """Describe this machine and installation for a result, as JSON values."""
     commit, dirty = git_state()
     return {
         "host": platform.node(),

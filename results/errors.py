@@ -1,15 +1,15 @@
-"""What can go wrong between a finished cell and its files."""
+"""Errors of result files."""
 
 from __future__ import annotations
 
 
 class ResultsError(Exception):
-    """Result files cannot be written, read or combined. The message is one sentence for a person."""
+    """Result files cannot be written, read or combined; the message is one sentence for the user."""
 
     exit_code = 1
 
 
 class ResultsDiffer(ResultsError):
-    """Two result sets that should agree do not."""
+    """Two results folders that should agree differ."""
 
     exit_code = 5

@@ -1,4 +1,4 @@
-"""Files that are whole or absent: renamed into their place here, put in one piece behind a URL."""
+"""Atomic writes: files are renamed into place on this machine, and uploaded in one request behind a URL."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ltbench.results.places import Place, RemotePath
 
 
 def write_place(path: Place, write: Callable[[IO[bytes]], object]) -> None:
-    """Call `write` with an open file, whose content becomes `path` as a whole. Raises ResultsError."""
+    """Write a file atomically: `write` is called with an open binary file. Raises ResultsError."""
     try:
         if isinstance(path, RemotePath):
             buffer = io.BytesIO()
@@ -30,16 +30,18 @@ def write_place(path: Place, write: Callable[[IO[bytes]], object]) -> None:
 
 
 def write_bytes(path: Place, content: bytes | memoryview) -> None:
+    """Write bytes atomically. Raises ResultsError."""
     write_place(path, lambda file: file.write(content))
 
 
 def write_json(path: Place, value: Any) -> None:
-    """JSON, UTF-8, indented; NaN is refused, since readers of other languages cannot parse it."""
+    """Write indented JSON atomically; NaN is refused, since JSON readers of other languages reject it."""
     text = json.dumps(value, indent=1, sort_keys=True, allow_nan=False, ensure_ascii=False) + "\n"
     write_place(path, lambda file: file.write(text.encode()))
 
 
 def read_json(path: Place) -> Any:
+    """Read a JSON file. Raises ResultsError if it is missing or damaged."""
     try:
         return json.loads(path.read_bytes())
     except (OSError, ValueError) as error:
@@ -49,7 +51,7 @@ def read_json(path: Place) -> Any:
 
 
 def file_digest(path: Place) -> str:
-    """sha256 of a file's bytes."""
+    """sha256 of a file, in hexadecimal."""
     if isinstance(path, RemotePath):
         return hashlib.sha256(path.read_bytes()).hexdigest()
     with path.open("rb") as file:

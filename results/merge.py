@@ -1,4 +1,4 @@
-"""Results of several machines in one folder: copied whole, conflicts refused by name."""
+"""Merging results of several machines into one folder, refusing conflicts."""
 
 from __future__ import annotations
 
@@ -18,28 +18,35 @@ from ltbench.results.runs import write_run
 from ltbench.results.store import RECORD, Store, StoredCell
 
 VALUE_TOLERANCE = 1e-9
-"""Two runs of one cell on one device class agree to the last bits; more is a conflict."""
+"""Largest difference of two runs of one cell, which agree to the last bits on one class of devices."""
 
 
 @dataclass
 class Merged:
-    """What a merge did."""
+    """Numbers of copied, present and replaced cells of a merge, and the damaged and conflicting cells."""
 
     copied: int = 0
     already_there: int = 0
     upgraded: int = 0
-    """Failed or unfinished cells of the target that a finished one replaced."""
+    """Number of failed or unfinished cells of the target that were replaced by finished ones."""
     damaged: list[str] = field(default_factory=list)
-    """Cells of the sources that are not what their record says; they are left out."""
+    """Cells of the sources whose files do not match their record; they are not copied."""
     conflicts: list[str] = field(default_factory=list)
 
 
 def merge(sources: Sequence[Place], target: Place, *, dry_run: bool = False) -> Merged:
-    """Copy every cell of `sources` into `target`; the target is left alone if any value conflicts.
+    """Copy every cell of several results folders into one, unless any value conflicts.
 
-    Two cells conflict when their identity is equal and a value is not. Raises ResultsDiffer naming them all.
-    Records keep machine, commit and times of the run that made them; which cells came from where is written
-    into the target's `runs` folder. With `dry_run` nothing is written.
+    Two cells conflict if they have the same identity but different values. Records keep machine, commit and
+    times of their run; the source of every cell is written to the `runs` folder of the target.
+
+    Args:
+        sources: Results folders to copy.
+        target: Results folder to copy into.
+        dry_run: Check and count only, without writing.
+
+    Raises:
+        ResultsDiffer: With all conflicting cells; nothing was copied.
     """
     store = Store(target)
     done = Merged()
@@ -50,13 +57,13 @@ def merge(sources: Sequence[Place], target: Place, *, dry_run: bool = False) -> 
             if why := cell.damage():
                 done.damaged.append(why)
                 continue
-            place = target / below(cell.folder, source)
-            present = planned.get(place) or store.find(place)
+            destination = target / below(cell.folder, source)
+            present = planned.get(destination) or store.find(destination)
             if present is None:
-                planned[place], origin[place] = cell, source
+                planned[destination], origin[destination] = cell, source
                 done.copied += 1
             elif present.status != "ok" and cell.status == "ok":
-                planned[place], origin[place] = cell, source
+                planned[destination], origin[destination] = cell, source
                 done.upgraded += 1
             elif cell.status == "ok" and (why := conflict(present, cell)):
                 done.conflicts.append(f"{cell.folder} and {present.folder}: {why}")
@@ -69,18 +76,20 @@ def merge(sources: Sequence[Place], target: Place, *, dry_run: bool = False) -> 
         )
     if dry_run:
         return done
-    for place, cell in planned.items():
-        _copy(cell.folder, place)
+    for destination, cell in planned.items():
+        _copy(cell.folder, destination)
     for source in sources:
         _copy_shared(source, target)
     if planned:
-        came = {below(place, target): str(source) for place, source in sorted(origin.items(), key=str)}
+        came = {
+            below(destination, target): str(source) for destination, source in sorted(origin.items(), key=str)
+        }
         write_run(target, {"merged": came})
     return done
 
 
 def conflict(left: StoredCell, right: StoredCell) -> str:
-    """Why two cells in one place cannot both be true, "" if they agree."""
+    """Describe the conflict of two cells in the same folder; "" if they agree."""
     one, other = asdict(left.record.identity), asdict(right.record.identity)
     if one != other:
         return f"other {', '.join(name for name, value in one.items() if other[name] != value)}"
@@ -93,7 +102,7 @@ def conflict(left: StoredCell, right: StoredCell) -> str:
 
 
 def compare(a: pd.DataFrame, b: pd.DataFrame) -> pd.DataFrame:
-    """Values side by side: KEYS, value_a, value_b, difference (b - a; inf where one is missing)."""
+    """Join the values of two tables: KEYS, value_a, value_b, difference (b - a; inf if one is missing)."""
     both = a[[*KEYS, "value"]].merge(b[[*KEYS, "value"]], on=list(KEYS), how="outer", suffixes=("_a", "_b"))
     difference = both["value_b"] - both["value_a"]
     one_missing = both["value_a"].isna() ^ both["value_b"].isna()
@@ -108,18 +117,18 @@ def _copy(source: Place, target: Place) -> None:
     if isinstance(source, RemotePath) or isinstance(target, RemotePath):
         _copy_files(source, target)
         return
-    # Into a neighbour first, with a name that is never listed: a merge that is cut off leaves no half cell.
+    # Copied to a hidden neighbour first, so that an interrupted merge leaves no incomplete cell.
     target.parent.mkdir(parents=True, exist_ok=True)
     arriving = target.parent / f".{target.name}.arriving"
     shutil.rmtree(arriving, ignore_errors=True)
-    # Not copy2: to whoever asks whether a site is older than its cells, these are new.
+    # Not copy2: with new times, a site made before the merge counts as older than its cells.
     shutil.copytree(source, arriving, copy_function=shutil.copy)
     shutil.rmtree(target, ignore_errors=True)
     arriving.rename(target)
 
 
 def _copy_files(source: Place, target: Place) -> None:
-    """File by file, the record last: it says what the others must be, so a cut leaves no half cell."""
+    """Copy file by file, the record with the digests last, so that an interrupted copy is no cell."""
     (target / RECORD).unlink(missing_ok=True)
     for path in sorted(matches(source, "*"), key=lambda path: path.name == RECORD):
         if not path.is_dir():
@@ -128,8 +137,8 @@ def _copy_files(source: Place, target: Place) -> None:
 
 def _copy_shared(source: Place, target: Place) -> None:
     for path in (*matches(source, "*/gallery/*"), *matches(source, f"{RUNS}/*.json")):
-        place = target / below(path, source)
-        if not path.is_dir() and not place.exists():
-            write_bytes(place, path.read_bytes())
+        destination = target / below(path, source)
+        if not path.is_dir() and not destination.exists():
+            write_bytes(destination, path.read_bytes())
     for path in matches(source, asked.PATTERN):
         asked.merge_file(path, target / below(path, source))

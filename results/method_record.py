@@ -1,4 +1,4 @@
-"""A method as a record has it: card, fields, needs, weights."""
+"""Record of a method: card, fields, needs, weights."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any
 
 @dataclass(frozen=True)
 class CardRecord:
-    """Facts of a method for a reader of its numbers."""
+    """Description of a method for readers of its results."""
 
     title: str
-    """Name as the field writes it."""
+    """Name as in the literature."""
     family: str = ""
     """Kind of method, such as "memory bank"."""
     summary: str = ""
-    """One or two sentences."""
+    """Summary in one or two sentences."""
     paper: str = ""
     """Authors, venue and year."""
     url: str = ""
@@ -26,12 +26,12 @@ class CardRecord:
     licence: str = ""
     """Licence of the official code."""
     deviations: tuple[str, ...] = ()
-    """Differences from the paper, a sentence each."""
+    """Differences from the paper, one sentence each."""
 
 
 @dataclass(frozen=True)
 class AuxiliaryRecord:
-    """A labelled data set, other than the judged one, that the method learned from."""
+    """Labelled data set, other than the evaluated one, that the method trained on."""
 
     name: str
     """Name on the command line."""
@@ -46,19 +46,19 @@ class AuxiliaryRecord:
     images: int
     """Number of test images."""
     defects: int
-    """Number of defective ones."""
+    """Number of defective test images."""
     without_mask: int
-    """Number of defective ones without a mask."""
+    """Number of defective test images without a mask."""
 
 
 @dataclass(frozen=True)
 class MethodRecord:
-    """The method, everything that configures it, and what it was told beyond pixels."""
+    """Method with its configuration and the information that it was given beyond pixels."""
 
     name: str
     """Name on the command line."""
     version: int
-    """Number that is raised by each change of the code that moves values."""
+    """Version number, raised by each change of the code that changes results."""
     fields: Mapping[str, Any]
     """All hyper-parameters, defaults included."""
     needs: tuple[str, ...]
@@ -72,6 +72,6 @@ class MethodRecord:
     weights_origin: str = ""
     """Licence of the pretrained weights, who trained and who converted them; "" where it is not known."""
     auxiliary: AuxiliaryRecord | None = None
-    """Labelled data set that the method learned from; null without one."""
+    """Labelled data set that the method trained on; null without one."""
     source_digest: str = ""
-    """sha256 of the file or notebook cell of a class from outside of ltbench; "" for a method of ltbench."""
+    """sha256 of the file or notebook cell of a class defined outside ltbench; "" for a method of ltbench."""

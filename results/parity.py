@@ -1,4 +1,4 @@
-"""How far each method is from its authors' code, stage by stage: what `make parity` measured."""
+"""Differences between each method and its authors' code, stage by stage, as measured by `make parity`."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ FILE = Path(__file__).with_name("parity.csv")
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage of a method, computed by ltbench and by its authors' code from the same inputs."""
+    """Stage of a method, computed by ltbench and by its authors' code from the same inputs."""
 
     method: str
-    """Name in the catalogue."""
+    """Name of the method in ltbench."""
     title: str
-    """Name of the method as the field writes it."""
+    """Name of the method as in the literature."""
     stage: str
+    """Description of the stage."""
     repository: str
     """Address of the authors' repository."""
     commit: str
@@ -29,29 +30,29 @@ class Stage:
     tolerance: float
     """Largest difference that counts as equal."""
     setting: str
-    """Fields of the method under which it equals the authors' code; "" = its defaults do."""
+    """Fields of the method that make it equal to the authors' code; "" = its defaults."""
     default_difference: float | None
-    """Difference at the method's defaults, where there is a `setting`."""
+    """Difference at the method's defaults, if there is a `setting`."""
     verdict: str
     """"equal", "equal with SETTING", "declared deviation" or "differs"."""
     reason: str
-    """Why a declared deviation remains."""
+    """Reason for a declared deviation."""
 
 
 def read_stages(file: Path = FILE) -> tuple[Stage, ...]:
-    """All stages, method by method."""
+    """Read all stages, method by method."""
     with file.open(encoding="utf-8", newline="") as lines:
         return tuple(_stage(row) for row in csv.DictReader(lines))
 
 
 @cache
 def stages_of(method: str) -> tuple[Stage, ...]:
-    """The stages of one method in their order; none for a method whose authors published no code."""
+    """Stages of one method in order; none for a method without published code."""
     return tuple(stage for stage in read_stages() if stage.method == method)
 
 
 def write_stages(stages: tuple[Stage, ...], file: Path = FILE) -> None:
-    """Write the data file that the site and the documentation are made from."""
+    """Write the data file from which the site and the documentation are generated."""
     names = [field.name for field in fields(Stage)]
     with file.open("w", encoding="utf-8", newline="") as lines:
         writer = csv.writer(lines, lineterminator="\n")

@@ -1,4 +1,4 @@
-"""Measured speed and memory of our kernels beside their peers: one file of a results folder."""
+"""Measured speed and memory of ltbench's kernels and of their peers, one file of a results folder."""
 
 from __future__ import annotations
 
@@ -22,35 +22,35 @@ _FACTS = b"ltbench.performance"
 PERFORMANCE = pa.schema(
     [
         ("comparison", pa.string()),
-        ("size", pa.string()),  # the inputs, for people
-        ("side", pa.string()),
+        ("size", pa.string()),  # description of the inputs
+        ("side", pa.string()),  # ltbench or the peer
         ("ours", pa.bool_()),
         ("seconds", pa.float64()),
         ("rounds", pa.int32()),
-        ("ratio", pa.float64()),  # this side's time over ours
+        ("ratio", pa.float64()),  # time of this side over that of ltbench
         ("peak_mb", pa.float64()),
         ("memory_ratio", pa.float64()),
-        ("difference", pa.float64()),  # of this side's answer from ours
+        ("difference", pa.float64()),  # between the results of this side and of ltbench
         ("verdict", pa.string()),
         ("target", pa.string()),
-        ("limit", pa.string()),  # what bounds our side
-        ("share", pa.float64()),  # time that the limit alone takes over ours
+        ("limit", pa.string()),  # hardware limit of ltbench's side
+        ("share", pa.float64()),  # time at that limit over the time of ltbench
         ("answer", pa.string()),  # JSON
         ("measured_at", pa.string()),
-        ("load", pa.string()),  # of the machine, over the last minute
+        ("load", pa.string()),  # load of the machine over the last minute
     ]
 )
 
 
 @dataclass(frozen=True, eq=False)
 class Performance:
-    """All sides of all comparisons, measured on one machine."""
+    """Comparisons of ltbench with its peers, measured on one machine."""
 
     rows: pd.DataFrame
-    """Columns of PERFORMANCE, sides of a comparison together, ours first."""
+    """Columns of PERFORMANCE, grouped by comparison, ltbench first."""
     machine: Mapping[str, str]
     ceilings: Mapping[str, str]
-    """What the machine can do at most, in words, by name."""
+    """Hardware limits of the machine, as text by name."""
     is_brief: bool = False
     """True if the inputs were small: answers were compared, times say nothing."""
 
@@ -63,7 +63,15 @@ def write_performance(
     ceilings: Mapping[str, str],
     is_brief: bool = False,
 ) -> None:
-    """Write the file `path`; rows have the columns of PERFORMANCE."""
+    """Write measurements to a file.
+
+    Args:
+        path: File to write.
+        rows: Rows with the columns of PERFORMANCE.
+        machine: Description of the machine.
+        ceilings: Hardware limits, as text by name.
+        is_brief: Whether the inputs were tiny.
+    """
     facts = {
         "schema_version": PERFORMANCE_VERSION,
         "machine": dict(machine),
@@ -76,7 +84,7 @@ def write_performance(
 
 
 def read_performance(path: Place) -> Performance | None:
-    """What the file `path` holds, None if there is none. Raises ResultsError if it is damaged or too new."""
+    """Read measurements; None without a file. Raises ResultsError if the file is damaged or too new."""
     if not path.exists():
         return None
     try:

@@ -1,4 +1,4 @@
-"""Training images ranked by suspicion, kept with the cell that was asked for it."""
+"""Training images ranked by anomaly score, stored with a cell for active label correction."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ RANKING_COLUMNS = (
     Column("category", pa.string(), "Name of the category"),
     Column("defect", pa.string(), 'Type of the defect; "" for a good image'),
     Column("injected", pa.bool_(), "True for a defect among the training images"),
-    Column("score", pa.float32(), "Suspicion, higher is more suspicious"),
-    Column("place", pa.int32(), "Rank within the category; 1 is the most suspicious"),
+    Column("score", pa.float32(), "Anomaly score, higher is more anomalous"),
+    Column("place", pa.int32(), "Rank within the category; 1 is the most anomalous"),
 )
 RANKING = schema_of(RANKING_COLUMNS)
 
@@ -51,25 +51,26 @@ MEASURES = ("auprc", "depth")
 
 
 def has_ranking(cell: StoredCell) -> bool:
-    """Whether this cell's run ranked its training images."""
+    """Whether a cell has a ranking of its training images."""
     return RANKING_FILE in cell.content.get("files", {})
 
 
 def ranking(cell: StoredCell) -> pd.DataFrame:
-    """Rows of RANKING by category and place. Raises ResultsError if the cell has none."""
+    """Read the rows of RANKING by category and rank. Raises ResultsError if the cell has none."""
     return _read(cell, RANKING_FILE)
 
 
 def label_correction(cell: StoredCell) -> pd.DataFrame:
-    """Rows of CORRECTION, one per category. Raises ResultsError if the cell has none."""
+    """Read the rows of CORRECTION, one per category. Raises ResultsError if the cell has none."""
     return _read(cell, CORRECTION_FILE)
 
 
 def summary(correction: pd.DataFrame) -> dict[str, Any]:
-    """Mean and sample standard deviation over the categories that have a value, and how many those are.
+    """Summarise measures over the categories that have a value, i.e. those with injected defects.
 
-    `<measure>_mean` is None without any category, `<measure>_std` (n - 1 in the denominator) with fewer
-    than two: a class without injected defects has nothing to be found.
+    Returns:
+        For each measure, the number of such categories, the mean (None without one) and the sample standard
+        deviation (n - 1 in the denominator; None with fewer than two).
     """
     facts: dict[str, Any] = {"categories": len(correction)}
     for measure in MEASURES:
@@ -81,11 +82,22 @@ def summary(correction: pd.DataFrame) -> dict[str, Any]:
 
 
 def export_ranking(cell: StoredCell, out: Path, *, truth: bool = False, limit: int | None = None) -> int:
-    """Write a CSV that a person can work through from the top; returns the number of rows.
+    """Write a ranking as a CSV for inspection from the top.
 
-    The most suspicious image of every category comes first, then the second ones, so that whoever stops has
-    looked equally deep everywhere. `limit`: places per category; None = all. The column "decision" is empty,
-    for the person to fill in; `truth` adds what the benchmark knows. Raises ResultsError without a ranking.
+    The most anomalous images of all categories come first, then the second ones, so that an inspection that
+    stops early covers all categories equally. The column "decision" is left empty for the inspector.
+
+    Args:
+        cell: Cell with a ranking.
+        out: File to write.
+        truth: Add the true label and the type of defect.
+        limit: Images per category; None = all.
+
+    Returns:
+        Number of rows.
+
+    Raises:
+        ResultsError: If the cell has no ranking.
     """
     frame = ranking(cell)
     if limit is not None:

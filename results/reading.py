@@ -1,4 +1,4 @@
-"""JSON values as frozen dataclasses, and the JSON schema of such a dataclass."""
+"""Validated reading of JSON values as frozen dataclasses, and their JSON schema."""
 
 from __future__ import annotations
 
@@ -25,24 +25,25 @@ _PLAIN: Mapping[type, tuple[str, str]] = types.MappingProxyType(
         bool: ("boolean", "true or false"),
     }
 )
-"""Type -> its name in a JSON schema, and in a sentence."""
+"""Name of each plain type in a JSON schema and in an error message."""
 
 
 class WrongValue(Exception):
-    """A value is missing or of another type than its field."""
+    """A value is missing or has another type than its field."""
 
-    def __init__(self, told: str, expected: str) -> None:
-        super().__init__(told)
-        self.told, self.expected = told, expected
+    def __init__(self, actual: str, expected: str) -> None:
+        super().__init__(actual)
+        self.actual, self.expected = actual, expected
         self.names: list[str] = []
-        """Fields from the outermost object to the value."""
+        """Names of the fields from the outermost object to the value."""
 
 
 @cache
 def reader(kind: Any) -> Read:
-    """A function that reads a JSON value as `kind` and raises WrongValue.
+    """Build the function that reads a JSON value as a type, or raises WrongValue.
 
-    `kind` is a dataclass, a plain type, a StrEnum, Any, "T | None", "tuple[T, ...]" or "Mapping[str, T]".
+    Args:
+        kind: A dataclass, a plain type, a StrEnum, Any, "T | None", "tuple[T, ...]" or "Mapping[str, T]".
     """
     if kind is Any:
         return lambda value: value
@@ -74,15 +75,15 @@ def _object_reader(kind: Any) -> Read:
 
     def read(value: Any) -> Any:
         content = _as(dict, value, "an object")
-        found = {}
+        values = {}
         for name, inner, required in fields:
             if name in content:
-                found[name] = _within(name, inner, content[name])
+                values[name] = _within(name, inner, content[name])
             elif required:
                 missing = WrongValue("no value", description(hints[name]))
                 missing.names.append(name)
                 raise missing
-        return kind(**found)
+        return kind(**values)
 
     return read
 
@@ -120,22 +121,33 @@ def _is_required(field: dataclasses.Field[Any]) -> bool:
 
 
 def checked(kind: Any, content: Any, path: Place, above: Sequence[str] = ()) -> Any:
-    """Read `content` as `kind`, a dataclass; raises ResultsError naming the file and the field.
+    """Read a JSON object as a dataclass.
 
-    `above` are the names of the objects that `content` lies in.
+    Args:
+        kind: The dataclass.
+        content: The JSON object.
+        path: File of the object, for the error message.
+        above: Names of the objects that contain it.
+
+    Raises:
+        ResultsError: With the file and the field of a wrong value.
     """
     try:
         return reader(kind)(content)
     except WrongValue as wrong:
         name = ".".join([*above, *wrong.names]) or "the document"
         raise ResultsError(
-            f"'{path}' has {wrong.told} in '{name}': expected {wrong.expected}; "
+            f"'{path}' has {wrong.actual} in '{name}': expected {wrong.expected}; "
             "run the cell again with --force"
         ) from wrong
 
 
 def description(kind: Any) -> str:
-    """The values of a type in words: "a text or null", "a list"."""
+    """Describe the values of a type in words.
+
+    >>> description(str | None), description(tuple[int, ...])
+    ('a text or null', 'a list')
+    """
     if kind is Any:
         return "any value"
     if kind in _PLAIN:
@@ -151,7 +163,7 @@ def description(kind: Any) -> str:
 
 
 def json_schema(kind: Any) -> dict[str, Any]:
-    """The JSON schema of what `reader(kind)` reads; texts under a dataclass' fields become descriptions."""
+    """Build the JSON schema of a type for `reader`; docstrings of a dataclass' fields become descriptions."""
     if kind is Any:
         return {}
     if kind in _PLAIN:
@@ -187,7 +199,7 @@ def _without_text(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def field_texts(kind: type) -> dict[str, str]:
-    """The text under each field of a dataclass, in the order of the fields."""
+    """Read the docstring under each field of a dataclass from its source, in order."""
     (body,) = ast.parse(inspect.cleandoc(inspect.getsource(kind))).body
     found, name = {}, ""
     for node in typing.cast(ast.ClassDef, body).body:

@@ -1,4 +1,4 @@
-"""What each call of a command did to a results folder: cells, seconds, cache. One small file a call."""
+"""Log of the calls that changed a results folder (cells, seconds, cache), one small file per call."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ RUN_VERSION = 1
 
 
 def write_run(root: Place, facts: Mapping[str, Any]) -> Place:
-    """Store the facts of one call below `root`; the file's name tells when, where and which process."""
+    """Store the facts of one call below `root`, in a file named by time, machine and process."""
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
     path = root / FOLDER / f"{stamp}-{platform.node()}-{os.getpid()}.json"
     write_json(path, {"schema_version": RUN_VERSION, **facts})
@@ -24,13 +24,13 @@ def write_run(root: Place, facts: Mapping[str, Any]) -> Place:
 
 
 def runs(root: Place) -> Iterator[Mapping[str, Any]]:
-    """The calls that ran something, oldest first; raises ResultsError for a damaged file."""
+    """Read the stored calls, oldest first; raises ResultsError for a damaged file."""
     for path in matches(root, f"{FOLDER}/*.json"):
         yield read_json(path)
 
 
 def sum_of(parts: Iterator[Mapping[str, Any]] | list[Mapping[str, Any]]) -> dict[str, int]:
-    """Counts added up by name."""
+    """Add up counts by name."""
     total: dict[str, int] = {}
     for part in parts:
         for name, value in part.items():

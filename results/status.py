@@ -1,4 +1,4 @@
-"""How a cell can end."""
+"""Status of a cell."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Status(StrEnum):
-    """How a cell ended."""
+    """Outcome of running a cell."""
 
     OK = "ok"
     ERROR = "error"

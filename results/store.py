@@ -1,4 +1,4 @@
-"""The results folder: one folder per cell, written so that its record exists only when it is complete."""
+"""Results folder with one folder per cell, whose record exists only if the cell is complete."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from ltbench.results.status import Status
 from ltbench.results.upgrade import upgraded
 
 if TYPE_CHECKING:
-    # Only tables need it, and it takes a third of the time of a command that reads none.
+    # Importing pandas takes a third of the time of a command that reads no tables.
     import pandas as pd
 
 RECORD = "cell.json"
@@ -41,7 +41,7 @@ LOG_FILE = "log.txt"
 CONTENT = (METRICS_FILE, SCORES_FILE, CURVES_FILE, MAPS_FILE, GALLERY_FILE)
 
 COMMITS = 8
-"""Attempts at storing or finding a cell behind a URL, where another driver may be storing the same one."""
+"""Attempts to store or find a cell behind a URL, where another driver may be storing the same cell."""
 WAIT_SECONDS = 0.2
 
 
@@ -49,7 +49,7 @@ USUAL_VIEW = "resize256-crop224"
 
 
 def picture_stem(key: str, view: str) -> str:
-    """How the files of a gallery's picture are called: of one image, every view shows another part."""
+    """File name, without ending, of a gallery image in a view, since views show different parts of it."""
     return key if view == USUAL_VIEW else f"{key}-{view}"
 
 
@@ -64,15 +64,15 @@ def slug(name: str) -> str:
 
 @dataclass(frozen=True)
 class StoredCell:
-    """One cell's folder and its record."""
+    """Stored cell: its folder and its record."""
 
     folder: Place
     content: Mapping[str, Any]
-    """The record as its JSON document, in the layout of the present schema version."""
+    """Record as a JSON object of the current schema version."""
 
     @cached_property
     def record(self) -> Record:
-        """The record with every value checked; raises ResultsError where one is missing or wrong."""
+        """Record with every value checked; raises ResultsError if a value is missing or wrong."""
         return Record.from_json(self.content, self.folder / RECORD)
 
     @property
@@ -80,21 +80,21 @@ class StoredCell:
         return Status(self.content["status"])
 
     def metrics(self) -> pd.DataFrame:
-        """Rows of the schema METRICS."""
+        """Read the rows of the schema METRICS."""
         return _read(self.folder / METRICS_FILE, METRICS)
 
     def scores(self) -> pd.DataFrame:
-        """Rows of the schema SCORES, ordered by key."""
+        """Read the rows of the schema SCORES, ordered by key."""
         return _read(self.folder / SCORES_FILE, SCORES)
 
     def curves(self) -> pd.DataFrame:
-        """Rows of the schema CURVES; none where the cell has no curve or was stored before there were any."""
+        """Read the rows of the schema CURVES; no rows if the cell has no curves."""
         if not (self.folder / CURVES_FILE).exists():
             return CURVES.empty_table().to_pandas()
         return _read(self.folder / CURVES_FILE, CURVES)
 
     def grids(self) -> npt.NDArray[np.float32] | None:
-        """(N, h, w) patch scores in the order of `scores()`, memory-mapped; None where they were not kept."""
+        """Patch scores (N, h, w) in the order of `scores()`, memory-mapped; None if they were not stored."""
         path = self.folder / MAPS_FILE
         if not path.exists():
             return None
@@ -105,7 +105,7 @@ class StoredCell:
         return mapped
 
     def gallery(self) -> dict[str, npt.NDArray[np.float32]]:
-        """Patch score grids of the few images that the report shows, by key."""
+        """Patch score grids of the images that reports show, by key."""
         path = self.folder / GALLERY_FILE
         if not path.exists():
             return {}
@@ -113,29 +113,29 @@ class StoredCell:
             return {key: stored[key] for key in stored.files}
 
     def damage(self) -> str:
-        """ "" if every file is what the record says, else a sentence."""
+        """Compare every file with its digest in the record: "" if all match, else a description."""
         for name, digest in self.content.get("files", {}).items():
             path = self.folder / name
             try:
-                found = file_digest(path)
+                actual = file_digest(path)
             except FileNotFoundError:
                 return f"'{path}' is missing"
-            if found != digest:
+            if actual != digest:
                 return f"'{path}' is not what its record says (truncated or changed)"
         return ""
 
 
 def read_record(path: Place) -> Mapping[str, Any]:
-    """The document of a cell, finished or only started, in the layout of the present schema version.
+    """Read the record of a finished or started cell as a JSON object of the current schema version.
 
-    Raises ResultsError for a damaged file, a newer version, and an old record that cannot be read.
+    Raises ResultsError for a damaged file, a newer version, or an old record that cannot be read.
     """
     content: Mapping[str, Any] = upgraded(read_json(path), path)
     return content
 
 
 def read_started(folder: Place) -> Identity:
-    """Identity of the cell that was started in a folder; raises ResultsError."""
+    """Read the identity of the cell that was started in a folder; raises ResultsError."""
     path = folder / STARTED
     same: Identity = checked(Identity, read_record(path).get("identity"), path, ("identity",))
     return same
@@ -147,7 +147,7 @@ def cell_folder(dataset: str, split: str, seed: int, method: str, config_digest:
 
 
 class Store:
-    """All cells below one folder: `<root>/<dataset>/<split>/seed<seed>/<method>-<config digest>/`."""
+    """All cells below a results folder: `<root>/<dataset>/<split>/seed<seed>/<method>-<config digest>/`."""
 
     def __init__(self, root: Place) -> None:
         self.root = root
@@ -156,7 +156,7 @@ class Store:
         return self.root / cell_folder(dataset, split, seed, method, config_digest)
 
     def find(self, folder: Place) -> StoredCell | None:
-        """The finished cell in this folder, or None; a damaged one counts as absent: it is run again."""
+        """Finished cell in a folder, or None; a damaged cell counts as absent, so that it is run again."""
         try:
             cell = StoredCell(folder, read_record(folder / RECORD))
         except ResultsError:
@@ -164,8 +164,9 @@ class Store:
         return None if cell.damage() else cell
 
     def settled(self, folder: Place) -> StoredCell | None:
-        """What `find` gives; behind a URL, where another driver may just be putting the same cell, looked for
-        again during some seconds before it counts as absent.
+        """Finished cell in a folder, or None, like `find`.
+
+        Behind a URL the search is repeated for some seconds, since another driver may be storing the cell.
         """
         for number in range(COMMITS if isinstance(folder, RemotePath) else 1):
             if number:
@@ -176,25 +177,25 @@ class Store:
         return None
 
     def asked(self, folder: str) -> StoredCell | None:
-        """The finished cell in a folder as `results ls` prints it, or as a person types its path or URL."""
+        """Finished cell by its folder as printed by `results ls`, or by its path or URL; None if absent."""
         typed = place(folder)
         whole = isinstance(typed, RemotePath) or typed.is_absolute()
         return self.find(typed if whole else self.root / folder)
 
     def cells(self) -> Iterator[StoredCell]:
-        """All finished cells, in the order of their folders; newer schema versions are refused."""
+        """Yield all finished cells in the order of their folders; raises ResultsError for newer versions."""
         for path in matches(self.root, f"*/*/*/*/{RECORD}"):
             yield StoredCell(path.parent, read_record(path))
 
     def unfinished(self) -> list[Place]:
-        """Folders of cells that were started and whose process ended before they were finished."""
-        # A process may be killed between its last two steps: the record says that the cell is finished.
+        """Folders of cells that were started but have no record."""
+        # A process may be killed between its last two steps: with a record, the cell is finished.
         finished = {path.parent for path in matches(self.root, f"*/*/*/*/{RECORD}")}
         started = [path.parent for path in matches(self.root, f"*/*/*/*/{STARTED}")]
         return [folder for folder in started if folder not in finished]
 
     def metrics(self) -> pd.DataFrame:
-        """The rows of all finished cells; columns of METRICS, possibly no row."""
+        """Read the rows of all finished cells; columns of METRICS, possibly no rows."""
         return rows_of(self.cells())
 
     def remove(self, cell: StoredCell) -> None:
@@ -205,7 +206,7 @@ class Store:
 
 
 def rows_of(cells: Iterable[StoredCell]) -> pd.DataFrame:
-    """The rows of these cells; columns of METRICS, possibly no row."""
+    """Read the rows of several cells; columns of METRICS, possibly no rows."""
     tables = [_table(cell.folder / METRICS_FILE, METRICS) for cell in cells]
     frame: pd.DataFrame = pa.concat_tables([METRICS.empty_table(), *tables]).to_pandas()
     return frame
@@ -218,7 +219,7 @@ def _table(path: Place, schema: pa.Schema) -> pa.Table:
         raise ResultsError(
             f"cannot read '{path}': {error}; run the same command again to rebuild the cell"
         ) from error
-    # Columns that an older version did not have are null.
+    # Columns missing in files of older versions are null.
     columns = [
         table.column(field.name).cast(field.type)
         if field.name in table.column_names

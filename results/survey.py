@@ -1,4 +1,4 @@
-"""How far a results folder is: cells asked for, finished, failed, running, and when the rest will be done."""
+"""Progress of a results folder: requested, finished, failed and running cells, and the remaining time."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from ltbench.results.store import LOG_FILE, RECORD, STARTED, StoredCell, read_re
 
 JOURNAL = "log.jsonl"
 SILENT_SECONDS = 60.0
-"""A started cell whose journal has been still for longer is not running any more."""
+"""Seconds without a change of its journal after which a started cell counts as dead."""
 WINDOW = 20
-"""The rate is that of this many finished cells."""
+"""Number of last finished cells that determine the rate."""
 TAIL_LINES = 6
 
 
 @dataclass(frozen=True)
 class Finished:
-    """What is kept of one record."""
+    """Summary of the record of a finished cell."""
 
     name: str
     """Folder below the results folder."""
@@ -38,15 +38,16 @@ class Finished:
     status: Status
     error: str
     ended: float
-    """Seconds since the epoch; 0 = unknown."""
+    """End in seconds since the epoch; 0 = unknown."""
     seconds: float | None
-    """From its start to its end; None where the clock jumped or nothing is recorded."""
+    """Seconds from start to end; None if unknown or if the clock was set back."""
     images: int
+    """Number of training and test images."""
 
 
 @dataclass(frozen=True)
 class Running:
-    """A cell that was started and has no record yet."""
+    """Cell that was started and has no record yet."""
 
     name: str
     """Folder below the results folder."""
@@ -54,9 +55,9 @@ class Running:
     split: str
     method: str
     stage: str
-    """ "fit 31/90", "" before the first step."""
+    """Current step, such as "fit 31/90"; "" before the first step."""
     silent: float
-    """Seconds since its last sign of life."""
+    """Seconds since the last change of its journal."""
 
     @property
     def alive(self) -> bool:
@@ -65,17 +66,17 @@ class Running:
 
 @dataclass(frozen=True)
 class Survey:
-    """One look at a results folder."""
+    """State of a results folder at one time."""
 
     finished: Sequence[Finished]
     running: Sequence[Running]
     asked: Mapping[str, Sequence[AskedCell]]
-    """Cells of each suite, by the suite's name and data set."""
+    """Requested cells of each suite, by the suite's name and data set."""
     at: float
 
     @property
     def wanted(self) -> dict[str, AskedCell]:
-        """Cells that suites ask for, by folder."""
+        """Cells requested by suites, by folder."""
         return {cell.folder: cell for cells in self.asked.values() for cell in cells}
 
     @property
@@ -84,45 +85,49 @@ class Survey:
 
     @property
     def missing(self) -> int:
-        """Cells that suites ask for and that have no row, running ones included."""
+        """Number of requested cells without a result, including running ones."""
         known = {cell.name for cell in self.finished}
         return len(self.wanted.keys() - known)
 
     @property
     def waiting(self) -> int:
-        """Cells that suites ask for, without a row and not running."""
+        """Number of requested cells without a result that are not running."""
         known = {cell.name for cell in self.finished} | {cell.name for cell in self.running if cell.alive}
         return len(self.wanted.keys() - known)
 
     def counts(self) -> dict[tuple[str, str, str], Counter[str]]:
-        """Cells by data set, split and method, then by status; "missing" and "running" are statuses here."""
+        """Count cells by data set, split and method, then by status, including "missing" and "running"."""
         table: dict[tuple[str, str, str], Counter[str]] = defaultdict(Counter)
         for cell in self.finished:
             table[cell.dataset, cell.split, cell.method][str(cell.status)] += 1
         known = {cell.name for cell in self.finished}
         running = {cell.name: cell for cell in self.running if cell.alive}
         for name in (self.wanted.keys() | running.keys()) - known:
-            place = running.get(name) or self.wanted[name]
+            entry = running.get(name) or self.wanted[name]
             state = "running" if name in running else "missing"
-            table[place.dataset, place.split, place.method][state] += 1
+            table[entry.dataset, entry.split, entry.method][state] += 1
         return dict(sorted(table.items()))
 
     def cells_per_hour(self) -> float | None:
-        """Of the last cells, while something runs; None where nothing does or too little is known."""
+        """Rate of the last `WINDOW` cells; None if nothing is running or fewer than two have finished."""
         ends = sorted(cell.ended for cell in self.finished if 0 < cell.ended <= self.at)[-WINDOW:]
         if not any(cell.alive for cell in self.running) or len(ends) < 2:
             return None
         return 3600 * (len(ends) - 1) / max(1.0, self.at - ends[0])
 
     def seconds_left(self) -> float | None:
-        """Until the missing cells are done if as many run at a time as now; None where nothing tells."""
+        """Estimate the time until all requested cells are done, with as many running at a time as now.
+
+        Each cell is expected to take the median time of its method's finished cells, or of all cells if there
+        is none. None without a finished cell.
+        """
         names = {cell.name for cell in self.finished}
         left = [wanted.method for name, wanted in self.wanted.items() if name not in names]
         known: dict[str, list[float]] = defaultdict(list)
         for cell in self.finished:
             if cell.seconds is not None and cell.status is Status.OK:
                 known[cell.method].append(cell.seconds)
-        every = [seconds for found in known.values() for seconds in found]
+        every = [seconds for values in known.values() for seconds in values]
         if not left or not every:
             return 0.0 if not left else None
         work = 0.0
@@ -133,16 +138,16 @@ class Survey:
 
 @dataclass
 class Surveyor:
-    """Looks at one results folder again and again; reads each record once."""
+    """Repeated surveys of a results folder, which read each record only once."""
 
     root: Place
     clock: Callable[[], float] = time.time
     journals: Place | None = None
-    """Where running cells keep their journals, if not in the folder itself."""
+    """Folder of the running cells' journals, if not the results folder itself."""
     _read: dict[str, tuple[float, Finished]] = field(default_factory=dict, repr=False)
 
     def look(self) -> Survey:
-        """What is there now; damaged records are left out, as a run leaves them out."""
+        """Survey the folder now; damaged records are ignored, as in a run."""
         finished = []
         for path in matches(self.root, f"*/*/*/*/{RECORD}"):
             name = below(path.parent, self.root)
@@ -156,7 +161,7 @@ class Surveyor:
         return Survey(finished, self._running(), self._asked(), self.clock())
 
     def _running(self) -> list[Running]:
-        found = []
+        cells = []
         for path in matches(self.root, f"*/*/*/*/{STARTED}"):
             name = below(path.parent, self.root)
             journal = (self.journals or self.root) / name / JOURNAL
@@ -165,16 +170,16 @@ class Surveyor:
                 stage, same = _stage(journal), read_started(path.parent)
             except (FileNotFoundError, ResultsError):  # finished meanwhile
                 continue
-            # A clock that was set back must not make a dead cell live for ever, nor a live one dead.
-            found.append(Running(name, same.dataset, same.split, same.method, stage, abs(silent)))
-        return found
+            # Absolute, since after the clock was set back a dead cell must not count as running for ever.
+            cells.append(Running(name, same.dataset, same.split, same.method, stage, abs(silent)))
+        return cells
 
     def _asked(self) -> dict[str, Sequence[AskedCell]]:
         return {f"{suite.name} on {suite.dataset}": suite.cells for suite in suites(self.root)}
 
 
 def log_tail(root: Place, cell: Finished, lines: int = TAIL_LINES) -> str:
-    """The last lines that a cell printed, "" where it printed nothing."""
+    """Read the last lines of a cell's output; "" if there is none."""
     try:
         text = (root / cell.name / LOG_FILE).read_bytes().decode(errors="replace")
     except (FileNotFoundError, OSError):
@@ -204,7 +209,7 @@ def _finished(name: str, record: Record) -> Finished:
 
 
 def _seconds(text: str | None) -> float:
-    """Seconds since the epoch of a time in ISO 8601; 0 where there is none."""
+    """Convert a time in ISO 8601 to seconds since the epoch; 0 if missing or invalid."""
     try:
         return datetime.fromisoformat(text or "").timestamp()
     except ValueError:
@@ -212,7 +217,7 @@ def _seconds(text: str | None) -> float:
 
 
 def _stage(journal: Place) -> str:
-    """What the last event of a journal says."""
+    """Read the current step from the last event of a journal; "" if there is none."""
     try:
         last = journal.read_bytes().decode(errors="replace").splitlines()[-1]
         event = json.loads(last)

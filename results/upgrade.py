@@ -1,4 +1,4 @@
-"""Records of schema version 1 in the layout of today: the only place that reads facts out of texts."""
+"""Conversion of records of schema version 1, which need parsing of texts, to the current version."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _SPLITS = (
     r"(?P<recipe>fuiad)_nr(?P<noise>\d\d)",
     r"(?P<recipe>clean)",
 )
-"""Names of splits; a group is the parameter of its name."""
+"""Patterns of split names; each named group is a parameter."""
 _FLAGS = {"ablation", "added_stratified", "reverse", "stratified"}
 
 _METRICS: Mapping[str, Mapping[str, Any]] = {
@@ -37,13 +37,13 @@ _METRICS: Mapping[str, Mapping[str, Any]] = {
     "pixel_f1max": {"needs": "maps", "order": 60},
     "aupro": {"needs": "maps", "order": 70, "curve": "pro"},
 }
-"""The metrics of version 1, which did not store these facts."""
+"""Facts of the metrics of version 1, which did not store them."""
 
 
 def upgraded(content: Any, path: Place) -> Any:
-    """Return a record, finished or only started, in the layout of the present schema version.
+    """Convert the record of a finished or started cell to the current schema version.
 
-    Raises ResultsError for a newer version, and where a text of an old record cannot be read.
+    Raises ResultsError for a newer version, or an old record that cannot be parsed.
     """
     # Version 1 did not write its number into started.json.
     version = content.get("schema_version", 1) if isinstance(content, Mapping) else None
@@ -64,7 +64,7 @@ def upgraded(content: Any, path: Place) -> Any:
 
 
 def asked_upgraded(facts: dict[str, Any]) -> dict[str, Any]:
-    """Return what a suite asks for with its cells as objects; version 1 has the names of their folders."""
+    """Convert a suite's requested cells to objects; version 1 stored the names of their folders."""
     cells = [_asked_cell(cell) if isinstance(cell, str) else cell for cell in facts.get("cells") or ()]
     return {**facts, "cells": cells} if "cells" in facts else facts
 
@@ -120,7 +120,7 @@ def _from_version_1(content: Mapping[str, Any], path: Place) -> dict[str, Any]:
 
 
 def _table(texts: list[str]) -> dict[str, Any]:
-    """Fields of a host, which version 1 has as ["width=64", "layers=a|b"]."""
+    """Parse the fields of a host, which version 1 stored as ["width=64", "layers=a|b"]."""
     pairs = [text.split("=", 1) for text in texts]
     return {name: _value(text) for name, text in pairs}
 
@@ -139,13 +139,13 @@ def _value(text: str) -> Any:
 
 
 def _parameters(split: str) -> dict[str, Any]:
-    """The parameters that the recipes of today give a split of this name, as far as the name tells them."""
+    """Parse the parameters of a split from its name."""
     match = next(filter(None, (re.fullmatch(pattern, split) for pattern in _SPLITS)), None)
     if match is None:
         return {"recipe": "imported", "name": split}
-    found = {name: _parameter(name, text) for name, text in match.groupdict().items() if text is not None}
-    base = found.pop("base", None)
-    return {**(_parameters(base) if base else {}), **found}
+    parsed = {name: _parameter(name, text) for name, text in match.groupdict().items() if text is not None}
+    base = parsed.pop("base", None)
+    return {**(_parameters(base) if base else {}), **parsed}
 
 
 def _parameter(name: str, text: str) -> Any:

@@ -1,4 +1,4 @@
-"""Write the files of one cell, so that its record exists only when it is complete."""
+"""Writer of a cell's files, whose record exists only if the cell is complete."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ from ltbench.results.store import (
 
 
 class CellWriter:
-    """Fills one cell's folder; `finish` writes the record last, so that its existence means "complete".
+    """Writer of one cell's folder; `finish` writes the record last, so that it marks a complete cell.
 
-    On this machine a lock keeps two writers of one cell apart. Nothing does behind a URL: there everything is
-    put at the end, and put again until the record and its files are seen to be of one writer. What another
-    driver has finished stays valid meanwhile.
+    On this machine a lock prevents two writers of one cell. There is none behind a URL: all files are
+    uploaded at the end, and again until record and files are found to be of the same writer. A cell that
+    another driver has finished remains valid in the meantime.
     """
 
     def __init__(self, folder: Place, started: Mapping[str, Any]) -> None:
@@ -46,7 +46,7 @@ class CellWriter:
         write_json(folder / STARTED, {"schema_version": SCHEMA_VERSION, **started})
         if isinstance(folder, RemotePath):
             return
-        # The record goes first: without it the other files do not count.
+        # The record is deleted first, since without it the other files are ignored.
         for name in (RECORD, *CONTENT):
             (folder / name).unlink(missing_ok=True)
 
@@ -60,9 +60,9 @@ class CellWriter:
         self._write(GALLERY_FILE, lambda file: np.savez(file, allow_pickle=False, **dict(grids)))
 
     def finish(self, record: Mapping[str, Any]) -> StoredCell:
-        """Write the record; from now on the cell is found."""
+        """Write the record, which completes the cell."""
         content = {"schema_version": SCHEMA_VERSION, **record, "files": dict(self._files)}
-        # Tuples become lists: the cell reads the same before and after it is stored.
+        # Through JSON, so that tuples become lists as in the stored record.
         cell = StoredCell(self.folder, json.loads(json.dumps(content)))
         if isinstance(self.folder, RemotePath):
             self._commit(self.folder, cell)
@@ -72,7 +72,7 @@ class CellWriter:
         return cell
 
     def _write(self, name: str, write: Any) -> None:
-        # Into memory first: pyarrow and numpy want to seek, and the files are small.
+        # Into memory first: NumPy needs to seek, and the files are small.
         buffer = io.BytesIO()
         write(buffer)
         self._hold(name, buffer.getbuffer())
@@ -95,7 +95,7 @@ class CellWriter:
             stored = Store(folder).find(folder)
             if stored is not None:
                 return
-            # By chance: writers that wait equally long would meet again every time.
+            # A random time, since writers that wait equally long would collide every time.
             time.sleep(WAIT_SECONDS * (number + 1) * random.uniform(0.2, 1.8))
         why = cell.damage() or "its record is unreadable"
         raise ResultsError(
@@ -107,17 +107,17 @@ class CellWriter:
 def rewrite_tables(
     cell: StoredCell, tables: Mapping[str, pa.Table], content: Mapping[str, Any]
 ) -> StoredCell:
-    """Replace some of a finished cell's tables, by file name, and its record's document.
+    """Replace tables of a finished cell and its record; other and unchanged files stay as they are.
 
-    A table without rows takes its file away.
-
-    The other files stay, and so does what would not change.
+    Args:
+        cell: Finished cell.
+        tables: New tables by file name; the file of an empty table is deleted.
+        content: New record as a JSON object.
     """
     parts = {name: _parquet(rows) if len(rows) else None for name, rows in tables.items()}
     files = {name: digest for name, digest in content["files"].items() if name not in parts}
     files |= {name: hashlib.sha256(part).hexdigest() for name, part in parts.items() if part}
-    # From the first write to the last the record does not fit its files, so a crash there means "run again",
-    # not a lie.
+    # Between these writes the record does not match its files, so that after a crash the cell is run again.
     for name, part in parts.items():
         if part and files[name] != content["files"].get(name):
             write_bytes(cell.folder / name, part)
@@ -125,7 +125,7 @@ def rewrite_tables(
     write_json(cell.folder / RECORD, fresh)
     for name, part in parts.items():
         if part is None:
-            # Last: a file that no record names is no part of the cell.
+            # Deleted last, since a file that the record does not name is not part of the cell.
             (cell.folder / name).unlink(missing_ok=True)
     return StoredCell(cell.folder, fresh)
 

@@ -125,7 +125,7 @@ class PositivesOnDisk:
             self._runs.append((self._file.write(scores), self._file.write(summed), self._file.write(counts)))
 
     def blocks(self) -> Iterator[tuple[Positives, float, float]]:
-        """Yield all pixels in blocks of at most `limit` scores, highest first, with their range [low, high)."""
+        """Yield all pixels, highest first, in blocks of at most `limit` scores, with ranges [low, high)."""
         if self._held:
             self._spill()
         if self._file is None:
