@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,8 @@ import numpy as np
 from ltbench.benchmark.declared import card_of, needs_of
 from ltbench.methods import catalog
 from ltbench.methods.base import AuxiliarySet, Context, Method, Prediction, View
+from ltbench.methods.errors import NotStorable
+from ltbench.methods.state.fitted import State, restore, state_of
 from ltbench.splits.images import ImageSet, LabelledImage, Pixels
 
 SIDE = 64
@@ -80,6 +83,8 @@ def check_method(name: str, **fields: Any) -> list[Check]:
     def add(what: str, rule: Callable[[], object]) -> None:
         try:
             detail = rule()
+        except NotStorable:
+            raise
         except Exception as error:  # noqa: BLE001  a method may raise anything, and that is the finding
             checks.append(Check(what, False, f"{type(error).__name__}: {error}"))
         else:
@@ -90,6 +95,11 @@ def check_method(name: str, **fields: Any) -> list[Check]:
     add("one finite score per image", lambda: _shapes(_predict(name, fields)))
     add("same seed, same scores", lambda: _equal(_predict(name, fields), _predict(name, fields)))
     add("scoring twice gives the same answer", lambda: _twice(name, fields))
+    try:
+        add("what it has learned can be stored, and scores the same", lambda: _restored(name, fields))
+    except NotStorable as error:
+        # It can be measured all the same.
+        checks.append(Check("what it has learned can be stored", True, f"no: {error}"))
     return checks
 
 
@@ -110,6 +120,15 @@ def _twice(name: str, fields: dict[str, Any]) -> object:
     method, context = _fit(name, fields)
     test = small_images(TEST, "test", needs_of(method))
     return _equal(method.score(test, context), method.score(test, context))
+
+
+def _restored(name: str, fields: dict[str, Any]) -> object:
+    method, context = _fit(name, fields)
+    state = state_of(method)
+    again = catalog.create(name, **fields)
+    restore(again, State(json.loads(json.dumps(state.tree)), state.tensors), small_context())
+    test = small_images(TEST, "test", needs_of(method))
+    return _equal(method.score(test, context), again.score(test, small_context()))
 
 
 def _card(method: Method) -> object:

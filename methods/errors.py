@@ -19,3 +19,7 @@ class WeightsMissing(MethodsError):
     """Pretrained weights are not on this machine; says how to get them and where to put them."""
 
     exit_code = 4
+
+
+class NotStorable(MethodsError):
+    """A fitted method holds something that no file can keep."""

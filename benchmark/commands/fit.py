@@ -25,7 +25,7 @@ def fit(
     set_fields: Annotated[
         list[str] | None, typer.Option("--set", help="Hyper-parameter FIELD=VALUE; repeatable.")
     ] = None,
-    view: options.ViewOption = "256/224",
+    view: options.ViewOption = "",
     limit: Annotated[
         int | None, typer.Option("--limit", min=1, help="Images per category, for a smoke test.")
     ] = None,
@@ -47,16 +47,12 @@ def fit(
     """
     from ltbench.benchmark.cell import Cell
     from ltbench.benchmark.models.fitting import fit_cell
-    from ltbench.benchmark.models.folder import require_free
     from ltbench.benchmark.selection import parse_fields, parse_view
 
-    require_free(out)
     settings = options.settings(data=data, cache=cache, weights=weights, device=device)
     fields = parse_fields(set_fields or [])
-    cell = Cell(dataset, split, seed, method, fields, view=parse_view(view), limit=limit)
-    model = fit_cell(cell, settings, folds=folds)
-    model.save(out)
-    show(model, out, as_json)
+    cell = Cell(dataset, split, seed, method, fields, view=parse_view(view, dataset), limit=limit)
+    show(fit_cell(cell, settings, folds=folds, out=out), out, as_json)
 
 
 def show(model: Model, folder: Path, as_json: bool) -> None:

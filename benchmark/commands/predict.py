@@ -78,25 +78,17 @@ def predict(
     if benchmark:
         show_speed(loaded, listed(images), category)
         return
-    write = row_writer(form)
-    failed = 0
-
-    def judge(part: list[Image]) -> None:
-        nonlocal failed
+    failed, write = 0, None
+    for part in new_images(folders) if watch else [listed(images)]:
         verdicts = loaded.stream(part, category=category, false_alarms=false_alarms, maps=maps is not None)
+        write = write or row_writer(form)
         for verdict in verdicts:
             write(row_of(verdict, loaded, maps))
             if verdict.error:
                 failed += 1
                 console.print(escape(verdict.error), soft_wrap=True)
-
-    if watch:
-        for part in new_images(folders):
-            judge(part)
-    else:
-        judge(listed(images))
     if failed:
-        raise ImagesFailed(f"{failed} images could not be scored: see above")
+        raise ImagesFailed(f"not all images could be scored ({failed} were not): see above")
 
 
 def new_images(folders: list[Path]) -> Iterator[list[Image]]:

@@ -18,6 +18,7 @@ from ltbench.benchmark.errors import UsageError
 from ltbench.benchmark.feature_cache import open_cache
 from ltbench.benchmark.measure import context_of
 from ltbench.benchmark.models.facts import ModelFacts, TrainedOn
+from ltbench.benchmark.models.folder import require_free
 from ltbench.benchmark.models.held_out import score_held_out, thresholds_of
 from ltbench.benchmark.models.model import Model
 from ltbench.benchmark.resolve import Prepared, Resolver
@@ -26,6 +27,7 @@ from ltbench.benchmark.stopwatch import Stopwatch
 from ltbench.benchmark.visible_images import visible_images
 from ltbench.methods import catalog
 from ltbench.methods.base import Method, Progress
+from ltbench.methods.state.fitted import state_of
 from ltbench.results.environment import environment
 from ltbench.splits.datasets.decoding import AS_STORED
 
@@ -33,38 +35,60 @@ FOLDS = 5
 
 
 def fit_cell(
-    cell: Cell, settings: Settings, *, folds: int = FOLDS, methods: Mapping[str, Method] | None = None
+    cell: Cell,
+    settings: Settings,
+    *,
+    folds: int = FOLDS,
+    out: Path | None = None,
+    methods: Mapping[str, Method] | None = None,
 ) -> Model:
-    """Fit the method of a cell, with a bar on a terminal; `methods` are objects that the catalogue lacks."""
-    prepared = Resolver(settings, methods).prepare(cell)
-    with progress_bars([cell.title]) as bars:
-        for progress in bars:
-            model = fit_model(prepared, settings, folds=folds, progress=progress)
-    return model
-
-
-def fit_model(prepared: Prepared, settings: Settings, *, folds: int, progress: Progress) -> Model:
-    """Fit a method that is to be kept.
+    """Fit a method that is to judge new images, with a bar on a terminal.
 
     The generator is that of the cell: its scores are those of `ltbench run` with the same split and seed.
 
-    Raises UsageError for one fold, and whatever the method raises.
+    Args:
+        cell: Method, data set and split.
+        settings: Places and device.
+        folds: Further fits whose held-out images give the thresholds; 0 = none.
+        out: New folder for the model; None = it is kept in memory.
+        methods: Objects by name, for a method that the catalogue lacks.
+
+    Raises:
+        UsageError: One fold, or the folder cannot be made.
+        NotStorable: The method has learned something that no file can keep.
+        Exception: Whatever the method raises.
     """
     if folds == 1 or folds < 0:
         raise UsageError(f"folds is '{folds}': expected 0 (no thresholds), or 2 or more")
+    if out is not None:
+        require_free(out)
     require_device(settings.device)
     settle(settings.device)
+    prepared = Resolver(settings, methods).prepare(cell)
+    with progress_bars([cell.title]) as bars:
+        for progress in bars:
+            model = _fitted(prepared, settings, folds, progress, is_kept=out is not None)
+    if out is not None:
+        model.save(out)
+    return model
+
+
+def _fitted(
+    prepared: Prepared, settings: Settings, folds: int, progress: Progress, *, is_kept: bool
+) -> Model:
     watch = Stopwatch(settings.device, torch.get_num_threads())
     figures: dict[str, float] = {}
     context = context_of(prepared, settings, open_cache(settings), progress, report=figures.__setitem__)
     method = copy.deepcopy(prepared.method)
     with watch.time("fit"):
         method.fit(visible_images("fit", prepared.split.train, prepared), context)
+    if is_kept:
+        # Raises before the other fits take their time.
+        state_of(method)
     with watch.time("hold_out"):
         held_out = score_held_out(prepared, context, folds)
-    facts = _facts(prepared, settings, folds, figures)
     facts = dataclasses.replace(
-        facts,
+        _facts(prepared, settings, folds, figures),
         held_out=len(held_out.scores),
         thresholds=thresholds_of(held_out.scores),
         map_range=held_out.map_range,

@@ -10,7 +10,6 @@ from ltbench.benchmark.calls import chosen_method, settings_of, view_of
 from ltbench.benchmark.cell import Cell
 from ltbench.benchmark.models import model as models
 from ltbench.benchmark.models.fitting import FOLDS, fit_cell
-from ltbench.benchmark.models.folder import require_free
 from ltbench.benchmark.models.model import Model
 from ltbench.methods.base import View
 
@@ -53,15 +52,10 @@ def fit(
     Example:
         ltbench.fit("padim", dataset="folder:parts", out="model").predict("new/")
     """
-    if out is not None:
-        require_free(Path(out))
     settings = settings_of(device=device)
     name, changed, own = chosen_method(method, fields)
-    cell = Cell(dataset, split, seed, name, changed, view=view_of(view), limit=limit)
-    model = fit_cell(cell, settings, folds=folds, methods=own)
-    if out is not None:
-        model.save(out)
-    return model
+    cell = Cell(dataset, split, seed, name, changed, view=view_of(view, dataset), limit=limit)
+    return fit_cell(cell, settings, folds=folds, out=None if out is None else Path(out), methods=own)
 
 
 def load_model(folder: str | Path, *, device: str | None = None) -> Model:

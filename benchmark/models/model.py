@@ -105,17 +105,16 @@ class Model:
         maps: bool = False,
     ) -> Iterator[Verdict]:
         """`predict`, with a few images in memory at a time."""
-        threshold = self.facts.threshold(false_alarms)
-        shown = self._category(category)
-        for part in in_parts(images, Reading(**self.facts.reading)):
-            yield from self._verdicts(part, shown, threshold, maps)
+        threshold, shown = self.facts.threshold(false_alarms), self._category(category)
+        parts = in_parts(images, Reading(**self.facts.reading))
+        return (verdict for part in parts for verdict in self._verdicts(part, shown, threshold, maps))
 
     def save(self, folder: str | Path) -> None:
         """Write the model into a new folder, as a whole or not at all.
 
         Raises:
             UsageError: the folder exists or cannot be written, or the method's class is in no file.
-            MethodsError: the method has learned something that cannot be stored.
+            NotStorable: the method has learned something that no file can keep.
         """
         path = Path(folder)
         model_folder.require_free(path)
@@ -210,8 +209,8 @@ def load_model(folder: Path, settings: Settings) -> Model:
     method = catalog.create(facts.method, **facts.fields)
     if (version_of(method), source_digest(type(method))) != (facts.method_version, facts.source_digest):
         raise BrokenModel(
-            f"'{folder}' was fitted by version {facts.method_version} of '{facts.method}' and this is "
-            f"another (version {version_of(method)}): fit the model again"
+            f"'{folder}' was fitted by other code of '{facts.method}' (version {facts.method_version}, here "
+            f"{version_of(method)}): fit the model again"
         )
     context = Context(
         rng=np.random.default_rng(0), view=View(**facts.view), device=settings.device,

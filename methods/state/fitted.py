@@ -25,7 +25,7 @@ def state_of(method: Method) -> State:
     A method with `state(self)` and `restore(self, state, context)` says itself what is stored; of any other
     all attributes are that are no fields.
 
-    Raises MethodsError naming an attribute that cannot be stored.
+    Raises NotStorable naming an attribute that cannot be stored.
     """
     packer = Packer(method)
     own = getattr(method, "state", None)

@@ -23,7 +23,7 @@ import torch
 from torch import nn
 
 from ltbench.methods.base import Context
-from ltbench.methods.errors import MethodsError
+from ltbench.methods.errors import NotStorable
 
 CLASSES = ("ltbench.methods.", "torch.nn.modules.", "timm.layers.", "timm.models.")
 """Modules whose classes may be restored; the package of a method from elsewhere joins them."""
@@ -46,7 +46,7 @@ class Packer:
         self.tensors: Tensors = {}
 
     def pack(self, value: Any, path: str) -> Tree:
-        """The tree of a value. Raises MethodsError naming the attribute that cannot be stored."""
+        """The tree of a value. Raises NotStorable naming the attribute that cannot be stored."""
         if value is None or isinstance(value, bool | str) or type(value) is int:
             tree = value
         elif type(value) is float:
@@ -89,7 +89,7 @@ class Packer:
             return self._pack_array(value)
         facts = {"class": self._name(type(value), CLASSES, path)}
         if not hasattr(value, "__dict__"):
-            raise MethodsError(f"what the method has learned cannot be stored: '{path}' keeps no attributes")
+            raise NotStorable(f"what the method has learned cannot be stored: '{path}' keeps no attributes")
         if hasattr(value, "state") and hasattr(value, "restored"):
             return {**facts, "state": self.pack(value.state(), path)}
         return {**facts, "attributes": self.attributes(value, path)}
@@ -136,13 +136,13 @@ class Packer:
             # A loose file has another module name in every version of it.
             module = module.removeprefix(self._home) or "."
         elif not module.startswith(known) and module != self._home:
-            raise MethodsError(
+            raise NotStorable(
                 f"what the method has learned cannot be stored: '{path}' is a '{module}.{name}'; expected "
                 "numbers, texts, arrays, tensors, containers and torch modules, or methods 'state' and "
                 "'restore' of the method"
             )
         if "<" in name:
-            raise MethodsError(
+            raise NotStorable(
                 f"what the method has learned cannot be stored: '{path}' is the unnamed '{name}'; expected a "
                 "function or class at the top of its module"
             )
