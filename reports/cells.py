@@ -49,7 +49,8 @@ def number_cell(number: Number, column: Column, notes: Footnotes | None = None) 
     """A `<td>`: the mean, and its spread in an `<i>`; `ltbench.round` of `static/table.js` shortens both."""
     if number.mean is None:
         reference = notes.reference(number.why) if notes is not None else ""
-        return Markup('<td class="x" title="{}">n/a{}').format(number.why, reference)
+        hint = Markup(' title="{}"').format(number.why) if notes is None else ""
+        return Markup('<td class="x"{}>n/a{}').format(hint, reference)
     shown = number_text(number, column)
     opened = _opened("td", _MARKS[number.mark], _DOWN if is_rounded_up(number.mean, column) else "")
     spread = ""
@@ -88,10 +89,13 @@ def backbone_cell(entry: Entry) -> Markup:
 
 
 def seeds_cell(entry: Entry, runs: str) -> Markup:
-    """Finished of asked seeds, linked to their records, with a sign where some failed or are missing."""
+    """Finished of asked seeds; where some failed or are missing a sign, with a link to their records.
+
+    `page.js` links the others, as it does with every number of the row.
+    """
     count = f"{len(entry.finished)}/{len(entry.asked)}"
     if len(entry.finished) == len(entry.asked):
-        return Markup('<td class="n"><a href="{}">{}</a>').format(runs, count)
+        return Markup('<td class="n">{}').format(count)
     why = "; ".join(entry.holes)
     return Markup('<td class="n"><a href="{}" title="{}">{} <span class="badge bad">{}</span></a>').format(
         runs, why, count, ", ".join(dict.fromkeys(entry.holes.values()))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -20,7 +19,7 @@ from ltbench.reports.figures import tail_head_gap as gaps
 from ltbench.reports.figures import theme
 from ltbench.reports.leaderboard import Sheet
 from ltbench.reports.numbers import Number
-from ltbench.reports.scored import class_heat_map, score_figures
+from ltbench.reports.scored import MOST_DISTRIBUTIONS, class_heat_map, score_figures
 from ltbench.reports.tables import Table
 
 MOST_METHODS = 5
@@ -43,27 +42,15 @@ FIGURE_STYLE = Markup(theme.STYLE)
 """Once per page instead of once per figure."""
 
 
-_LONG_DESCRIPTION = re.compile(r"(<desc[^>]*>[^<]{160}[^<]*?)[ ,;][^<]*</desc>")
-_HUNDREDTHS = re.compile(r"(?<=[\"\s,MLHVA])(-?\d+\.\d)\d(?=[\"\s,MLHVAZ])")
+def inline(svg: str) -> Markup:
+    """A figure for a page that has FIGURE_STYLE; the drawing functions escape every text they are given."""
+    return Markup(svg.replace(f"<style>{theme.STYLE}</style>", ""))
 
 
-def inline(svg: str, is_compact: bool = False) -> Markup:
-    """A figure for a page that has FIGURE_STYLE; the drawing functions escape every text they are given.
-
-    In a compact site a tenth of a pixel is enough, and long descriptions end early: their numbers stand in
-    the tables.
-    """
-    plain = svg.replace(f"<style>{theme.STYLE}</style>", "")
-    if is_compact:
-        plain = _HUNDREDTHS.sub(r"\1", _LONG_DESCRIPTION.sub(r"\1 ...</desc>", plain))
-    return Markup(plain)
-
-
-def board_figures(sheet: Sheet, is_compact: bool = False) -> Iterator[Figure]:
+def board_figures(sheet: Sheet, *, with_categories: bool = True) -> Iterator[Figure]:
     """For the first image metric and the first pixel metric; what a board has no facts for is left out.
 
-    A compact site has no heat maps: the shaded tables of single categories show the same. It shows the spread
-    of one method's scores.
+    `with_categories` adds the figures of single categories: heat maps, and how scores are spread.
     """
     metrics = {
         metric.name: (metric, table) for metric, table in zip(sheet.board.metrics, sheet.metrics, strict=True)
@@ -83,9 +70,9 @@ def board_figures(sheet: Sheet, is_compact: bool = False) -> Iterator[Figure]:
             yield Figure(f"{name}{draw.__name__}".replace("_", "-"), metric.title, svg)
     titles = dict.fromkeys(metrics[name][0].title for name, _ in plan)
     for at, one in enumerate(sheet.board.metrics):
-        if one.title in titles and not is_compact and (svg := class_heat_map(sheet, at)):
+        if one.title in titles and with_categories and (svg := class_heat_map(sheet, at)):
             yield Figure(f"{one.name}-classes".replace("_", "-"), one.title, svg)
-    for name, svg in score_figures(sheet, *([1] if is_compact else [])):
+    for name, svg in score_figures(sheet, spread=MOST_DISTRIBUTIONS if with_categories else 0):
         metric = next((one for one in drawn if one.curve == name), metrics[first][0])
         yield Figure(f"{metric.name}-{name}".replace("_", "-"), metric.title, svg)
 

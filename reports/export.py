@@ -133,14 +133,12 @@ def bibtex(board: Board) -> str:
     return "\n\n".join(dict.fromkeys(entry.strip() for entry in entries if entry.strip())) + "\n"
 
 
-def table_files(sheet: Sheet, is_compact: bool = False) -> Iterator[File]:
+def table_files(sheet: Sheet, *, with_categories: bool = True) -> Iterator[File]:
     """The tables of groups as files below data/, and all tables of the board in one archive.
 
-    Categories are in the archive alone: as plain files they are most of a large site. A compact site has the
-    archive alone, with the groups as one table and LaTeX without spreads, and its categories in
-    `summary.parquet`.
+    Without categories there is the archive alone, with the groups as one table and LaTeX without spreads.
     """
-    if is_compact:
+    if not with_categories:
         text = "\n".join(to_latex(table, with_spread=False) for table in sheet.metrics)
         whole = {".csv": to_csv(_joined(sheet), spread_digits=3), ".tex": text, ".bib": bibtex(sheet.board)}
         yield File(

@@ -1,100 +1,63 @@
-"""Parts of a page kept small: numbers apart from text, compressed, unfolded by `static/unpack.js`.
+"""Secondary parts of pages kept small: numbers apart from text, compressed, unfolded by `static/unpack.js`.
 
-A site of a thousand tables would be most of a hundred megabytes of mark-up that repeats itself. The main
-tables are always plain mark-up; other parts of a large site are packed, so that it stays under five megabytes
-and still opens from a disk or a zip without a server.
+A site of a thousand table rows would be most of a hundred megabytes of mark-up that repeats itself. The main
+tables are always plain mark-up; other parts are packed, so that such a site takes five megabytes and still
+opens from a disk or a zip without a server.
 """
 
 from __future__ import annotations
 
 import base64
 import json
-import lzma
 import re
+import zlib
 from typing import Any
 
 import numpy as np
 from markupsafe import Markup
 
-COMPACT_ROWS = 40_000
-"""A results folder with more values than this makes a site whose secondary parts are packed."""
-
-# Two characters of base 85 (as `base64.b85encode` has it) mean something in mark-up; these do not.
-_TO_ATTRIBUTE = str.maketrans("&<>", ",/.")
-_FROM_ATTRIBUTE = str.maketrans(",/.", "&<>")
-
-
-# What `static/unpack.js` reads; a third smaller than gzip, which is all that browsers bring.
-_FILTERS = [{"id": lzma.FILTER_LZMA1, "preset": 9, "lc": 3, "lp": 0, "pb": 0}]
-
-# Numbers that stand apart from the text, by kind: spreads, other hundredths, tenths, whole numbers. Two
-# bytes are shorter than four digits, and the text between them repeats itself.
+LEAST_LENGTH = 1024
+"""Shorter parts stay as they are."""
+# Decimals and whole numbers below 65,536 hundredths, tenths or units, as `toFixed` writes them. Two bytes are
+# shorter than four digits, and the text between them repeats itself.
 _NUMBER = re.compile(
-    r"(?<=<i>)(\d{1,3}\.\d\d)(?![\d.])"
-    r"|(?<![\d.])(\d{1,3}\.\d\d)(?![\d.])"
-    r"|(?<![\d.])(\d{1,4}\.\d)(?![\d.])"
-    r"|(?<![\d.\w#-])(-?[1-9]\d{1,3})(?![\d.\w])"
+    r"(?<![\d.])(?:(?:0|[1-9]\d?|[1-5]\d\d)\.\d\d|(?:0|[1-9]\d{0,2})\.\d)(?![\d.])"
+    r"|(?<![\d.\w#-])[1-9]\d{1,3}(?![\d.\w])"
 )
-_KINDS = range(1, 5)
-_PLACES = "".join(map(chr, _KINDS))
-"""Characters that stand in the text for a number of each kind: control characters, which no page has."""
-
-
-def details_unit(is_compact: bool) -> int:
-    """In hundredths of a point: how exactly a page knows what stands behind its numbers."""
-    return 10 if is_compact else 1
+_PLACE = re.compile(r"[\x01-\x03]")
+"""Stands in the text for a number of no, one or two decimals: control characters, which no page has.
+Numbers of one kind lie together, since they are much alike."""
 
 
 def packed(html: str) -> Markup:
     """An element that the page's script replaces by `html`; without scripts it says where the numbers are."""
-    folded = base64.b85encode(lzma.compress(_apart(html), lzma.FORMAT_RAW, filters=_FILTERS)).decode()
+    if len(html) < LEAST_LENGTH or _PLACE.search(html):
+        return Markup(html)
+    numbers = sorted(_NUMBER.findall(html), key=_decimals)
+    text = _NUMBER.sub(lambda match: chr(1 + _decimals(match[0])), html)
+    values = np.array([int(number.replace(".", "")) for number in numbers], dtype="<u2")
+    # All low bytes, then all high bytes, which are much alike.
+    parts = (text.encode(), values.view(np.uint8).reshape(-1, 2).T.tobytes())
     return Markup(
-        '<div data-packed="{}"><noscript><p class="notice">Packed: needs JavaScript. Its numbers are in '
+        '<div data-packed="{} {}"><noscript><p class="notice">Packed: needs JavaScript. Its numbers are in '
         'the <a href="data.html">data</a>.</p></noscript></div>'
-    ).format(Markup(folded.translate(_TO_ATTRIBUTE)))
+    ).format(*(base64.b64encode(zlib.compress(part, 9)).decode() for part in parts))
 
 
 def unpacked(folded: str) -> str:
     """What `packed` was given, from the value of data-packed."""
-    content = base64.b85decode(folded.translate(_FROM_ATTRIBUTE))
-    return _together(lzma.decompress(content, lzma.FORMAT_RAW, filters=_FILTERS))
+    text, numbers = (zlib.decompress(base64.b64decode(part)) for part in folded.split(" "))
+    values = iter(np.frombuffer(numbers, np.uint8).reshape(2, -1).T.copy().view("<u2").ravel().tolist())
+    html = text.decode()
+    kinds = [
+        iter([f"{next(values) / 10**decimals:.{decimals}f}" for _ in range(html.count(chr(1 + decimals)))])
+        for decimals in range(3)
+    ]
+    return _PLACE.sub(lambda place: next(kinds[ord(place[0]) - 1]), html)
 
 
-def _apart(html: str) -> bytes:
-    """How many numbers of each kind, of each kind all low and all high bytes; the text with their places."""
-    numbers: dict[int, list[int]] = {kind: [] for kind in _KINDS}
-
-    def place(match: re.Match[str]) -> str:
-        kind = match.lastindex or 0
-        number = int(match[0].replace(".", ""))
-        # Signs go to the lowest bit; what would not come back as it was written stays.
-        code = 2 * abs(number) + (number < 0) if kind == _KINDS[-1] else number
-        if code > 0xFFFF or _written(kind, code) != match[0]:
-            return match[0]
-        numbers[kind].append(code)
-        return chr(kind)
-
-    text = html if any(character in html for character in _PLACES) else _NUMBER.sub(place, html)
-    counts = " ".join(str(len(numbers[kind])) for kind in _KINDS)
-    codes = (np.array(numbers[kind], "<u2") for kind in _KINDS)
-    planes = (half.astype(np.uint8).tobytes() for code in codes for half in (code & 0xFF, code >> 8))
-    return b"".join([f"{counts}\n".encode(), *planes, text.encode()])
-
-
-def _together(content: bytes) -> str:
-    counts, _, rest = content.partition(b"\n")
-    found = {}
-    for kind, count in zip(_KINDS, map(int, counts.split()), strict=True):
-        low, high, rest = rest[:count], rest[count : 2 * count], rest[2 * count :]
-        found[chr(kind)] = iter([_written(kind, a + 256 * b) for a, b in zip(low, high, strict=True)])
-    # A text that has such characters of its own has no numbers apart.
-    return re.sub(f"[{_PLACES}]", lambda match: next(found[match[0]], match[0]), rest.decode())
-
-
-def _written(kind: int, code: int) -> str:
-    if kind == _KINDS[-1]:
-        return str(-(code >> 1) if code & 1 else code >> 1)
-    return f"{code / 10:.1f}" if kind == _KINDS[-2] else f"{code / 100:.2f}"
+def _decimals(number: str) -> int:
+    return len(number.partition(".")[2])
 
 
 def script_data(identifier: str, facts: Any) -> Markup:

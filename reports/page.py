@@ -63,8 +63,9 @@ class Site:
     """Day of the newest result: building twice gives the same bytes."""
     version: str
     warnings: list[str] = field(default_factory=list)
-    is_compact: bool = False
-    """True where secondary parts of pages are packed, see `ltbench.reports.packing`."""
+    is_large: bool = False
+    """True where single categories stand in their tables and in summary.parquet alone: figures, panels and
+    files of them would be most of the site."""
     _board_pages: dict[str, list[Page]] = field(default_factory=dict, repr=False)
 
     @cached_property

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
-from markupsafe import Markup
 
 from ltbench.reports.cells import method_cell, number_cell
 from ltbench.reports.packing import packed, script_data
@@ -27,12 +26,9 @@ STATIC = ("site.css", "unpack.js", "table.js", "page.js", "export.js", "board.js
 
 
 class Renderer:
-    """Templates of `reports/templates`; every text is escaped unless it is Markup.
+    """Templates of `reports/templates`; every text is escaped unless it is Markup."""
 
-    What a template puts into `{% filter pack %}` is packed where `is_compact`, and else as it is.
-    """
-
-    def __init__(self, is_compact: bool = False, folders: Sequence[Path] = ()) -> None:
+    def __init__(self, folders: Sequence[Path] = ()) -> None:
         """`folders` hold further templates; ours win where two have one name."""
         ours, theirs = jinja2.PackageLoader("ltbench.reports"), jinja2.FileSystemLoader(folders)
         self._environment = jinja2.Environment(
@@ -49,7 +45,7 @@ class Renderer:
             plural=plural,
             settings=settings,
             ticks=ticks,
-            pack=packed if is_compact else Markup,
+            pack=packed,
         )
         self._environment.globals.update(
             text=number_text,
@@ -57,7 +53,6 @@ class Renderer:
             method_cell=method_cell,
             number_cell=number_cell,
             script_data=script_data,
-            is_compact=is_compact,
         )
 
     def render(self, template: str, **values: Any) -> str:

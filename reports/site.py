@@ -12,7 +12,6 @@ from pathlib import Path
 from ltbench.reports import boards as board_model
 from ltbench.reports import material as material_model
 from ltbench.reports.leaderboard import sheet
-from ltbench.reports.packing import COMPACT_ROWS
 from ltbench.reports.page import File, Site
 from ltbench.reports.pages import pages
 from ltbench.reports.render import STATIC, Renderer
@@ -23,6 +22,8 @@ from ltbench.results.places import Place
 DEFAULT_TITLE = "Long-tail anomaly detection benchmark"
 MARKER = ".ltbench-site"
 """Lies in every folder that `build_site` made, so that no other folder is ever emptied."""
+LARGE = 40_000
+"""Values of a results folder from which on a site is large, see `Site.is_large`."""
 
 Progress = Callable[[str, int, int], None]
 """Called with (what is built, number done, number of all)."""
@@ -46,14 +47,12 @@ def build_site(
     *,
     title: str | None = None,
     progress: Progress | None = None,
-    is_compact: bool | None = None,
 ) -> SiteReport:
     """Write the site of all results below `results_root` into `out`, whose earlier site is replaced.
 
-    `is_compact` packs secondary parts of pages; by default where there are more than COMPACT_ROWS values.
     Raises ResultsError where results are damaged, or where `out` holds files that are no site.
     """
-    site = _site(results_root, title or DEFAULT_TITLE, progress, is_compact)
+    site = _site(results_root, title or DEFAULT_TITLE, progress)
     _empty(out)
     steps: list[tuple[str, Callable[[], object]]] = []
     written: dict[str, int] = {}
@@ -98,13 +97,11 @@ def _writes(
     return step
 
 
-def _site(results_root: Place, title: str, progress: Progress | None, is_compact: bool | None) -> Site:
+def _site(results_root: Place, title: str, progress: Progress | None) -> Site:
     found = material_model.read(results_root)
     told = None if progress is None else lambda done, of: progress("resampling test images", done, of)
     ends = image_ends(results_root, found.cells, told)
     sheets = [sheet(board, ends) for board in board_model.boards(found)]
-    if is_compact is None:
-        is_compact = len(found.values) > COMPACT_ROWS
     started = [(cell.record.timing.started_at or "")[:10] for cell in found.cells]
     try:
         program = version("ltbench")
@@ -115,11 +112,11 @@ def _site(results_root: Place, title: str, progress: Progress | None, is_compact
         title=title,
         material=found,
         sheets=sheets,
-        renderer=Renderer(is_compact, [page.templates for page in all_pages if page.templates]),
+        renderer=Renderer([page.templates for page in all_pages if page.templates]),
         pages=all_pages,
         built=max(started, default=""),
         version=program,
-        is_compact=is_compact,
+        is_large=len(found.values) > LARGE,
         warnings=[
             f"'{odd.cell.folder}' stands apart from the tables of {one.board.name}: {odd.why}"
             for one in sheets

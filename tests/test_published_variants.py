@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from generated_records import METHODS, FakeMethod
 from generated_results import generate
+from packed_pages import whole
 
 from ltbench.benchmark import suites
 from ltbench.methods import catalog
@@ -186,14 +187,14 @@ def test_the_board_compares_a_variant_with_its_row_and_not_with_the_method(resul
 
 
 def test_pages_show_printed_measured_and_badge(results: Path, tmp_path: Path) -> None:
-    build_site(results, tmp_path / "site", is_compact=False)
-    text = (tmp_path / "site" / "papers.html").read_text()
+    build_site(results, tmp_path / "site")
+    text = whole(tmp_path / "site" / "papers.html")
     table6 = text[text.index('id="ltad-6"') : text.index('id="ltad-7"')]
     # The generated split has no Low and High: All of two metrics.
     assert table6.count('class="badge') == 2
     assert f"{published_value('6.4 LTAD'):.2f}" in table6
     assert f"mvtec--ltad_step100.runs.html#ltad-{LTAD[0].config_digest[:10]}" in table6
-    page = (tmp_path / "site" / "mvtec--ltad_step100.published.html").read_text()
+    page = whole(tmp_path / "site" / "mvtec--ltad_step100.published.html")
     assert "LTAD, Table 6" in page
 
 

@@ -13,6 +13,7 @@ import pytest
 from generated_records import CATEGORIES, METHODS, record_of, split_record, tail_of
 from generated_records import metric_rows as rows_of
 from generated_results import generate, write_cell
+from packed_pages import whole
 
 from ltbench.reports.boards import boards
 from ltbench.reports.leaderboard import sheet
@@ -57,7 +58,7 @@ class Reader(HTMLParser):
 
 def parse(path: Path) -> Reader:
     reader = Reader()
-    reader.feed(path.read_text(encoding="utf-8"))
+    reader.feed(whole(path))
     assert reader.open == []
     return reader
 
@@ -277,5 +278,5 @@ def test_texts_of_records_are_escaped(tmp_path: Path) -> None:
     generate(tmp_path / "r", boards=[("synthetic", "pareto")], methods=(method,), gallery=0)
     build_site(tmp_path / "r", tmp_path / "site")
     for path in (tmp_path / "site").glob("*.html"):
-        assert "<script>alert" not in path.read_text()
-        assert '"><u>' not in path.read_text()
+        assert "<script>alert" not in whole(path)
+        assert '"><u>' not in whole(path)

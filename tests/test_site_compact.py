@@ -1,4 +1,4 @@
-"""Large sites are packed; intervals over test images; curves; the papers' own tables."""
+"""Packed parts of pages, what a large site leaves out, intervals over test images, curves, papers' tables."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import pytest
 from generated_results import generate
 from hypothesis import given
 from hypothesis import strategies as st
+from packed_pages import whole
 
 from ltbench.benchmark.curves import LIMIT, pro_curve
 from ltbench.benchmark.metrics import Answer, Truth
@@ -20,7 +21,7 @@ from ltbench.benchmark.metrics import load as load_metric
 from ltbench.reports.boards import boards
 from ltbench.reports.leaderboard import Sheet, sheet
 from ltbench.reports.material import read
-from ltbench.reports.packing import packed, script_data, unpacked
+from ltbench.reports.packing import LEAST_LENGTH, packed, script_data, unpacked
 from ltbench.reports.papers import paper_tables
 from ltbench.reports.scored import score_figures
 from ltbench.reports.site import build_site
@@ -43,7 +44,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def site(results: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("site") / "site"
-    build_site(results, out, is_compact=True)
+    build_site(results, out)
     return out
 
 
@@ -59,11 +60,6 @@ class Folded(HTMLParser):
         self.parts += [str(value) for name, value in attrs if name == "data-packed"]
 
 
-def whole(path: Path) -> str:
-    html = path.read_text(encoding="utf-8")
-    return html + "".join(unpacked(part) for part in Folded(html).parts)
-
-
 NUMBERS = st.one_of(
     st.integers(-10_100, 10_100).map(str),
     st.floats(-1200, 1200).map(lambda value: f"{value:.1f}"),
@@ -74,27 +70,42 @@ NUMBERS = st.one_of(
 
 @given(st.one_of(st.text(max_size=300), st.lists(NUMBERS, max_size=60).map("".join)))
 def test_what_is_packed_comes_back_through_an_attribute(text: str) -> None:
-    text = text.encode("utf-8", "ignore").decode()
-    (part,) = Folded(packed(text)).parts
-    assert not set(part) & set("<>&\"'")
+    text = text.encode("utf-8", "ignore").decode() + LEAST_LENGTH * " "
+    html = packed(text)
+    if html == text:
+        assert {"\x01", "\x02", "\x03"} & set(text)
+        return
+    (part,) = Folded(html).parts
     assert unpacked(part) == text
+
+
+def test_a_short_part_stays_as_it_is() -> None:
+    assert packed("<p>1.5</p>") == "<p>1.5</p>"
 
 
 def test_facts_for_scripts_cannot_end_their_element() -> None:
     assert script_data("x", {"a": "</script><!--"}).count("<") == 2
 
 
-def test_a_compact_site_says_the_same_as_a_plain_one(results: Path, site: Path, tmp_path: Path) -> None:
-    build_site(results, tmp_path / "plain", is_compact=False)
-    names = {path.name for path in site.glob("*.html")}
-    assert names == {path.name for path in (tmp_path / "plain").glob("*.html")}
-    for kind in ("classes", "ranks", "runs", "papers"):
-        name = "papers.html" if kind == "papers" else f"mvtec--pareto.{kind}.html"
-        plain = (tmp_path / "plain" / name).read_text(encoding="utf-8")
-        numbers = re.findall(r"<td[^>]*>(\d+\.\d+)", plain)
-        assert numbers
-        assert sorted(re.findall(r"<td[^>]*>(\d+\.\d+)", whole(site / name))) == sorted(numbers)
-        assert (site / name).stat().st_size < len(plain.encode())
+def test_a_large_site_leaves_out_files_and_figures_of_categories_and_no_number_of_a_table(
+    results: Path, site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ltbench.reports.site.LARGE", 10)
+    large = tmp_path / "large"
+    build_site(results, large)
+    assert {path.name for path in site.glob("*.html")} == {path.name for path in large.glob("*.html")}
+    for name in ("", ".classes", ".ranks", ".runs"):
+        pages = [whole(folder / f"mvtec--pareto{name}.html") for folder in (site, large)]
+        numbers = [re.findall(r"<t[dh][^>]*>([^<]+)", page) for page in pages]
+        assert numbers[0] == numbers[1] != []
+    summaries = [pd.read_parquet(folder / "data" / "summary.parquet") for folder in (site, large)]
+    pd.testing.assert_frame_equal(*summaries)
+    assert not list((large / "data").glob("mvtec*.csv"))
+    figures = [whole(folder / "mvtec--pareto.figures.html") for folder in (site, large)]
+    assert "Every category" in figures[0]
+    assert "Every category" not in figures[1]
+    sizes = [sum(path.stat().st_size for path in folder.rglob("*.*")) for folder in (site, large)]
+    assert sizes[1] < 0.95 * sizes[0]
 
 
 def test_the_board_itself_is_never_packed(site: Path) -> None:
@@ -224,6 +235,11 @@ def test_measured_numbers_stand_beside_the_papers(results: Path, site: Path) -> 
     assert cell.pair.delta == pytest.approx(100 * cell.measured.number.mean - cell.pair.printed.value)
     text = whole(site / "papers.html")
     assert f"{cell.measured.board}.runs.html#{cell.measured.entry.anchor}" in text
+    rows = pd.read_csv(site / "data" / "papers.csv", dtype={"config_digest": str})
+    assert len(rows) == len(re.findall(r'<span class="here">', text)) > 0
+    assert np.allclose(rows["measured"] - rows["printed"], rows["delta"], atol=0.01)
+    own = rows[(rows["table"] == 1) & (rows["printed_method"] == cell.pair.printed.printed_method)]
+    assert own["measured"].iloc[0] == pytest.approx(100 * cell.measured.number.mean, rel=1e-4)
 
 
 def test_summary_keeps_five_digits(results: Path, site: Path) -> None:

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from generated_records import CATEGORIES, METHODS
 from generated_results import generate
+from packed_pages import whole
 from PIL import Image
 from scipy import ndimage
 
@@ -146,7 +147,7 @@ def test_boards_that_differ_in_one_number_are_a_family(sheets: list[Sheet], site
     found = families(sheets)
     assert [(family.dataset, family.base) for family in found] == [("synthetic", "meds")]
     assert [at for at, _ in found[0].members] == [0, 10, 40]
-    text = (site / "trends.html").read_text()
+    text = whole(site / "trends.html")
     assert text.count("<svg") == 3
     assert text.count("<style") == 1
 
@@ -159,7 +160,7 @@ def test_trends_are_absent_where_nothing_varies(tmp_path: Path) -> None:
 
 
 def test_figures_name_every_method_and_load_nothing(site: Path) -> None:
-    text = (site / "mvtec--step_k4.figures.html").read_text()
+    text = whole(site / "mvtec--step_k4.figures.html")
     svgs = re.findall(r"<svg.*?</svg>", text, flags=re.DOTALL)
     assert len(svgs) >= 6
     assert "Chance" in svgs[0]

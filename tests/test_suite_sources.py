@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from generated_results import generate
+from packed_pages import whole
 
 from ltbench.benchmark import suites
 from ltbench.benchmark.suites import sources
@@ -88,8 +89,8 @@ def test_a_file_without_settings_is_read_too(tmp_path: Path) -> None:
 def test_the_site_tells_where_settings_come_from(tmp_path: Path) -> None:
     results = generate(tmp_path / "results", boards=[("mvtec", "pareto")], seeds=(1,), gallery=0)
     store_facts(suites.load("tailedcore-mvtec"), results, {})
-    build_site(results, tmp_path / "site", is_compact=False)
-    methods = (tmp_path / "site" / "methods.html").read_text()
+    build_site(results, tmp_path / "site")
+    methods = whole(tmp_path / "site" / "methods.html")
     (board,) = (tmp_path / "site").glob("mvtec--pareto.html")
     assert "Where settings come from" in methods
     assert sources.told("tailedcore-mvtec", "patchcore", "coreset_start") in methods

@@ -9,11 +9,12 @@ from xml.sax.saxutils import escape, quoteattr
 from ltbench.reports.figures.theme import CLASS, FONTS, PAPER, STYLE
 
 Attribute = str | float | int | None
+LONGEST_DESCRIPTION = 200
 
 
 def number(value: float) -> str:
-    """At most two decimals, no trailing zeros: a hundredth of a pixel is enough for everyone."""
-    text = f"{value:.2f}".rstrip("0").rstrip(".")
+    """At most a tenth of a pixel, below 1 a hundredth (opacity); no trailing zeros."""
+    text = f"{value:.{1 if abs(value) >= 1 else 2}f}".rstrip("0").rstrip(".")
     return "0" if text == "-0" else text
 
 
@@ -86,6 +87,12 @@ def path(points: Iterable[tuple[float, float]], kind: str, *children: str, **mor
     return tag("path", *children, d=steps, class_=kind, **more)
 
 
+def short(words: str) -> str:
+    """Words that screen readers read out at once; what follows LONGEST_DESCRIPTION stands in the tables."""
+    cut = words[:LONGEST_DESCRIPTION].rpartition(" ")[0]
+    return words if len(words) <= LONGEST_DESCRIPTION else f"{cut} ..."
+
+
 def document(width: float, height: float, title: str, description: str, body: Iterable[str]) -> str:
     """A whole figure: the same text serves inside a page and as a file of its own.
 
@@ -98,7 +105,7 @@ def document(width: float, height: float, title: str, description: str, body: It
     return tag(
         "svg",
         tag("title", escape(title), id=f"t{key}"),
-        tag("desc", escape(description), id=f"d{key}"),
+        tag("desc", escape(short(description)), id=f"d{key}"),
         tag("style", STYLE),
         tag("rect", class_="paper", width=width, height=height, fill="none"),
         content,

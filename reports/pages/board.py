@@ -16,7 +16,6 @@ from ltbench.reports.entries import BASELINE, Entry
 from ltbench.reports.export import table_files
 from ltbench.reports.leaderboard import Sheet
 from ltbench.reports.notices import notices
-from ltbench.reports.packing import details_unit
 from ltbench.reports.page import File, Page, Site
 from ltbench.reports.writing import plural, short_digest
 from ltbench.results.asked import ALL_ROWS
@@ -54,17 +53,17 @@ def build_board(site: Site, sheet: Sheet) -> Iterable[File]:
         first=sheet.metrics[0],
         rows=list(_rows(sheet, runs, notes)),
         notes=notes,
-        details={board.name: details(sheet, details_unit(site.is_compact))},
+        details={board.name: details(sheet)},
         notices=notices(board),
         which_sizes=which_sizes(board),
         sizes=inline(class_sizes(sheet, board.seeds[0])),
         figure_style=FIGURE_STYLE,
         protocol=list(protocol(board)),
     )
-    yield from table_files(sheet, is_compact=site.is_compact)
+    yield from table_files(sheet, with_categories=not site.is_large)
 
 
-def details(sheet: Sheet, unit: int) -> Facts:
+def details(sheet: Sheet) -> Facts:
     """What stands behind the scores of the leaderboard, see `table_details`; a gap is told by its groups."""
     lines = sheet.metrics[0].lines
     by_table = [{line.entry.anchor: line for line in table.lines} for table in sheet.metrics]
@@ -72,7 +71,7 @@ def details(sheet: Sheet, unit: int) -> Facts:
     keys = [column.key for table in sheet.metrics for column in table.columns]
     kept = [at for at, key in enumerate(keys) if not key.endswith(".gap")]
     kept_numbers = [[row[at] for at in kept] for row in numbers]
-    return table_details([keys[at] for at in kept], lines, kept_numbers, unit=unit)
+    return table_details([keys[at] for at in kept], lines, kept_numbers)
 
 
 def _rows(sheet: Sheet, runs: str, notes: Footnotes) -> Iterator[Row]:

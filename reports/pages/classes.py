@@ -11,7 +11,6 @@ from ltbench.reports.boards import Board
 from ltbench.reports.cells import Footnotes, method_cell, number_cell
 from ltbench.reports.details import table_details
 from ltbench.reports.leaderboard import TINTS, Sheet
-from ltbench.reports.packing import details_unit
 from ltbench.reports.page import File, Page, Site
 from ltbench.reports.tables import Table
 
@@ -48,14 +47,9 @@ def build_board(site: Site, sheet: Sheet) -> Iterable[File]:
         headings=[_heading(board, name) for name in board.categories],
         tables=[(table, _rows(table, notes, f"{board.name}.runs.html")) for table in sheet.classes],
         details={
-            table.name: table_details(
-                board.categories,
-                table.lines,
-                [line.numbers for line in table.lines],
-                with_seeds=not site.is_compact,
-                unit=details_unit(site.is_compact),
-            )
+            table.name: table_details(board.categories, table.lines, [line.numbers for line in table.lines])
             for table in sheet.classes
+            if not site.is_large
         },
         notes=notes,
         sizes=[_sizes(board, name) for name in board.categories],

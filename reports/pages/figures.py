@@ -13,8 +13,8 @@ from ltbench.reports.page import File, Page, Site
 
 def build_board(site: Site, sheet: Sheet) -> Iterable[File]:
     groups: dict[str, list[tuple[str, Markup]]] = {}
-    for figure in board_figures(sheet, site.is_compact):
-        groups.setdefault(figure.metric, []).append((figure.name, inline(figure.svg, site.is_compact)))
+    for figure in board_figures(sheet, with_categories=not site.is_large):
+        groups.setdefault(figure.metric, []).append((figure.name, inline(figure.svg)))
     yield site.page(
         PAGE.file(sheet.board.name),
         "figures",

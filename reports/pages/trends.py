@@ -16,7 +16,7 @@ def exists(site: Site) -> bool:
 
 def build(site: Site) -> Iterable[File]:
     groups = [
-        (family, [(name, inline(svg, site.is_compact)) for name, svg in family_figures(family)])
+        (family, [(name, inline(svg)) for name, svg in family_figures(family)])
         for family in families(site.sheets)
     ]
     yield site.page("trends.html", "trends", PAGE, groups=groups, figure_style=FIGURE_STYLE)

@@ -111,10 +111,10 @@ ltbench.ready.then(() => {
   for (const table of document.querySelectorAll("table[data-runs]")) {
     for (const row of ltbench.body(table)) {
       for (const cell of row.cells) {
-        if (cell.matches("th, .rank, .n, .t, .x")) continue;
+        if (cell.matches("th, .rank, .t, .x") || cell.querySelector("a")) continue;
         const link = document.createElement("a");
         link.href = `${table.dataset.runs}#${row.id}`;
-        link.tabIndex = -1;
+        if (!cell.matches(".n")) link.tabIndex = -1;
         cell.firstChild.replaceWith(link, cell.firstChild);
         link.append(link.nextSibling);
       }
@@ -171,7 +171,7 @@ document.addEventListener("keydown", (event) => {
     return [Math.max(0, mean - half), Math.min(10000, mean + half)];
   };
 
-  /* By row and column: seeds, and in hundredths of a point their values and the ends of intervals. */
+  /* Evidence of the number in a cell, in hundredths of a point; see reports/details.py. */
   const factsOf = (cell) => {
     const table = cell.closest("table[data-name]");
     const header = table && [...table.tHead.querySelectorAll("th[data-key]")].find(
@@ -183,21 +183,17 @@ document.addEventListener("keydown", (event) => {
     const row = facts?.rows[cell.parentElement.dataset.row ?? cell.parentElement.id];
     const found = row?.[facts.columns.indexOf(header.dataset.key)];
     if (!found) return null;
-    const text = (cell.querySelector("a") || cell).firstChild;
-    const mean = Math.round(100 * Number((text.exact ?? text.textContent).replace("−", "-")));
-    const from = (steps) => steps?.map((step) => (step === null ? null : mean + step * facts.unit));
-    const values = from(found[0]) ?? [];
-    return { table, header, values, decimals: facts.unit > 1 ? 1 : 2, rank: found[1], overSeeds: overSeeds(values, facts.t),
-      overImages: from(found[2]), seeds: row[row.length - 1] };
+    const [values = [], overImages = [], rank = []] = found;
+    return { table, header, values, rank, overSeeds: overSeeds(values, facts.t), overImages, seeds: row.at(-1) };
   };
 
-  const show = (cell, { table, header, values, decimals, rank, overSeeds, overImages, seeds }) => {
+  const show = (cell, { table, header, values, rank, overSeeds, overImages, seeds }) => {
     const known = values.filter((value) => value !== null);
-    const ends = [...known, ...(overImages ?? [])];
+    const ends = [...known, ...overImages];
     const low = Math.min(...ends);
     const span = Math.max(...ends) - low || 1;
     const place = (value) => `${4 + (92 * (value - low)) / span}%`;
-    const percent = (value) => ltbench.write(value / 100, decimals);
+    const percent = (value) => ltbench.write(value / 100, 2);
     const name = cell.parentElement.querySelector("th").textContent.trim();
     panel.replaceChildren();
     const heading = add(panel, "p", `${name}: ${header.dataset.title ?? table.dataset.title ?? ""} `);
@@ -205,7 +201,7 @@ document.addEventListener("keydown", (event) => {
     heading.append(...(header.querySelector("button") ?? header).cloneNode(true).childNodes);
     const strip = add(panel, "div");
     strip.className = "strip";
-    if (overImages) {
+    if (overImages.length) {
       const bar = add(strip, "s");
       bar.style.left = place(overImages[0]);
       bar.style.width = `${(92 * (overImages[1] - overImages[0])) / span}%`;
@@ -218,9 +214,9 @@ document.addEventListener("keydown", (event) => {
       line.append(value === null ? "n/a" : percent(value));
     });
     const tell = (words) => (add(panel, "p", words).className = "rank");
-    if (overImages) tell(`95 % over test images: ${overImages.map(percent).join(" to ")}`);
+    if (overImages.length) tell(`95 % over test images: ${overImages.map(percent).join(" to ")}`);
     if (overSeeds) tell(`95 % over seeds: ${overSeeds.map(percent).join(" to ")}`);
-    if (rank) tell(rank[0] === rank[1] ? `rank ${rank[0]}` : `rank ${rank[0]} to ${rank[1]}`);
+    if (rank.length) tell(rank[0] === rank[1] ? `rank ${rank[0]}` : `rank ${rank[0]} to ${rank[1]}`);
     panel.hidden = false;
     const box = cell.getBoundingClientRect();
     const left = Math.min(box.left, document.documentElement.clientWidth - panel.offsetWidth - 8);
