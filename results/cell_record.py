@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
+
 @dataclass(frozen=True)
 class ViewRecord:
     """Evaluated part of an image, and its size."""

@@ -62,13 +62,13 @@ def test_slabs_are_the_rows_of_the_whole_table(
 def test_a_table_that_fits_multiplies_every_pair_of_images_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(table_module, "CPU_CELLS", 1)  # one image per block
     pairs = []
-    plain = table_module._likeness
+    plain = table_module._similarity
 
     def counted(rows, half, near, far):
         pairs.append((near.start, far.start))
         return plain(rows, half, near, far)
 
-    monkeypatch.setattr(table_module, "_likeness", counted)
+    monkeypatch.setattr(table_module, "_similarity", counted)
     memory_scores(vectors(6), Bootstrap(draws=1), np.random.default_rng(0))
     once = len(pairs)
     memory_scores(vectors(6), Bootstrap(draws=500), np.random.default_rng(0))

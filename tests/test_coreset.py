@@ -228,7 +228,7 @@ def test_a_row_of_zeros_is_settled_though_it_leaves_no_room_for_rounding() -> No
     greedy = lazy_greedy.LazyGreedy(rows)
     greedy.select(1, first=0)
     assert greedy.bound[1] == 0
-    greedy._settle(np.arange(6))
+    greedy._compute_distances(np.arange(6))
     np.testing.assert_allclose(greedy.distance, [-1, 0, *(rows[2:].astype(float) ** 2).sum(axis=1)])
 
 

@@ -73,10 +73,10 @@ def test_out_of_memory_is_told_by_its_kind_or_its_words(error: Exception, expect
 def test_the_mean_loss_forgets_by_iterations_however_few_are_seen() -> None:
     counters = _Counters()
     counters.iteration = 20
-    counters.see(5.0)
+    counters.record_loss(5.0)
     assert counters.loss == 5.0
     counters.iteration = 60
-    counters.see(1.0)
+    counters.record_loss(1.0)
     assert counters.loss == pytest.approx(1 + 4 * 0.98**40)
 
 

@@ -1,4 +1,4 @@
-"""The papers' published tables as data, a look-up beside measured numbers, and a lint of the tables."""
+"""Published tables of the papers as data, their look-up for comparison, and a lint of the tables."""
 
 from ltbench.results.published.lookup import column, published
 from ltbench.results.published.papers import PAPERS, Paper

@@ -1,4 +1,4 @@
-"""The lint's findings as a Markdown page."""
+"""Markdown page of the lint's findings."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ _INTRODUCTION = """\
 
 Written by `ltbench.results.published.document.document()`; a test compares this page with the lint's output.
 
-Every number that LTAD, TailedCore and MeDS print stands in `results/published/data/`. The lint
-recomputes every mean from the classes beside it, holds every number against the bounds that the test
-images set, and compares the tables with each other. What does not agree is listed here with the
-argument. A number in doubt carries the flag `suspicious` in the data; it is never changed. Changed,
-and flagged `corrected`, is only what the paper's own means prove to be a slip of the text: a lost
-decimal point, a stray space.
+`results/published/data/` holds every number that LTAD, TailedCore and MeDS print. The lint recomputes
+every mean from its classes, compares every number with the bounds that follow from the test images, and
+compares the tables with each other. This page lists the disagreements with their arguments. A doubtful
+number has the flag `suspicious` in the data and is never changed. Only typographical errors that the
+paper's own means prove, such as a lost decimal point or a stray space, are changed and flagged
+`corrected`.
 
 Verdicts:
 
-- **misprint**: the paper itself tells what is right;
-- **contradiction**: printed numbers exclude each other, and which one is wrong stays open;
-- **doubtful**: possible, but only with an explanation that the paper does not give;
-- **rounding**: one value, rounded in one place and cut off in the other; harmless;
-- **garbled**: no clean number in the text that we read (an extraction of the PDF, so the fault may lie
-  there); the means prove what is meant.
+- **misprint**: the correct number follows from the paper itself;
+- **contradiction**: printed numbers exclude each other, and it is open which one is wrong;
+- **doubtful**: possible only with an explanation that the paper does not give;
+- **rounding**: one value, rounded in one place and truncated in the other; harmless;
+- **garbled**: not a number in the extracted text of the PDF (perhaps an error of the extraction); the
+  means prove the intended number.
 
-Tolerance: a mean agrees if it is within one unit of its last digit. That is all that rounding (half a
-unit in the mean, half a unit in the classes) or cutting off can cause.
+Tolerance: a mean agrees if it is within one unit of its last digit, which is the largest effect of
+rounding (half a unit in the mean, half a unit in the classes) or truncation.
 """
 
 
 def document() -> str:
-    """The whole page, ending with a newline."""
+    """Render the page, ending with a newline."""
     parts = [_INTRODUCTION, _overview()]
     for paper in PAPERS.values():
         parts.append(f"## {paper.short}\n\n{paper.title} ({paper.venue}). Read from: {paper.source}.\n")

@@ -1,4 +1,4 @@
-"""What the lint needs to know besides the tables: groups of classes, and how many images are tested."""
+"""Facts that the lint needs besides the tables: groups of classes, and numbers of test images."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ MEDS_RATIOS = (10, 20, 40)
 
 
 def ltad_group(dataset: str, split: str, group: str) -> tuple[str, ...]:
-    """Classes of LTAD's "all", "high" or "low" in a split."""
+    """Classes of LTAD's group "all", "high" or "low" in a split."""
     order = POPULARITY[dataset][::-1] if "reverse" in split else POPULARITY[dataset]
     half = len(order) // 2
     return {"all": order, "high": order[:half], "low": order[half:]}[group]

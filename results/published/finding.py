@@ -1,4 +1,4 @@
-"""What a check of the published tables says, and the tables arranged for checking."""
+"""Findings of the lint of published tables, and the tables arranged by rows for checking."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Literal, NamedTuple
 from ltbench.results.published.printed import CellName, PublishedCell, cells
 
 Verdict = Literal["misprint", "contradiction", "doubtful", "rounding", "garbled"]
-"""misprint: the paper itself tells what is right. contradiction: printed numbers exclude each other, and
-which one is wrong stays open. doubtful: possible, but only with an explanation that the paper does not give.
-rounding: one value, rounded in one place and cut off in the other; harmless. garbled: no clean number in the
-text that we read, perhaps only there; the means prove what is meant."""
+"""misprint: the correct number follows from the paper itself. contradiction: printed numbers exclude each
+other, and it is open which one is wrong. doubtful: possible only with an explanation that the paper does not
+give. rounding: one value, rounded in one place and truncated in the other; harmless. garbled: not a number in
+the extracted text, whose means prove the intended number."""
 
 EPSILON = 1e-9
 METRIC_TITLES = {
@@ -31,28 +31,29 @@ METRIC_TITLES = {
 
 @dataclass(frozen=True)
 class Finding:
-    """One place of a paper that does not agree with the rest of it."""
+    """Disagreement of printed numbers with the rest of their paper."""
 
     paper: str
     table: int
     row: str
-    """The printed method, or "header", "caption"."""
+    """Printed name of the method, or "header" or "caption"."""
     what: str
     """Name of the check."""
     where: str
     """Columns of the row."""
     printed: str
+    """Printed numbers."""
     recomputed: str
-    """What the rest of the paper says instead."""
+    """Numbers that follow from the rest of the paper."""
     verdict: Verdict
     argument: str
     doubted: tuple[CellName, ...] = ()
-    """The numbers that are in doubt: exactly these carry the flag `suspicious`."""
+    """Doubtful numbers; exactly these have the flag `suspicious` in the data."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """One rule, how often it was applied, and where it failed."""
+    """Rule with the number of its applications and its findings."""
 
     paper: str
     title: str
@@ -62,7 +63,7 @@ class Check:
 
 
 class RowKey(NamedTuple):
-    """One method's numbers of one metric on one split, in one table."""
+    """Key of a row: the numbers of one method, metric and split in one table."""
 
     table: int
     split: str
@@ -71,43 +72,54 @@ class RowKey(NamedTuple):
 
 
 Row = Mapping[str, PublishedCell]
-"""Category or group -> cell."""
+"""Cells of a row by category or group."""
 
 
 @cache
 def rows(paper: str) -> Mapping[RowKey, Row]:
-    """The paper's tables row by row, in order of table, split, printed method and metric."""
-    found: dict[RowKey, dict[str, PublishedCell]] = {}
+    """Arrange a paper's tables by rows, in order of table, split, printed method and metric."""
+    by_key: dict[RowKey, dict[str, PublishedCell]] = {}
     for cell in cells(paper):
         key = RowKey(cell.table, cell.split, cell.printed_method, cell.metric)
-        found.setdefault(key, {})[cell.category] = cell
-    return dict(sorted(found.items()))
+        by_key.setdefault(key, {})[cell.category] = cell
+    return dict(sorted(by_key.items()))
 
 
 def classes(row: Row) -> list[PublishedCell]:
-    """The row's cells of single categories."""
+    """Cells of a row that are single categories, not means or deviations."""
     return [cell for cell in row.values() if not cell.aggregate]
 
 
-def names(of: Iterable[PublishedCell]) -> tuple[CellName, ...]:
-    return tuple(cell.name for cell in of)
+def names(cells: Iterable[PublishedCell]) -> tuple[CellName, ...]:
+    """Names of cells."""
+    return tuple(cell.name for cell in cells)
 
 
-def mean(of: Iterable[PublishedCell]) -> float:
-    values = [cell.value for cell in of]
+def mean(cells: Iterable[PublishedCell]) -> float:
+    """Mean value of cells, in percent."""
+    values = [cell.value for cell in cells]
     return sum(values) / len(values)
 
 
 def differs(one: float, other: float, tolerance: float) -> bool:
+    """Whether two numbers differ by more than the tolerance, apart from rounding of floats."""
     return abs(one - other) > tolerance + EPSILON
 
 
 def ratio(split: str) -> int:
-    """Percent of contamination in a split's name: "meds_nr05" -> 5."""
+    """Noise ratio in percent from the name of a split.
+
+    >>> ratio("meds_nr05")
+    5
+    """
     return int(split.rpartition("nr")[2])
 
 
 def listed(words: Iterable[str]) -> str:
-    """ "a", "a and b", "a, b and c"."""
+    """Join words to an English enumeration.
+
+    >>> listed(["a", "b", "c"])
+    'a, b and c'
+    """
     *first, last = words
     return f"{', '.join(first)} and {last}" if first else last

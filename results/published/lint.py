@@ -1,4 +1,4 @@
-"""The lint: every aggregate recomputed, every bound checked, every contradiction argued."""
+"""Lint of the published tables: recomputes aggregates, checks bounds and argues contradictions."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ _CHECKS: tuple[Callable[[], list[Check]], ...] = (
 
 @cache
 def checks() -> tuple[Check, ...]:
-    """All rules with their findings, paper by paper; those that found nothing as well."""
-    made = [check for run in _CHECKS for check in run()]
-    return tuple(check for paper in PAPERS for check in made if check.paper == paper)
+    """All checks with their findings, paper by paper, including checks without findings."""
+    done = [check for run in _CHECKS for check in run()]
+    return tuple(check for paper in PAPERS for check in done if check.paper == paper)
 
 
 def lint(paper: str | None = None) -> list[Finding]:
-    """All findings, or one paper's, ordered by paper, table and row."""
-    found = [one for check in checks() if paper in (None, check.paper) for one in check.findings]
+    """All findings, or those of one paper, ordered by paper, table and row."""
+    findings = [one for check in checks() if paper in (None, check.paper) for one in check.findings]
     order = list(PAPERS)
-    return sorted(found, key=lambda one: (order.index(one.paper), one.table, one.row, one.what, one.where))
+    return sorted(findings, key=lambda one: (order.index(one.paper), one.table, one.row, one.what, one.where))

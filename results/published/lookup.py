@@ -1,4 +1,4 @@
-"""The published number that belongs beside a measured one."""
+"""Look-up of published numbers for comparison with measured ones."""
 
 from __future__ import annotations
 
@@ -8,39 +8,49 @@ from ltbench.results.published.printed import PublishedCell, cells, table
 
 _Key = tuple[str, str, str, str, str]
 
-# The same training list under two names: MeDS at ratio 0 trains on the official lists.
-# TailedCore's noise ablation is its main release at 10 %.
+# Equal training lists under two names: MeDS at ratio 0 trains on the official lists, and TailedCore's noise
+# ablation at 10 % is its main release.
 _SAME_SPLIT = {
     ("mvtec", "clean"): "meds_nr00",
     ("visa", "clean"): "meds_nr00",
     **{("mvtec", f"{name}_ablation_nr10"): name for name in ("pareto", "step_k4", "step_k1")},
 }
 _LAST = {"figure": 1, "ablation": 2}
-"""Kinds of tables whose numbers yield to those of the others."""
+"""Rank of the kinds of tables whose numbers are used only if no other table has them."""
 
 
 def printed_split(dataset: str, split: str) -> str:
-    """The name under which the papers' tables have a split."""
+    """Name of a split in the papers' tables."""
     return _SAME_SPLIT.get((dataset, split), split)
 
 
 def published(
     dataset: str, split: str, method: str, metric: str, group_or_category: str = "all"
 ) -> PublishedCell | None:
-    """The printed value of `method` on a split, for one category or a group's mean; None if no paper has it.
+    """Look up a published number in constant time; None if no paper has it.
 
-    method: its printed name, which for a configuration `variants.printed_as` knows.
-    Groups: "all"; LTAD's "high" and "low"; TailedCore's "head" and "tail". Where a paper prints a number
-    twice, a figure's and then an ablation's come last; the one that no lint finding doubts wins, then the one
-    with more decimals, then the earlier table. Constant time: ask for every cell of a board.
+    If papers print a number more than once, tables precede figures and figures precede ablations; then
+    numbers without doubts of the lint, with more decimals and of earlier tables are preferred.
+
+    Args:
+        dataset: Name of the data set.
+        split: Name of the split.
+        method: Printed name of the method, for a configuration from `variants.printed_as`.
+        metric: Name of the metric.
+        group_or_category: A category, or a group: "all"; LTAD's "high" and "low"; TailedCore's "head" and
+            "tail".
     """
     return _index().get((dataset, printed_split(dataset, split), method, metric, group_or_category))
 
 
 def column(dataset: str, split: str, metric: str, group_or_category: str = "all") -> dict[str, PublishedCell]:
-    """All methods that a paper reports for this column, by name: also those that nobody has measured here.
+    """Look up a column: all methods that a paper reports, by name, without rows of ablations.
 
-    Without rows of ablations, which are variants of a method.
+    Args:
+        dataset: Name of the data set.
+        split: Name of the split.
+        metric: Name of the metric.
+        group_or_category: A category or group, see `published`.
     """
     return dict(_columns().get((dataset, printed_split(dataset, split), metric, group_or_category), {}))
 

@@ -1,4 +1,4 @@
-"""The three papers whose tables stand here, and how to cite them."""
+"""The three papers with published tables, and their citations."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Paper:
-    """A paper with published results."""
+    """Paper with published results."""
 
     name: str
-    """As in the tables and on the command line: "ltad"."""
+    """Name in the data and on the command line, e.g. "ltad"."""
     short: str
-    """As in a table's caption: "LTAD"."""
+    """Name in captions, e.g. "LTAD"."""
     title: str
     authors: tuple[str, ...]
     venue: str
@@ -20,7 +20,7 @@ class Paper:
     url: str
     bibtex: str
     source: str
-    """Which text of the paper the figures were read from."""
+    """Text of the paper that the numbers were read from."""
 
 
 def _bibtex(key: str, kind: str, fields: dict[str, str]) -> str:
@@ -120,4 +120,4 @@ PAPERS: dict[str, Paper] = {
         source="arXiv 2605.26676, version 1, with appendix",
     ),
 }
-"""By name, in order of publication."""
+"""Papers by name, in order of publication."""

@@ -1,10 +1,10 @@
-"""The papers' printed tables as rows: one cell of a table is one row of `data/*.csv`.
+"""Printed tables of the papers: one cell of a table is one row of `data/*.csv`.
 
-A cell is found in the paper by its table, printed method, split, category and metric. Categories are our data
-sets' names, and for means over categories the groups "all", "high", "low", "head", "tail" ("std" = standard
-deviation). Cells that a paper leaves empty ("-", "N/A") have no row.
+A cell is identified by table, printed method, split, category and metric. Categories have the names of
+ltbench's data sets; aggregates over categories are the groups "all", "high", "low", "head", "tail" and "std"
+(standard deviation). Cells that a paper leaves empty ("-", "N/A") have no row.
 
-`tailedcore_noise.csv` is a figure of TailedCore's: the means and deviations that its authors drew it from, in
+`tailedcore_noise.csv` holds the means and deviations of a figure of TailedCore, from
 `logs_plot/tailedpatch_result_summary - noise_ratio.csv` of roomo7time/tailedcore (MIT) at commit 59bcb27,
 which calls the method TailedPatch.
 """
@@ -30,7 +30,7 @@ FLAGS = ("aggregate", "relabelled", "garbled", "corrected", "suspicious")
 
 
 class CellName(NamedTuple):
-    """Where a number stands: exactly one cell has this name."""
+    """Unique name of a cell by its position in a paper."""
 
     paper: str
     table: int
@@ -42,36 +42,36 @@ class CellName(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class PublishedCell:
-    """One number of a paper."""
+    """Printed number of a paper."""
 
     paper: str
     table: int
-    """The printed number; from 101 on, panels of a figure, see `Table.kind`."""
+    """Printed number of the table; from 101 on, panels of a figure, see `Table.kind`."""
     dataset: str
     split: str
-    """Name of our recipe: "ltad_exp100", "step_k4", "meds_nr20", "fuiad_nr10" (Real-IAD's own lists)."""
+    """Name of ltbench's recipe: "ltad_exp100", "step_k4", "meds_nr20", "fuiad_nr10" (Real-IAD's lists)."""
     printed_method: str
     method: str
-    """Our method's name; "dinomaly+meds" is MeDS around Dinomaly; as printed where it is none of ours."""
+    """Name of ltbench's method ("dinomaly+meds" is MeDS with Dinomaly as host), or else as printed."""
     category: str
     printed_category: str
-    """The category that the printed header names, where that is wrong; "" elsewhere."""
+    """Category in the printed header, if that is wrong; else ""."""
     metric: str
     printed: str
-    """As the text has it, without mark-up."""
+    """Number as printed, without mark-up."""
     value: float
-    """Percent."""
+    """Value in percent."""
     note: str
     aggregate: bool
-    """A mean or deviation over categories."""
+    """Whether it is a mean or deviation over categories."""
     relabelled: bool
-    """The printed header or caption names another category or split (see the lint)."""
+    """Whether the printed header or caption names another category or split (see the lint)."""
     garbled: bool
-    """The text is not a clean number: a stray space, a lost or doubled decimal point."""
+    """Whether the printed text is not a number: a stray space, a lost or doubled decimal point."""
     corrected: bool
-    """`value` is not what the text says, and the paper's own means prove it."""
+    """Whether `value` differs from the printed text, as the paper's own means prove."""
     suspicious: bool
-    """A finding of the lint doubts this number."""
+    """Whether a finding of the lint doubts this number."""
 
     @property
     def name(self) -> CellName:
@@ -79,43 +79,44 @@ class PublishedCell:
 
     @property
     def fraction(self) -> float:
-        """The value on the scale of measured results, 0..1."""
+        """Value on the scale of measured results, 0 to 1."""
         return self.value / 100
 
     @property
     def source(self) -> str:
-        """E.g. "LTAD, Table 10"."""
+        """Paper and table, e.g. "LTAD, Table 10"."""
         return f"{PAPERS[self.paper].short}, {table(self.paper, self.table).title}"
 
 
 @dataclass(frozen=True)
 class Table:
-    """What one printed table holds."""
+    """Description of a printed table."""
 
     paper: str
     table: int
     kind: str
-    """"main", "per class", "ablation", "label correction", or "figure": the numbers behind one."""
+    """"main", "per class", "ablation", "label correction", or "figure" for the numbers behind a figure."""
     place: str
+    """Position of a figure in the paper."""
     decimals: int
-    """Of the printed numbers, trailing zeros included."""
+    """Number of printed decimals, including trailing zeros."""
     protocol: str
     printed_split: str
-    """The split that the caption names, where that is wrong; "" elsewhere."""
+    """Split in the caption, if that is wrong; else ""."""
     caption: str
-    """In our words."""
+    """Caption in ltbench's words."""
     datasets: tuple[str, ...]
     splits: tuple[str, ...]
     metrics: tuple[str, ...]
     methods: int
-    """Printed rows or columns that are methods or variants."""
+    """Number of printed methods and variants."""
     categories: int
-    """Categories with numbers of their own; 0 in a table of means."""
+    """Number of single categories; 0 in a table of means."""
     cells: int
 
     @property
     def title(self) -> str:
-        """E.g. "Table 10"."""
+        """Title, e.g. "Table 10"."""
         return self.place if self.kind == "figure" else f"Table {self.table}"
 
     @property
@@ -126,7 +127,7 @@ class Table:
 
 @cache
 def cells(paper: str | None = None) -> tuple[PublishedCell, ...]:
-    """All printed numbers, or one paper's, table by table. Raises ResultsError for an unknown paper."""
+    """Printed numbers of all papers or of one, table by table. Raises ResultsError for an unknown paper."""
     if paper is None:
         return _all_cells()
     if paper not in PAPERS:
@@ -135,7 +136,7 @@ def cells(paper: str | None = None) -> tuple[PublishedCell, ...]:
 
 
 def load(paper: str | None = None) -> pd.DataFrame:
-    """The printed numbers as a table: one row a cell, the columns are the fields of PublishedCell."""
+    """Printed numbers as a DataFrame, one row per cell with the fields of PublishedCell as columns."""
     import pandas as pd
 
     names = [field.name for field in fields(PublishedCell)]
@@ -145,16 +146,16 @@ def load(paper: str | None = None) -> pd.DataFrame:
 
 @cache
 def tables() -> tuple[Table, ...]:
-    """What each printed table holds, paper by paper."""
-    found: dict[tuple[str, int], list[PublishedCell]] = {}
+    """Descriptions of all printed tables, paper by paper."""
+    members: dict[tuple[str, int], list[PublishedCell]] = {}
     for cell in _all_cells():
-        found.setdefault((cell.paper, cell.table), []).append(cell)
-    return tuple(_describe(row, found[row["paper"], int(row["table"])]) for row in _rows(TABLES_FILE))
+        members.setdefault((cell.paper, cell.table), []).append(cell)
+    return tuple(_describe(row, members[row["paper"], int(row["table"])]) for row in _rows(TABLES_FILE))
 
 
 @cache
 def table(paper: str, number: int) -> Table:
-    """One table's description. Raises ResultsError if the paper has no such table of results."""
+    """Description of one table. Raises ResultsError if the paper has no such table."""
     for description in tables():
         if (description.paper, description.table) == (paper, number):
             return description
@@ -162,7 +163,7 @@ def table(paper: str, number: int) -> Table:
 
 
 def parse(row: dict[str, str]) -> PublishedCell:
-    """A row of a CSV file as a cell."""
+    """Parse a row of a CSV file. Raises ResultsError for an unknown flag."""
     flags = set(row["flags"].split())
     if unknown := flags - set(FLAGS):
         raise ResultsError(f"unknown flags {sorted(unknown)} in {row}: expected some of {', '.join(FLAGS)}")
@@ -192,7 +193,7 @@ def _all_cells() -> tuple[PublishedCell, ...]:
     order = list(PAPERS)
     files = sorted(path for path in FOLDER.glob("*.csv") if path != TABLES_FILE)
     read = (parse(row) for path in files for row in _rows(path))
-    # Stable: within a table, the order of its file.
+    # The sort is stable, so that cells of a table keep the order of its file.
     return tuple(sorted(read, key=lambda cell: (order.index(cell.paper), cell.table)))
 
 

@@ -1,4 +1,4 @@
-"""What the papers call a method in one configuration: an ablation's row changes some fields."""
+"""Printed names of configurations: rows of ablations are methods with some fields changed."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ Fields = Mapping[str, Any]
 
 
 class Name(NamedTuple):
-    """How a configuration stands in the papers."""
+    """Printed name of a configuration."""
 
     method: str
-    """`PublishedCell.method`; "" where the papers have this method, and no row of this configuration."""
+    """`PublishedCell.method`; "" if the papers have the method but not this configuration."""
     order: int
-    """Of several configurations that mean the same row the lowest is closest to the paper's text."""
+    """Rank among configurations for the same row; the lowest is closest to the paper's text."""
 
 
-_REBUILDS = {"score_parts": "reconstruction"}
-_JUDGES = {"score_parts": "semantic"}
+_RECONSTRUCTION_ONLY = {"score_parts": "reconstruction"}
+_SEMANTIC_ONLY = {"score_parts": "semantic"}
 _LTAD: Fields = {
     "score_parts": "both",
     "augmentation": "vae",
@@ -35,29 +35,29 @@ _LTAD: Fields = {
     "projection": "layerwise",
     "pooling": "max",
 }
-"""What LTAD's Tables 6 to 9 and Figure 6 vary, as in its main tables."""
+"""Fields that LTAD's Tables 6 to 9 and Figure 6 vary, with the values of its main tables."""
 _LTAD_ROWS: Mapping[str, Fields] = {
     "ltad": {},
-    "LTAD 6.3": {**_REBUILDS, "augmentation": "autoencoder"},
-    "LTAD 6.4": {**_REBUILDS, "sampling": "inverse"},
-    "LTAD 6.5": {**_REBUILDS, "names": "fixed", "names_init": "class_name"},
-    "LTAD 6.6": {**_REBUILDS, "names_init": "class_name"},
-    "LTAD 6.7": {**_REBUILDS, "names_init": "random"},
-    "LTAD w/o SAD": _REBUILDS,
-    "LTAD 7.1": {**_JUDGES, "projection": "joint"},
-    "LTAD 7.2": {**_JUDGES, "pooling": "mean"},
-    # Which prompts the paper takes together is not said: the suite takes all of Table 9.
+    "LTAD 6.3": {**_RECONSTRUCTION_ONLY, "augmentation": "autoencoder"},
+    "LTAD 6.4": {**_RECONSTRUCTION_ONLY, "sampling": "inverse"},
+    "LTAD 6.5": {**_RECONSTRUCTION_ONLY, "names": "fixed", "names_init": "class_name"},
+    "LTAD 6.6": {**_RECONSTRUCTION_ONLY, "names_init": "class_name"},
+    "LTAD 6.7": {**_RECONSTRUCTION_ONLY, "names_init": "random"},
+    "LTAD w/o SAD": _RECONSTRUCTION_ONLY,
+    "LTAD 7.1": {**_SEMANTIC_ONLY, "projection": "joint"},
+    "LTAD 7.2": {**_SEMANTIC_ONLY, "pooling": "mean"},
+    # The paper does not say which prompts it combines; the suite combines all of Table 9.
     "LTAD 7.3": {
-        **_JUDGES,
+        **_SEMANTIC_ONLY,
         "normal_prompts": ["a", "a normal", "a good", "a flawless"],
         "abnormal_prompts": ["a broken", "a damaged", "an abnormal", "a defective"],
     },
-    "LTAD 8.1": {**_JUDGES, "assignment": "shuffled"},
-    "LTAD 8.2": {**_JUDGES, "text": "none"},
-    "LTAD w/o RM": _JUDGES,
+    "LTAD 8.1": {**_SEMANTIC_ONLY, "assignment": "shuffled"},
+    "LTAD 8.2": {**_SEMANTIC_ONLY, "text": "none"},
+    "LTAD w/o RM": _SEMANTIC_ONLY,
     **{
         f"LTAD w/o RM: {normal} / {abnormal}": {
-            **_JUDGES,
+            **_SEMANTIC_ONLY,
             "normal_prompts": [normal],
             "abnormal_prompts": [abnormal],
         }
@@ -72,7 +72,7 @@ _MEDS_PRESETS: tuple[Fields, ...] = (
     {"preset": "official_code", "draws": 100, "k": 3},
     {"preset": "ours", "draws": 0, "k": 1},
 )
-"""The settings that may stand for the paper's, the text's first."""
+"""Settings that may represent the paper's, those of its text first."""
 _MEDS: Fields = {
     "stop_after": "selection",
     "init": "distilled",
@@ -81,7 +81,10 @@ _MEDS: Fields = {
     "top_percent": 1,
     "distill_iterations": None,
 }
-"""What MeDS' Tables 4 and 5 and its figures vary, as in its main tables; a preset brings `k` and `draws`."""
+"""Fields that MeDS' Tables 4 and 5 and its figures vary, with the values of its main tables.
+
+A preset adds `k` and `draws`.
+"""
 _MEDS_STAGES: Mapping[str, Fields] = {
     "": {},
     ": Distilled model": {"stop_after": "distillation"},
@@ -94,7 +97,7 @@ def _meds_rows() -> Mapping[str, Fields]:
     rows: dict[str, Fields] = {"hvq+meds": {"host": "hvq"}}
     for host in ("dinomaly", "inpformer"):
         rows |= {f"{host}+meds{end}": {"host": host, **stage} for end, stage in _MEDS_STAGES.items()}
-    # One row for both hosts: neither is trained yet.
+    # One row for both hosts, since no host is trained at this stage.
     rows["meds: memory ensemble"] = {"host": "dinomaly|inpformer", "stop_after": "memory"}
     return rows
 
@@ -106,14 +109,18 @@ _ROWS: Mapping[str, tuple[tuple[Fields, ...], Mapping[str, Fields]]] = MappingPr
         "uniad": (({},), {"UniAD 6.2": {"backbone": "align:*"}, "uniad": {}}),
     }
 )
-"""By our method: settings of the main tables, and by printed name what differs; the first match wins."""
+"""Settings of the main tables, and changed fields by printed name, for each method; the first match wins."""
 
 
 def printed_as(method: str, fields: Fields) -> Name:
-    """The printed name of `method` with these hyper-parameters, as a result's record has them.
+    """Printed name of a method with given hyper-parameters.
 
-    Methods whose configurations no paper tells apart are printed under their own name. A field that a record
-    lacks counts as in the papers' main tables.
+    Args:
+        method: Name of ltbench's method.
+        fields: Hyper-parameters as in a result's record; a missing field counts as in the main tables.
+
+    Returns:
+        The name; the method's own name if no paper distinguishes its configurations.
     """
     settings, rows = _ROWS.get(method, (({},), {method: {}}))
     for order, base in enumerate(settings):
@@ -125,7 +132,7 @@ def printed_as(method: str, fields: Fields) -> Name:
 
 
 def _is(found: Any, wanted: Any) -> bool:
-    """Equal; a wanted text may hold wildcards and alternatives ("a|b"), lists and tuples are alike."""
+    """Compare a field's value with the wanted one, which may contain wildcards and alternatives ("a|b")."""
     if isinstance(wanted, str):
         return any(fnmatch.fnmatchcase(str(found), one) for one in wanted.split("|"))
     if isinstance(wanted, list):

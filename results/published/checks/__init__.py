@@ -1,1 +1,1 @@
-"""The rules of the lint, one module a paper or a kind of error."""
+"""Rules of the lint of published tables, one module per paper or kind of error."""

@@ -1,4 +1,4 @@
-"""LTAD: All, High and Low against the classes, and values that repeat where they should not."""
+"""Checks of LTAD: All, High and Low against their classes, and implausibly repeated values."""
 
 from __future__ import annotations
 
@@ -28,27 +28,29 @@ _FAR = 5.0
 
 
 def check_ltad() -> list[Check]:
+    """Run all checks of LTAD."""
     return [_means(), _ablation_means(), _repeats(), _attainable()]
 
 
 def per_class_rows() -> dict[RowKey, Row]:
-    """The rows of Tables 10-49."""
+    """Rows of the tables with classes, Tables 10-49."""
     return {key: row for key, row in rows(PAPER).items() if key.table >= _FIRST_PER_CLASS}
 
 
 def members(row: Row, group: str) -> list[PublishedCell]:
+    """Cells of the classes of a group in a row."""
     any_cell = next(iter(row.values()))
     return [row[name] for name in ltad_group(any_cell.dataset, any_cell.split, group)]
 
 
 def missing(row: Row, group: str) -> float:
-    """The sum by which the printed mean exceeds the printed classes: (printed - recomputed) * classes."""
+    """Sum by which the printed mean exceeds the printed classes: (printed - recomputed) * classes."""
     inside = members(row, group)
     return (row[group].value - mean(inside)) * len(inside)
 
 
 def wrong_groups(key: RowKey, row: Row) -> list[str]:
-    """Groups whose printed mean is more than one unit of the last digit away from the classes' mean."""
+    """Groups whose printed mean differs from the mean of their classes by more than one last digit."""
     unit = table(PAPER, key.table).unit
     return [group for group in GROUPS if differs(row[group].value, mean(members(row, group)), unit)]
 
@@ -86,7 +88,7 @@ def _wrong_means(key: RowKey, row: Row, wrong: list[str]) -> Finding:
 
 
 def _copies(key: RowKey, row: Row) -> tuple[PublishedCell, ...]:
-    """The same wrong All in the main text."""
+    """Cells of the main text that repeat the wrong All of a row."""
     return tuple(
         cell
         for other, cells in rows(PAPER).items()
@@ -106,7 +108,7 @@ def _explain(row: Row, wrong: list[str]) -> tuple[Verdict, str]:
         )
     group = next(group for group in wrong if group != "all")
     in_all, in_group = missing(row, "all"), missing(row, group)
-    # A mean is known to a unit of its last digit, so its sum to as many units as it has classes.
+    # A mean is exact to one unit of its last digit, so its sum to as many units as it has classes.
     known_to = 0.01 * (len(members(row, "all")) + len(members(row, group)))
     if differs(in_all, in_group, known_to):
         return "contradiction", (
@@ -126,7 +128,7 @@ def _explain(row: Row, wrong: list[str]) -> tuple[Verdict, str]:
 
 
 def _ablation_means() -> Check:
-    """All = (7 High + 8 Low) / 15 where no class is printed."""
+    """Check All = (7 High + 8 Low) / 15 in tables without classes."""
     found = []
     compared = 0
     for key, row in rows(PAPER).items():
@@ -196,6 +198,7 @@ def _repeat(key: RowKey, one: PublishedCell, other: PublishedCell, reasons: list
 
 
 def _why_suspicious(key: RowKey, row: Row, one: PublishedCell, other: PublishedCell) -> list[str]:
+    """Reasons to doubt that two classes of a row have the same value; empty if there are none."""
     reasons = []
     for group in wrong_groups(key, row):
         if group != "all" and {one, other} <= set(members(row, group)):
@@ -222,7 +225,7 @@ def _why_suspicious(key: RowKey, row: Row, one: PublishedCell, other: PublishedC
 
 
 def _other_metric(key: RowKey, cell: PublishedCell) -> list[tuple[int, Row]]:
-    """(table, row) of the same method, split and data set for the other metrics."""
+    """Find the tables and rows of the same method, split and data set for the other metrics."""
     return [
         (twin_key.table, twin)
         for twin_key, twin in per_class_rows().items()
@@ -233,6 +236,7 @@ def _other_metric(key: RowKey, cell: PublishedCell) -> list[tuple[int, Row]]:
 
 
 def _nearest_elsewhere(key: RowKey, cell: PublishedCell) -> float | None:
+    """Nearest value of the same class, method and metric in the other tables; None without any."""
     values = [
         row[cell.category].value
         for other, row in per_class_rows().items()
@@ -244,7 +248,7 @@ def _nearest_elsewhere(key: RowKey, cell: PublishedCell) -> float | None:
 
 
 def _attainable() -> Check:
-    """An AUROC over P defects and N good images is a multiple of 1 / (2 P N)."""
+    """Check that every AUROC over P defective and N good images is a multiple of 1 / (2 P N)."""
     found = []
     compared = 0
     for key, row in per_class_rows().items():

@@ -1,4 +1,4 @@
-"""LTAD on DAGM: column headers that contradict the data, and a row that never changes."""
+"""Checks of LTAD on DAGM: column headers that contradict the data, and a row that never changes."""
 
 from __future__ import annotations
 
@@ -20,11 +20,12 @@ from ltbench.results.published.printed import PublishedCell, cells
 
 PAPER = "ltad"
 _WITNESS = "RegAD"
-"""The method whose values per class are the same in every DAGM table."""
+"""Method with the same values per class in every DAGM table."""
 _SAME = 0.02
 
 
 def check_headers() -> list[Check]:
+    """Run all checks of LTAD's DAGM tables."""
     return [_headers(), _constant()]
 
 
@@ -37,18 +38,18 @@ def _witness_rows() -> dict[RowKey, Row]:
 
 
 def _as_printed(row: Row) -> dict[str, float]:
-    """Class in the printed header -> value."""
+    """Values of a row by the class that the printed header names."""
     return {cell.printed_category or cell.category: cell.value for cell in classes(row)}
 
 
 def _profile(metric: str) -> dict[str, float]:
-    """What most tables print under each class name."""
+    """Median value of the witness under each printed class name."""
     printed = [_as_printed(row) for key, row in _witness_rows().items() if key.metric == metric]
     return {name: median(values[name] for values in printed) for name in printed[0]}
 
 
 def largest_gap(values: Mapping[str, float], profile: Mapping[str, float]) -> tuple[float, str]:
-    """The largest difference from the profile, and its class."""
+    """Largest difference of values by class from a profile, and its class."""
     return max((abs(values[name] - profile[name]), name) for name in profile)
 
 
@@ -88,18 +89,18 @@ def _headers() -> Check:
 
 
 def _by_class(metric: str, method: str) -> dict[str, list[PublishedCell]]:
-    """DAGM class -> the method's cells in all configurations."""
-    found: dict[str, list[PublishedCell]] = {}
+    """Cells of a method in all configurations, by DAGM class."""
+    by_class: dict[str, list[PublishedCell]] = {}
     for key, row in per_class_rows().items():
         if (key.metric, key.printed_method) == (metric, method):
             for cell in classes(row):
                 if cell.dataset == "dagm":
-                    found.setdefault(cell.category, []).append(cell)
-    return found
+                    by_class.setdefault(cell.category, []).append(cell)
+    return by_class
 
 
 def _spread(of_classes: Mapping[str, list[PublishedCell]]) -> float:
-    """The largest range of one class over the configurations."""
+    """Largest range of a class' values over the configurations."""
     return max(
         max(cell.value for cell in of_class) - min(cell.value for cell in of_class)
         for of_class in of_classes.values()

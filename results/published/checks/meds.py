@@ -1,4 +1,4 @@
-"""MeDS: means and deviations of the appendix, captions, and rows copied between ratios."""
+"""Checks of MeDS: means and deviations of the appendix, captions, and rows copied between noise ratios."""
 
 from __future__ import annotations
 
@@ -27,11 +27,12 @@ _LEAST_METRICS = 5
 
 
 def check_meds() -> list[Check]:
+    """Run the checks of MeDS that compare its tables with each other."""
     return [_means(), _deviations(), _captions(), _copied_rows()]
 
 
 def per_class_rows() -> dict[RowKey, Row]:
-    """The rows of the tables with classes, Tables 6-30."""
+    """Rows of the tables with classes, Tables 6-30."""
     return {key: row for key, row in rows(PAPER).items() if classes(row)}
 
 
@@ -39,7 +40,7 @@ _Mean = tuple[str, str, str, str]
 
 
 def main_means() -> dict[_Mean, PublishedCell]:
-    """(data set, split, method, metric) -> the mean that the main text prints."""
+    """Means printed in the main text, by data set, split, method and metric."""
     return {
         (cell.dataset, cell.split, cell.method, cell.metric): cell
         for cell in cells(PAPER)
@@ -90,7 +91,7 @@ def _deviations() -> Check:
             continue
         compared += 1
         recomputed = stdev(cell.value for cell in classes(row))
-        # Rounded values move a deviation by no more than they move themselves, a little more for n - 1.
+        # Rounding changes a deviation by no more than the values themselves, a little more for n - 1.
         if differs(row["std"].value, recomputed, 1.1 * table(PAPER, key.table).unit):
             found.append(
                 Finding(
@@ -119,7 +120,7 @@ def _deviations() -> Check:
 
 
 def _fits(description: Table, split: str, main: Mapping[_Mean, PublishedCell]) -> tuple[int, int]:
-    """(means that agree, means compared) between a table of classes and a main-text column."""
+    """Compare the means of a table of classes with a column of the main text: (agreeing, compared)."""
     agree = compared = 0
     for key, row in per_class_rows().items():
         cell = row["all"]
@@ -167,14 +168,14 @@ def _captions() -> Check:
 
 
 def _class_results() -> dict[tuple[str, str, str], dict[str, dict[str, PublishedCell]]]:
-    """(data set, method, class) -> split -> metric -> cell, both tables of a ratio together."""
-    found: dict[tuple[str, str, str], dict[str, dict[str, PublishedCell]]] = {}
+    """Cells by (data set, method, class), then split, then metric, over both tables of a ratio."""
+    results: dict[tuple[str, str, str], dict[str, dict[str, PublishedCell]]] = {}
     for key, row in per_class_rows().items():
         if table(PAPER, key.table).kind == "per class":
             for cell in classes(row):
-                of_class = found.setdefault((cell.dataset, cell.method, cell.category), {})
+                of_class = results.setdefault((cell.dataset, cell.method, cell.category), {})
                 of_class.setdefault(key.split, {})[key.metric] = cell
-    return found
+    return results
 
 
 def _copied_rows() -> Check:
@@ -203,7 +204,7 @@ def _copied_rows() -> Check:
 def _copied(
     one: str, other: str, first: dict[str, PublishedCell], second: dict[str, PublishedCell]
 ) -> list[Finding]:
-    """One finding for each of the later ratio's two tables."""
+    """Build one finding for each of the two tables of the later ratio."""
     found = []
     for number in sorted({cell.table for cell in second.values()}):
         here = [second[metric] for metric in METRIC_TITLES if metric in second]

@@ -1,4 +1,4 @@
-"""MeDS: values that a test set does not allow, and metrics that move against each other."""
+"""Checks of MeDS: values that are impossible on the test set, and metrics that contradict each other."""
 
 from __future__ import annotations
 
@@ -21,11 +21,16 @@ _DROP = 5.0
 
 
 def check_meds_bounds() -> list[Check]:
+    """Run the checks of MeDS against the bounds of its test sets."""
     return [_floors(), _against_each_other(), _depths()]
 
 
 def f1_floor(good: int, defective: int) -> float:
-    """F1 in percent of calling every image defective: no maximum over thresholds is lower."""
+    """F1 in percent of calling every image defective, the lower bound of F1-max.
+
+    >>> f1_floor(good=20, defective=60)
+    85.71428571428571
+    """
     return 200 * defective / (2 * defective + good)
 
 
@@ -76,7 +81,7 @@ def _below_floor(key: RowKey, below: list[PublishedCell]) -> Finding:
 
 
 def _against_each_other() -> Check:
-    """Image AP of the clean split against the smallest noise ratio, where image AUROC moves the other way."""
+    """Check that image AP does not rise from the clean split to the smallest noise ratio as AUROC falls."""
     pairs: dict[tuple[int, str], list[tuple[PublishedCell, PublishedCell]]] = {}
     compared = 0
     for key, row in per_class_rows().items():
@@ -121,7 +126,7 @@ def _against_each_other() -> Check:
 
 
 def _depths() -> Check:
-    """Inspection depth = k / |D|: the last defect is the k-th image of the ranking."""
+    """Check inspection depths k / |D|, where the last defect is the k-th image of the ranking."""
     found = []
     compared = 0
     for key, row in per_class_rows().items():
@@ -164,14 +169,17 @@ def _wrong_depth(key: RowKey, cell: PublishedCell, defects: int, size: int) -> F
 
 
 def _least(found: list[tuple[PublishedCell, PublishedCell]]) -> float:
+    """Smallest rise from the clean to the noisy cell of the pairs."""
     return min(noisy.value - clean.value for clean, noisy in found)
 
 
 def _most(found: list[tuple[PublishedCell, PublishedCell]]) -> float:
+    """Largest rise from the clean to the noisy cell of the pairs."""
     return max(noisy.value - clean.value for clean, noisy in found)
 
 
 def _next_ratio(key: RowKey) -> RowKey:
+    """Row of the same method, metric and data set at the smallest positive noise ratio."""
     return min(
         (
             other
@@ -190,5 +198,6 @@ def _dataset(key: RowKey) -> str:
 
 
 def _auroc(key: RowKey) -> dict[str, PublishedCell]:
+    """Image AUROC of the same table, split and method, by category."""
     row = rows(PAPER)[RowKey(key.table, key.split, key.printed_method, "image_auroc")]
     return {cell.category: cell for cell in classes(row)}

@@ -1,4 +1,4 @@
-"""TailedCore: what the class counts of tail and head allow for the mean over all classes."""
+"""Checks of TailedCore: the mean over all classes against the means of tail and head."""
 
 from __future__ import annotations
 
@@ -21,15 +21,17 @@ ZERO_SHOT = ("WinCLIP", "AnomalyCLIP")
 
 
 def check_tailedcore() -> list[Check]:
+    """Run all checks of TailedCore."""
     return [_steps(), _pareto(), _zero_shot()]
 
 
 def _grouped() -> dict[RowKey, Row]:
-    """Rows with tail, head and all: the tables'. A figure has the mean over all classes alone."""
+    """Rows with tail, head and all, i.e. of tables; figures only have the mean over all classes."""
     return {key: row for key, row in rows(PAPER).items() if "tail" in row}
 
 
 def _three(row: Row) -> tuple[float, float, float]:
+    """Values of tail, head and all."""
     return row["tail"].value, row["head"].value, row["all"].value
 
 
@@ -88,7 +90,7 @@ def _wrong_step(key: RowKey, row: Row, weighted: float) -> Finding:
 
 
 def _off(key: RowKey) -> float:
-    """How far all lies above the weighted mean, less one unit of the last digit."""
+    """Excess of all over the weighted mean of tail and head, minus one unit of the last digit."""
     row = rows(PAPER)[key]
     tail, head, everything = _three(row)
     share = STEP_TAILS[row["all"].dataset] / CLASSES[row["all"].dataset]
@@ -96,12 +98,12 @@ def _off(key: RowKey) -> float:
 
 
 def _needed_gap(row: Row) -> tuple[float, float]:
-    """(difference, bound): how much C_t - C_h has to differ between seeds with many and few tail classes for
-    the printed `all`, and 200, the most that percentages allow.
+    """Difference of C_t - C_h between seeds that the printed `all` implies, and its bound.
 
     With w the share of tail classes in a seed,
     mean(all) = mean(w) C_t + (1 - mean(w)) C_h + cov(w, C_t - C_h).
-    As w takes two values, the covariance is the difference times a constant.
+    As w takes two values, the covariance is a constant times the difference of C_t - C_h between seeds with
+    more and with fewer tail classes. Percentages allow a difference of at most 200.
     """
     tail, head, everything = _three(row)
     dataset = row["all"].dataset
@@ -114,6 +116,7 @@ def _needed_gap(row: Row) -> tuple[float, float]:
 
 
 def _largest_printed_gap() -> float:
+    """Largest |C_t - C_h| printed anywhere in the paper."""
     return max(abs(row["tail"].value - row["head"].value) for row in _grouped().values())
 
 
@@ -182,7 +185,7 @@ def _wrong_pareto(key: RowKey, row: Row, needed: float, bound: float, largest: f
 
 
 def _neighbour(key: RowKey, row: Row) -> str:
-    """The next block's number, if it was printed here."""
+    """Remark if a row prints the number of the next block as its own; else ""."""
     beside = rows(PAPER)[key._replace(split="step_k4")]["tail"]
     if beside.value == row["all"].value:
         return " It is the number of the next column, C_t of step_k4."

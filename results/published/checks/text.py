@@ -1,4 +1,4 @@
-"""Cells that are no number, or no percentage."""
+"""Checks for cells that are not a number or not a percentage."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _NUMBER = re.compile(r"\d+(\.\d*)?")
 
 
 def check_text() -> list[Check]:
-    """Both checks for every paper."""
+    """Run both checks for every paper."""
     return [check for paper in PAPERS for check in (_numbers(paper), _percentages(paper))]
 
 
@@ -47,6 +47,7 @@ def _fault(cell: PublishedCell) -> str:
 
 
 def _proof(cell: PublishedCell) -> str:
+    """Argument from the printed means for the corrected value."""
     row = rows(cell.paper)[RowKey(cell.table, cell.split, cell.printed_method, cell.metric)]
     if cell.category == "all":
         members = [other for other in row.values() if not other.aggregate]

@@ -1,4 +1,4 @@
-"""One quantity that a paper prints in several tables must have one value."""
+"""Checks that a quantity printed in several tables has the same value in all of them."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from ltbench.results.published.printed import PublishedCell, cells, table
 
 _METRICS = list(METRIC_TITLES)
 
-# Whom to believe: means that stand beside their classes, then the main text, then an ablation's copy of it.
+# Lower is more reliable: means next to their classes, then the main text, then an ablation's copy of it.
 _AUTHORITY = {"per class": 0, "main": 1, "ablation": 2}
 
 
 def check_twice() -> list[Check]:
-    """One check per paper."""
+    """Run one check per paper."""
     return [_check(paper) for paper in PAPERS]
 
 
@@ -39,8 +39,8 @@ def _check(paper: str) -> Check:
         for doubted, trusted in pairs
         if differs(doubted.value, trusted.value, _tolerance(doubted, trusted))
     ]
-    # A number that differs from two tables is one finding: against the one with as many decimals, then
-    # against the better authority.
+    # A number that differs from two tables is one finding, reported against the table with as many decimals
+    # or else the more reliable one.
     best: dict[PublishedCell, PublishedCell] = {}
     for doubted, trusted in wrong:
         if doubted not in best or _rank(doubted, trusted) < _rank(doubted, best[doubted]):
@@ -73,7 +73,7 @@ def _tolerance(one: PublishedCell, other: PublishedCell) -> float:
 
 
 def _pairs(paper: str) -> Iterator[tuple[PublishedCell, PublishedCell]]:
-    """(doubted, trusted): the same quantity in two tables, the better authority second."""
+    """Yield pairs (doubted, trusted) of the same quantity in two tables, the more reliable one second."""
     same: dict[tuple[str, ...], list[PublishedCell]] = {}
     for cell in cells(paper):
         if table(paper, cell.table).kind in _AUTHORITY:
@@ -116,7 +116,7 @@ def _column(cell: PublishedCell) -> str:
 
 
 def _classes_of(cell: PublishedCell) -> list[PublishedCell]:
-    """The classes that stand in the cell's row, or none."""
+    """Cells of the classes next to a mean in its row; empty if there are none."""
     row = rows(cell.paper)[RowKey(cell.table, cell.split, cell.printed_method, cell.metric)]
     return classes(row) if cell.category == "all" else []
 
