@@ -1,4 +1,4 @@
-"""`python -m perf [NAME ...]`: measure, print tables, write perf/out and the results folder's speed file."""
+"""`python -m perf [NAME ...]`: measure, print tables, write perf/out."""
 
 from __future__ import annotations
 
@@ -14,10 +14,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from ltbench.benchmark.settings import load_settings
 from ltbench.benchmark.threads import tune_malloc
-from ltbench.results.performance import PERFORMANCE_FILE, Performance, read_performance, write_performance
-from ltbench.results.places import Place, place
 from perf import overlap, scale
 from perf.ceilings import Ceiling, ceilings
 from perf.comparison import Row
@@ -25,6 +22,7 @@ from perf.comparisons import all_comparisons
 from perf.machine import machine
 from perf.memory import peak_memory
 from perf.pairs import measure
+from perf.performance import PERFORMANCE_FILE, Performance, read_performance, write_performance
 from perf.table import merged, stored_rows, table_of
 
 OUT = Path(__file__).parent / "out"
@@ -70,7 +68,6 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--scale", action="store_true", help=f"also {scale.NAME}: some minutes")
     parser.add_argument("--brief", action="store_true", help="small inputs: do all sides run and agree?")
     parser.add_argument("--out", type=Path, default=OUT, help="folder for the tables (default: perf/out)")
-    parser.add_argument("--results", help="results folder whose site is to show them (default: as ltbench)")
     return parser.parse_args()
 
 
@@ -95,19 +92,14 @@ def _write(
     known: dict[str, Ceiling],
     options: argparse.Namespace,
 ) -> None:
-    """The parquet file in perf/out with its JSON and, unless inputs were small, in the results folder."""
+    """The parquet file in perf/out with its JSON."""
     now = datetime.now(UTC).isoformat(timespec="seconds")
     texts = {name: ceiling.text for name, ceiling in known.items()}
     options.out.mkdir(parents=True, exist_ok=True)
     path = options.out / PERFORMANCE_FILE
     earlier = _earlier(path, options.brief)
     every = merged(earlier, stored_rows(rows, now, f"{os.getloadavg()[0]:.1f}"), facts, order)
-    targets: list[Place] = [path]
-    if not options.brief:
-        results = place(options.results) if options.results else load_settings().results
-        targets.append(results / PERFORMANCE_FILE)
-    for target in targets:
-        write_performance(target, every, machine=facts, ceilings=texts, is_brief=options.brief)
+    write_performance(path, every, machine=facts, ceilings=texts, is_brief=options.brief)
     document = {
         "schema_version": 1,
         "machine": facts,

@@ -6,8 +6,8 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from ltbench.results.performance import PERFORMANCE_FILE, Performance, read_performance
 from perf.machine import PACKAGES
+from perf.performance import PERFORMANCE_FILE, Performance, read_performance
 from perf.table import markdown
 
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"

@@ -10,8 +10,8 @@ from typing import Any
 import pandas as pd
 from rich.table import Table
 
-from ltbench.results.performance import Performance
 from perf.comparison import Row
+from perf.performance import Performance
 
 HEADINGS = ("side", "seconds", "rounds", "time / ours", "peak MB", "memory / ours", "differs by", "")
 VERSIONED = ("load",)

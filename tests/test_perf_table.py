@@ -10,13 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from ltbench.results.performance import read_performance, write_performance
+from ltbench.results.errors import ResultsError
 from perf import overlap, scale
 from perf.ceilings import Ceiling
 from perf.comparison import Comparison, Limit, Row, Side
 from perf.document import END, GPU, PAGE, START, START_GPU, written
 from perf.memory import resident
 from perf.pairs import measure
+from perf.performance import read_performance, write_performance
 from perf.table import markdown, merged, stored_rows
 
 MACHINE = {"processor": "Some CPU", "cores": "2", "python": "3.11", "numpy": "2.4", "load": "0.1"}
@@ -121,3 +122,10 @@ def test_a_smoke_run_writes_files_that_say_so(tmp_path):
     assert set(found.rows["comparison"]) == {"gaussians"}
     written_rows = json.loads((tmp_path / "performance.json").read_text())["rows"]
     assert set(asdict(Row("", "", "", ours=True))) <= set(written_rows[0])
+
+
+def test_a_damaged_file_is_an_error_with_its_name(tmp_path):
+    assert read_performance(tmp_path / "performance.parquet") is None
+    (tmp_path / "performance.parquet").write_bytes(b"no parquet")
+    with pytest.raises(ResultsError, match=r"cannot read .*performance\.parquet"):
+        read_performance(tmp_path / "performance.parquet")

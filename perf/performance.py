@@ -1,4 +1,4 @@
-"""Measured speed and memory of ltbench's kernels and of their peers, one file of a results folder."""
+"""Measured speed and memory of ltbench's kernels and of their peers, as one file."""
 
 from __future__ import annotations
 
