@@ -14,7 +14,6 @@ from typing import Any
 from ltbench.home_folders import expanded
 from ltbench.methods.base import Method
 from ltbench.methods.errors import BadParameter
-from ltbench.methods.features.backbone import BACKBONES
 from ltbench.methods.features.published_weights import SHIPPED
 from ltbench.registry import Registry, did_you_mean, load_file
 
@@ -134,16 +133,12 @@ def config(method: Method) -> dict[str, Any]:
 
 
 def pretrained(method: Method) -> list[str]:
-    """Networks with pretrained weights that the method's fields name; one with random weights has no ":".
+    """Networks with pretrained weights that the method's fields name.
 
-    A backbone from outside of this package counts as pretrained: its digest alone says what it computes.
+    A backbone is always one, known or not; another network without ":" in its name has random weights.
     """
-    named = [str(getattr(method, field)) for field in WEIGHT_FIELDS if getattr(method, field, "")]
-    return [name for name in named if ":" in name or name in SHIPPED or _is_from_outside(name)]
-
-
-def _is_from_outside(backbone: str) -> bool:
-    return backbone in BACKBONES.names() and not BACKBONES.is_built_in(backbone)
+    named = {field: str(getattr(method, field)) for field in WEIGHT_FIELDS if getattr(method, field, "")}
+    return [name for field, name in named.items() if field == "backbone" or ":" in name or name in SHIPPED]
 
 
 def _convert(method: str, field: str, value: Any, kind: Any) -> Any:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -173,3 +175,23 @@ def wait_for_cells(results: Path, count: int) -> None:
         if time.monotonic() > patience:
             pytest.fail("no cell was finished in time")
         time.sleep(0.05)
+
+
+def test_results_of_a_backbone_that_is_gone_are_shown_and_left_alone(place: Path) -> None:
+    """Version 1 had the backbone 'tiny'; its own command is refused before anything starts."""
+    old = Path("synthetic", "step_k4_nr20-limit3", "seed2", "patchcore-9bbe2333ec")
+    shutil.copytree(ROOT / "tests" / "golden_results" / "version1" / old, place / "runs" / old)
+    (cell,) = Store(place / "runs").cells()
+    before = {path: path.read_bytes() for path in cell.folder.iterdir()}
+    again = ltbench(place, *shlex.split(cell.record.cell.command())[1:], "--results", "runs")
+    assert (again.returncode, again.stdout) == (2, "")
+    assert again.stderr.startswith("error: unknown backbone 'tiny': ")
+    assert again.stderr.count("\n") == 1
+
+    listed = ltbench(place, "results", "ls", "--results", "runs")
+    assert (listed.returncode, str(old) in listed.stdout) == (0, True)
+    assert ltbench(place, "report", "--results", "runs", "--out", "site").returncode == 0
+    board = (place / "site" / "synthetic--step_k4_nr20-limit3.html").read_text(encoding="utf-8")
+    assert 'data-backbone="tiny"' in board
+    assert {path: path.read_bytes() for path in cell.folder.iterdir()} == before
+    assert [one.folder for one in Store(place / "runs").cells()] == [cell.folder]
