@@ -15,7 +15,7 @@ from types import ModuleType
 
 from ltbench.methods.errors import BadParameter, MethodsError
 from ltbench.methods.features import hub, weights
-from ltbench.methods.features.backbones.timm import parse
+from ltbench.methods.features.timm_weights import parse
 from ltbench.methods.language import checkpoints
 from ltbench.methods.language.encoder import Encoder
 from ltbench.methods.language.openclip_towers import Text, compare, image_tower, stretch_positions
