@@ -70,7 +70,7 @@ def write_performance(
         rows: Rows with the columns of PERFORMANCE.
         machine: Description of the machine.
         ceilings: Hardware limits, as text by name.
-        is_brief: Whether the inputs were tiny.
+        is_brief: Whether the inputs were small: answers were compared, times say nothing.
     """
     facts = {
         "schema_version": PERFORMANCE_VERSION,
