@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from ltbench.methods.features.backbones.timm import channels, imported_timm
 from ltbench.methods.features.block_groups import FINAL, TokenBackbone
+from ltbench.methods.features.timm_weights import channels, imported_timm
 from ltbench.methods.reconstruction.recipes import TOKEN_GROUPS
 from parity import inputs
 from parity.case import Arrays
