@@ -30,6 +30,7 @@ from ltbench.benchmark.commands import (
 )
 from ltbench.benchmark.console import console
 from ltbench.benchmark.errors import BenchmarkError
+from ltbench.benchmark.processor import avoid_slow_sort
 from ltbench.home_folders import UnknownHome
 from ltbench.methods.errors import MethodsError
 from ltbench.registry import PluginError
@@ -75,6 +76,8 @@ app.command("cite")(cite.cite)
 
 def main() -> None:
     """Entry point: run, turn expected errors into one sentence, keep the traceback of bugs."""
+    # Before a command imports NumPy.
+    avoid_slow_sort()
     sys.exit(_exit_code())
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ltbench.benchmark.journal import Journal
+from ltbench.benchmark.processor import avoid_slow_sort
 from ltbench.benchmark.worker import Advanced, Ended, Noted, work
 from ltbench.results.status import Status
 
@@ -158,6 +159,7 @@ class Processes:
         # Read when the libraries are loaded, so before the fork server starts.
         for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
             os.environ.setdefault(variable, str(threads_per_child))
+        avoid_slow_sort()
         self._multiprocessing = multiprocessing.get_context("forkserver")
         self._multiprocessing.set_forkserver_preload([*PRELOAD, *also])
 

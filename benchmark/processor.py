@@ -1,9 +1,8 @@
-"""Keeps NumPy's sort off a processor's slow instruction; must run before NumPy is imported."""
+"""Keeps NumPy's sort off a processor's slow instruction, in processes that import NumPy afterwards."""
 
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import MutableMapping
 from importlib import metadata
 from pathlib import Path
@@ -14,13 +13,14 @@ SWITCH = "NPY_DISABLE_CPU_FEATURES"
 def avoid_slow_sort(environ: MutableMapping[str, str] = os.environ) -> bool:
     """Let NumPy sort with AVX2 where its AVX-512 sort is slow; true if `environ` was changed.
 
+    Called at the start of a command and before cells' processes start, which inherit it.
+
     On AMD's Zen 4 the AVX-512 sort is six times slower than the AVX2 one, because storing compressed lanes
     to memory is microcoded there (github.com/numpy/x86-simd-sort/issues/6); OpenJDK makes the same exception.
-    The pixel metrics are one sort. Child processes inherit the setting. Nothing happens if a person has set
-    NumPy's switches, if NumPy is already imported, or if NumPy does not come from PyPI: a build for this very
-    processor cannot do without AVX-512 and would refuse to start.
+    The pixel metrics are one sort. Nothing happens if a person has set NumPy's switches, or if NumPy does not
+    come from PyPI: a build for this very processor cannot do without AVX-512 and would refuse to start.
     """
-    if "numpy" in sys.modules or SWITCH in environ or "NPY_ENABLE_CPU_FEATURES" in environ:
+    if SWITCH in environ or "NPY_ENABLE_CPU_FEATURES" in environ:
         return False
     if not sorts_slowly(_processor()) or not _is_public_wheel():
         return False

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
-import numpy as np  # noqa: F401 - imported, so that it is running
 import pytest
 
+from ltbench.benchmark import processor
 from ltbench.benchmark.processor import SWITCH, avoid_slow_sort, sorts_slowly
 
 ZEN4 = "processor\t: 0\nvendor_id\t: AuthenticAMD\ncpu family\t: 25\nflags\t\t: fpu avx2 avx512f\n\n"
@@ -30,24 +30,32 @@ def test_only_zen_4_sorts_slowly(cpuinfo, slow):
     assert sorts_slowly(cpuinfo) == slow
 
 
-def test_a_running_numpy_and_a_persons_own_switch_are_left_alone():
-    assert "numpy" in sys.modules
-    assert avoid_slow_sort(environ := {}) is False
-    assert environ == {}
+@pytest.mark.parametrize("name", [SWITCH, "NPY_ENABLE_CPU_FEATURES"])
+def test_a_persons_own_switch_is_left_alone(monkeypatch, name):
+    monkeypatch.setattr(processor, "sorts_slowly", lambda cpuinfo: True)
+    monkeypatch.setattr(processor, "_is_public_wheel", lambda: True)
+    assert avoid_slow_sort(environ := {name: "AVX2"}) is False
+    assert environ == {name: "AVX2"}
+    assert avoid_slow_sort(environ := {}) is True
+    assert environ[SWITCH] in {"X86_V4", "AVX512_SKX"}
+
+
+def test_an_import_changes_no_environment():
+    code = (
+        "import os; before = dict(os.environ); import ltbench, ltbench.benchmark.cli, ltbench.benchmark.processes; "
+        "assert os.environ == before"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 @pytest.mark.parametrize("own", [None, "AVX512_ICL"])
-def test_numpy_starts_with_what_was_chosen(own):
-    code = "import benchmark, os, numpy; print(os.environ.get('" + SWITCH + "', ''), numpy.sort([2, 1]))"
+def test_a_command_starts_numpy_with_what_was_chosen_and_says_so(own):
     environ = {name: value for name, value in os.environ.items() if name != SWITCH} | (
         {SWITCH: own} if own else {}
     )
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", code],
-        env=environ,
-        cwd=Path(__file__).parents[1],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert done.stdout.strip() in ({f"{own} [1 2]"} if own else {"[1 2]", "X86_V4 [1 2]", "AVX512_SKX [1 2]"})
+    command = [sys.executable, "-W", "error", "-m", "ltbench", "env", "--json"]
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=True)
+    told = json.loads(done.stdout)["tuning"]
+    expected = {f"{SWITCH}={own}"} if own else {"as installed", f"{SWITCH}=X86_V4", f"{SWITCH}=AVX512_SKX"}
+    assert told["numpy"] in expected
+    assert "LTBENCH_NO_MALLOPT" in told["memory"] or "give back" in told["memory"]

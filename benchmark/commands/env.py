@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 
 from ltbench.benchmark.commands import options
 from ltbench.benchmark.commands.output import print_json, print_table
@@ -22,19 +23,35 @@ def env(as_json: options.JsonOption = False) -> None:
         "weights": str(settings.weights_root),
         **{name: str(getattr(settings, name)) for name in SHOWN},
     }
+    tuning = _tuning()
     if as_json:
-        print_json("env", {"environment": facts, "settings": places, "problems": problems})
+        print_json("env", {"environment": facts, "settings": places, "tuning": tuning, "problems": problems})
         return
     packages = facts.pop("packages")
     rows = [[name, "–" if value is None else value] for name, value in facts.items()]
     print_table(["machine", ""], rows)
     print_table(["package", "version"], sorted(packages.items()))
     print_table(["setting", ""], sorted(places.items()))
+    print_table(["tuning", ""], sorted(tuning.items()))
     for sentence in problems:
         warn(sentence)
 
 
 SHOWN = ("home", "results", "site", "jobs", "device", "cache_gb")
+
+
+def _tuning() -> dict[str, str]:
+    """What commands change in their own processes, and how to keep them from it."""
+    from ltbench.benchmark.processor import SWITCH
+    from ltbench.benchmark.threads import OPT_OUT, keeps_memory
+
+    switch = os.environ.get(SWITCH)
+    return {
+        "numpy": f"{SWITCH}={switch}" if switch else "as installed",
+        "memory": f"cells keep what they free; {OPT_OUT}=1 gives it back"
+        if keeps_memory()
+        else "cells give back what they free",
+    }
 
 
 def diagnose() -> list[str]:
