@@ -1,1 +1,1 @@
-"""Which images train and which judge: data sets, inventories, recipes, manifests, digests."""
+"""Training and test splits: data sets, inventories, recipes, manifests, digests."""

@@ -1,4 +1,4 @@
-"""A split in numbers: what `ltbench splits show` prints and a report quotes."""
+"""Description of a split in numbers, printed by `ltbench splits show` and quoted in reports."""
 
 from __future__ import annotations
 
@@ -12,35 +12,36 @@ from ltbench.splits.split import Split
 EVIDENCE = {
     "release-exact": "file for file the list that the authors released",
     "generator-exact": "the authors' generator on their listing order, for a seed or ratio not released",
-    "counts-only": "as many images per class as the authors had; which ones is not known",
+    "counts-only": "as many images per class as the authors had; their choice of images is not known",
     "imported": "read from a list on this machine",
     "own": "drawn by ltbench",
 }
-"""Grade -> what it means, strongest first."""
+"""Meaning of each grade of evidence, strongest first."""
 
 
 @dataclass(frozen=True)
 class CategoryCounts:
-    """One class of a split."""
+    """Numbers of images of one class in a split."""
 
     category: str
     group: str
-    """"" if it is in none."""
+    """Group of the class; "" if it has none."""
     available: int
-    """Good training images that the data set has."""
+    """Number of good training images in the data set."""
     kept: int
+    """Number of good images in the training list."""
     injected: int
-    """Defective images in the training list."""
+    """Number of defective images in the training list."""
     overlap: int
-    """Injected images that are also tested."""
+    """Number of injected images that are also in the test list."""
     test_good: int | None
     test_defects: int | None
-    """None where the data set's label files are not at hand."""
+    """Numbers of good and defective test images; None without the data set's label files."""
 
 
 @dataclass(frozen=True)
 class Description:
-    """All that is known of a split."""
+    """Provenance and numbers of a split."""
 
     id: str
     digest: str
@@ -59,15 +60,15 @@ class Description:
     injected: int
     overlap: int
     contamination_of_goods: float
-    """injected / kept: the ratio of the released lists."""
+    """injected / kept, the ratio in the released lists."""
     contamination_of_all: float
-    """injected / (kept + injected): the ratio of MeDS' text."""
+    """injected / (kept + injected), the ratio in MeDS' text."""
     imbalance: float | None
-    """Kept images of the largest class / those of the smallest; None where a class keeps none."""
+    """Ratio of the largest to the smallest number of kept images; None if a class keeps none."""
 
 
 def describe(split: Split, dataset: Dataset) -> Description:
-    """Count the split, class by class in alphabetical order."""
+    """Describe a split, class by class in alphabetical order."""
     available = Counter(
         image.category for image in dataset.images() if image.part == "train" and image.defect == ""
     )

@@ -1,21 +1,21 @@
-"""What can go wrong between a name typed by a person and a list of images."""
+"""Errors of splits and data sets."""
 
 from __future__ import annotations
 
 
 class SplitsError(Exception):
-    """A split, data set or image is not what was asked for. The message is one sentence for a person."""
+    """A split, data set or image is missing or invalid; the message is one sentence for the user."""
 
     exit_code = 1
 
 
 class DataMissing(SplitsError):
-    """The images (or a licence's acceptance) are not on this machine; says where to get and to put them."""
+    """Images, or the acceptance of their licence, are missing; the message says how to get them."""
 
     exit_code = 4
 
 
 class VerificationFailed(SplitsError):
-    """A digest, count or file is not what the record says."""
+    """A digest, count or file does not match the record."""
 
     exit_code = 5

@@ -1,4 +1,4 @@
-"""The folder for what a person told us once: names of own splits, accepted licences."""
+"""Folder of user settings that persist: imported splits and accepted licences."""
 
 from __future__ import annotations
 
@@ -10,5 +10,5 @@ from ltbench.home_folders import expanded
 
 
 def home_folder(environment: Mapping[str, str] = os.environ) -> Path:
-    """`LTBENCH_HOME`, or `~/.cache/ltbench`."""
+    """Home folder of ltbench: `LTBENCH_HOME`, or `~/.cache/ltbench`."""
     return expanded(environment.get("LTBENCH_HOME") or Path.home() / ".cache" / "ltbench")

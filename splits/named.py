@@ -1,4 +1,4 @@
-"""The splits that papers name: what the lock holds and what an imported list is compared with."""
+"""Named splits, those of the papers: they are in the lock, and imported lists are compared with them."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from ltbench.splits.recipes.ltad import PUBLISHED
 from ltbench.splits.recipes.meds import RELEASED_RATIOS, RELEASED_SEEDS
 
 LTAD_SEEDS = (0, 1)
-"""LTAD has one draw per configuration, unknown; these are ours."""
+"""Seeds of LTAD's configurations; the paper's own draw is not known."""
 
 
 @dataclass(frozen=True)
 class NamedSplit:
-    """A split that a paper reports on."""
+    """Split that a paper reports results on."""
 
     paper: str
     dataset: str
@@ -28,7 +28,10 @@ class NamedSplit:
 
 
 def tailedcore() -> Iterator[NamedSplit]:
-    """30 released lists, and for MVTec AD the 45 of the noise-ratio ablation; at 10 % it is the former."""
+    """Yield the 30 released lists of TailedCore, and the 45 of its noise-ratio ablation on MVTec AD.
+
+    The ablation's lists at 10 % are the released ones.
+    """
     for dataset in ("mvtec", "visa"):
         for base in ("pareto", "step_k1", "step_k4"):
             for seed in range(1, 6):
@@ -39,7 +42,7 @@ def tailedcore() -> Iterator[NamedSplit]:
 
 
 def meds() -> Iterator[NamedSplit]:
-    """24 released lists: 0 % has one list per data set under any seed."""
+    """Yield the 24 released lists of MeDS, and the clean list of each data set under one seed."""
     for dataset, ratios in RELEASED_RATIOS.items():
         yield NamedSplit("MeDS", dataset, "meds_nr00", 0)
         for percent in ratios:
@@ -48,7 +51,7 @@ def meds() -> Iterator[NamedSplit]:
 
 
 def ltad() -> Iterator[NamedSplit]:
-    """20 configurations."""
+    """Yield LTAD's 20 configurations with each seed."""
     for dataset, configurations in PUBLISHED.items():
         for configuration in configurations:
             for seed in LTAD_SEEDS:
@@ -56,7 +59,7 @@ def ltad() -> Iterator[NamedSplit]:
 
 
 def named(dataset: str | None = None) -> list[NamedSplit]:
-    """Of one data set, or of all."""
+    """Named splits of one data set, or of all."""
     clean = [NamedSplit("", name, "clean", 0) for name in ("mvtec", "visa", "dagm")]
     return [
         split

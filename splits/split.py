@@ -1,4 +1,4 @@
-"""A split: which images train, which judge, and the digest that proves it."""
+"""Split into training and test images, with a digest of its lists."""
 
 from __future__ import annotations
 
@@ -16,26 +16,28 @@ Parameter = str | int | float | bool
 
 @dataclass(frozen=True)
 class Split:
-    """One training and one test list over a data set, made by a recipe from a seed."""
+    """Training and test list of a data set, built by a recipe from a seed."""
 
     dataset: str
     recipe: str
     seed: int
     train: tuple[LabelledImage, ...]
-    """Ordered by key. Images of the test part in here are injected defects."""
+    """Training images, ordered by key; images of the data set's test part are injected defects."""
     test: tuple[LabelledImage, ...]
-    """Ordered by key."""
+    """Test images, ordered by key."""
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """Disjoint named sets of categories, e.g. {"head": (...), "tail": (...)}: a paper's columns."""
+    """Disjoint groups of categories, the columns of a paper, e.g. {"head": (...), "tail": (...)}."""
     evidence: str = "own"
-    """How the list is known: "release-exact", "generator-exact", "counts-only", "imported" or "own"."""
+    """Grade of evidence: "release-exact", "generator-exact", "counts-only", "imported" or "own"."""
     source: str = ""
     """Paper, record or file that the list comes from."""
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
-    """Recipe and its numbers, such as {"recipe": "step", "tail_images": 4, "noise": 0.2}; reports group by
-    them. They do not enter the digest."""
+    """Recipe and its parameters, such as {"recipe": "step", "tail_images": 4, "noise": 0.2}.
+
+    Reports group splits by them. They are not part of the digest.
+    """
     notes: tuple[str, ...] = ()
-    """What a reader of a table should know: a shortage, a realised ratio, a known contradiction."""
+    """Remarks for readers of a table: shortages, realised ratios, known contradictions."""
 
     def __post_init__(self) -> None:
         for name in ("train", "test"):
@@ -44,12 +46,12 @@ class Split:
 
     @property
     def id(self) -> str:
-        """E.g. "mvtec/pareto/seed1"."""
+        """Id, e.g. "mvtec/pareto/seed1"."""
         return f"{self.dataset}/{self.recipe}/seed{self.seed}"
 
     @cached_property
     def categories(self) -> tuple[str, ...]:
-        """All categories that are tested, alphabetical; a class id is a position in here."""
+        """All categories in alphabetical order; a class id is an index into them."""
         return tuple(sorted({image.category for image in (*self.train, *self.test)}))
 
     @cached_property
@@ -59,19 +61,19 @@ class Split:
 
     @cached_property
     def overlap(self) -> int:
-        """Number of injected defects that are also tested, as the papers do."""
+        """Number of injected defects that are also in the test list, as in the papers."""
         tested = {image.path for image in self.test}
         return sum(image.path in tested for image in self.injected)
 
     def group_of(self, category: str) -> str:
-        """Name of the category's group, "" if it is in none."""
+        """Group of a category; "" if it has none."""
         return next((name for name, members in self.groups.items() if category in members), "")
 
     def manifest(self) -> bytes:
-        """Canonical bytes: one header line of JSON, then sorted "train" and "test" lines.
+        """Canonical bytes of the lists: a header line of JSON, then sorted "train" and "test" lines.
 
-        UTF-8, "\\n" after every line. Defect types, masks and groups are left out: two labs with the same
-        digest trained and tested on the same files, whatever they call them.
+        Encoded as UTF-8 with "\\n" after every line. Defect types, masks and groups are not included, so that
+        equal digests mean equal training and test files under any labels.
         """
         header = {
             "manifest": MANIFEST_VERSION,
@@ -86,5 +88,5 @@ class Split:
 
     @cached_property
     def digest(self) -> str:
-        """sha256 over the manifest's body (not its header): equal lists have equal digests under any name."""
+        """sha256 of the manifest without its header; equal lists have equal digests under any name."""
         return hashlib.sha256(self.manifest().split(b"\n", 1)[1]).hexdigest()

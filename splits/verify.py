@@ -1,4 +1,4 @@
-"""Proof that every named split is the one we mean: rebuild all, compare with the lock and the releases."""
+"""Verification of all named splits: they are rebuilt and compared with the lock and the released files."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _COLUMNS = ["dataset", "recipe", "seed", "paper", "evidence", "train", "injected
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was compared."""
+    """One comparison of the verification."""
 
     subject: str
-    """E.g. "mvtec/pareto/seed1", "mvtec/pareto/seed1 prune_good.txt"."""
+    """Compared split or file, e.g. "mvtec/pareto/seed1" or "mvtec/pareto/seed1 prune_good.txt"."""
     against: str
-    """"lock", "release" or "total"."""
+    """Reference of the comparison: "lock", "release" or "total"."""
     expected: str
     found: str
 
@@ -40,14 +40,14 @@ class Check:
 
 
 def locked() -> dict[str, dict[str, str]]:
-    """Split id -> its row of the committed lock."""
+    """Read the rows of the lock file by split id."""
     text = resources.files("ltbench.splits").joinpath(LOCK).read_text(encoding="utf-8")
     rows = csv.DictReader(text.splitlines())
     return {f"{row['dataset']}/{row['recipe']}/seed{row['seed']}": row for row in rows}
 
 
 def lock_row(split: Split, paper: str) -> list[str]:
-    """What the lock says of a split."""
+    """Row of a split in the lock file."""
     counts = [len(split.train), len(split.injected), len(split.test)]
     return [
         split.dataset, split.recipe, str(split.seed), paper, split.evidence, *map(str, counts), split.digest,
@@ -55,7 +55,7 @@ def lock_row(split: Split, paper: str) -> list[str]:
 
 
 def lock_text(dataset_of: Callable[[str], Dataset]) -> str:
-    """The whole lock, rebuilt."""
+    """Rebuild the text of the lock file."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(_COLUMNS)
@@ -66,19 +66,27 @@ def lock_text(dataset_of: Callable[[str], Dataset]) -> str:
 
 
 def write_lock() -> None:
-    """Replace the committed lock by the splits as they are built now: a change of it moves numbers."""
+    """Overwrite the lock file with the splits as built now; a change of the lock changes results."""
     (Path(__file__).parent / LOCK).write_text(lock_text(cache(without_images)), encoding="utf-8")
 
 
 def without_images(name: str) -> Dataset:
-    """The data set's listing alone: verification needs no image, and none changes it."""
+    """Open a data set without images, which the verification does not need."""
     return open_dataset(name, Path("/nonexistent"))
 
 
 def verify(dataset: str | None = None, progress: Callable[[str], None] | None = None) -> tuple[Check, ...]:
-    """Every check, failed ones too, on one data set or all. Takes seconds and needs no image.
+    """Verify the named splits of one data set, or of all, in seconds and without images.
 
-    Raises UnknownName for a data set without named splits: it would pass with nothing checked.
+    Args:
+        dataset: Name of the data set; None = all.
+        progress: Function that is called with the id of every split.
+
+    Returns:
+        All checks, including failed ones.
+
+    Raises:
+        UnknownName: For a data set without named splits, where nothing would be checked.
     """
     known = dict.fromkeys(split.dataset for split in named())
     if dataset is not None and dataset not in known:
@@ -92,7 +100,7 @@ def verify(dataset: str | None = None, progress: Callable[[str], None] | None = 
     for split_name in named(dataset):
         if progress is not None:
             progress(split_name.id)
-        checks += _of_split(split_name, opened[split_name.dataset], rows.get(split_name.id))
+        checks += _check_split(split_name, opened[split_name.dataset], rows.get(split_name.id))
     gone = set(rows) - {name.id for name in named()}
     checks += [
         Check(split_id, "lock", rows[split_id]["digest"], "no such split") for split_id in sorted(gone)
@@ -100,7 +108,7 @@ def verify(dataset: str | None = None, progress: Callable[[str], None] | None = 
     return tuple(checks)
 
 
-def _of_split(name: NamedSplit, dataset: Dataset, row: dict[str, str] | None) -> Iterator[Check]:
+def _check_split(name: NamedSplit, dataset: Dataset, row: dict[str, str] | None) -> Iterator[Check]:
     try:
         split = recipes.build(name.recipe, dataset, name.seed)
     except (SplitsError, UnknownName) as error:
@@ -119,14 +127,14 @@ def _released() -> dict[tuple[str, str, int], dict[str, str]]:
 
 
 def released_digest(split: Split, dataset: Dataset, file: str) -> str:
-    """sha256 of a released file as we write it; of MeDS' CSV, whose row order is lost, the sorted paths'."""
+    """sha256 of a released file as written by ltbench; for MeDS' CSV, of its sorted paths."""
     if file == "train.csv":
         return hashlib.sha256("\n".join(sorted(image.path for image in split.train)).encode()).hexdigest()
     return hashlib.sha256(tailedcore(split, dataset)[file]).hexdigest()
 
 
 def require(checks: tuple[Check, ...]) -> None:
-    """Raise VerificationFailed, naming the first, if any check failed."""
+    """Raise VerificationFailed, naming the first failure, if any check failed."""
     failed = [check for check in checks if not check.ok]
     if failed:
         first = failed[0]

@@ -105,5 +105,5 @@ def test_an_archive_of_nothing_or_of_one_split_twice_is_refused() -> None:
     split = build("clean", mvtec, 0)
     with pytest.raises(SplitsError, match="no split"):
         archive([])
-    with pytest.raises(SplitsError, match="asked for twice"):
+    with pytest.raises(SplitsError, match="named twice"):
         archive([(split, mvtec), (split, mvtec)])

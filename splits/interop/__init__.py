@@ -1,1 +1,1 @@
-"""Splits from and for other tools: read, compare, keep under a name, write, publish."""
+"""Exchange of splits with other tools: import, comparison, registration, export, publication."""

@@ -1,4 +1,4 @@
-"""Which named split is this list, or how far is it from the nearest one?"""
+"""Comparison of a list with the named splits: the equal or nearest one, and the differing files."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ class Difference:
     name: str
     """Id of the split compared with."""
     missing: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """Part -> paths that the other split has and this one lacks."""
+    """Paths that only the other split has, by part ("train", "test")."""
     extra: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """Part -> paths that only this one has."""
+    """Paths that only this split has, by part."""
 
     @property
     def files(self) -> int:
-        """Number of differing files; one that was exchanged for another counts twice."""
+        """Number of differing files; an exchanged file counts twice."""
         return sum(len(paths) for side in (self.missing, self.extra) for paths in side.values())
 
     def listed(self) -> list[str]:
-        """One line per file: "- train PATH" is missing here, "+ train PATH" is extra."""
+        """One line per file: "- train PATH" if missing in this split, "+ train PATH" if extra."""
         return [
             f"{sign} {part} {path}"
             for sign, side in (("-", self.missing), ("+", self.extra))
@@ -50,16 +50,16 @@ class Difference:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What a list is, measured against all that papers name for its data set."""
+    """Comparison of a list with all named splits of its data set."""
 
     equal: tuple[str, ...]
     """Ids of the named splits with the same files in training and test."""
     nearest: Difference | None
-    """The named split with the fewest differing files; None where no paper treats the data set."""
+    """Named split with the fewest differing files; None without a named split of the data set."""
     same_counts: tuple[str, ...]
-    """Ids of the named splits that train on as many good and defective images of every class."""
+    """Ids of the named splits with the same numbers of good and defective training images per class."""
     groups: Mapping[str, tuple[str, ...]]
-    """Groups of the equal split, else of the one with the same counts, else none."""
+    """Groups of the equal split, else of the first one with the same counts, else none."""
 
     def sentence(self) -> str:
         if self.equal:
@@ -71,7 +71,7 @@ class Comparison:
 
 
 def difference(split: Split, other: Split) -> Difference:
-    """Files by which `split` differs from `other`."""
+    """Find the files by which `split` differs from `other`."""
     missing: dict[str, tuple[str, ...]] = {}
     extra: dict[str, tuple[str, ...]] = {}
     for part in ("train", "test"):
@@ -83,18 +83,18 @@ def difference(split: Split, other: Split) -> Difference:
 
 
 def train_counts(split: Split) -> Counter[tuple[str, bool]]:
-    """(category, defective) -> number of training images."""
+    """Count training images by (category, is defective)."""
     return Counter((image.category, image.is_defective) for image in split.train)
 
 
 def candidates(split: Split, dataset: Dataset) -> Iterable[Split]:
-    """The named splits of the data set, built."""
+    """Build all named splits of the data set, one by one."""
     for name in named(split.dataset):
         yield recipes.build(name.recipe, dataset, name.seed)
 
 
 def compare(split: Split, dataset: Dataset) -> Comparison:
-    """Measure a split against every named one of its data set; at once where its digest is a known one."""
+    """Compare a split with every named one of its data set, by digest first, since that is immediate."""
     equal = [row for row in locked().values() if row["digest"] == split.digest]
     if equal:
         ids = tuple(f"{row['dataset']}/{row['recipe']}/seed{row['seed']}" for row in equal)
@@ -108,7 +108,7 @@ def compare(split: Split, dataset: Dataset) -> Comparison:
         if train_counts(other) == counts:
             groups = groups if same else other.groups
             same.append(other.id)
-        found = difference(split, other)
-        if nearest is None or found.files < nearest.files:
-            nearest = found
+        candidate = difference(split, other)
+        if nearest is None or candidate.files < nearest.files:
+            nearest = candidate
     return Comparison((), nearest, tuple(same), groups)

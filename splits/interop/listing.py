@@ -1,4 +1,4 @@
-"""Lists of images as other people write them: what a file says, before any of it is understood."""
+"""Lists of images of other tools, as paths before they are matched with a data set."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Listing:
-    """Paths as written in a file, in its order, and which format it turned out to have."""
+    """Paths of a list in their written order, with its detected format."""
 
     format: str
     """"tailedcore", "json-lines", "json", "csv", "paths", "manifest" or "tree"."""
     source: str
-    """The file or folder, for messages."""
+    """File or folder of the list, for messages."""
     train: tuple[str, ...] = ()
     test: tuple[str, ...] | None = None
-    """None where nothing is said about testing."""
+    """Test paths; None if the list does not name any."""
     pruned: tuple[str, ...] | None = None
-    """TailedCore only: the good images that are taken out; `train` then holds the injected ones alone."""
+    """Good images to remove, in TailedCore's format only; `train` then holds only the injected images."""
     notes: tuple[str, ...] = field(default=())

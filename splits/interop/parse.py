@@ -1,4 +1,4 @@
-"""Recognise the format of a list and take the paths out of it."""
+"""Parser of lists of images, which detects their format."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _TAILEDCORE = ("prune_good.txt", "inject_defects.txt")
 _TRAIN_NAMES = ("train.json", "train.jsonl", "train.csv", "train.txt", "manifest.txt")
 
 Entry = tuple[str, str]
-"""(path, part as written, "" where none is)."""
+"""Path and part as written; "" without a part."""
 
 
 def read_listing(place: Path) -> Listing:
-    """What the file or folder lists. Raises SplitsError, one sentence, for whatever is wrong with it."""
+    """Parse the list in a file or folder. Raises SplitsError, in one sentence, for any error in it."""
     if place.is_dir():
         return _read_folder(place)
     if place.name in _TAILEDCORE:
@@ -37,7 +37,7 @@ def read_listing(place: Path) -> Listing:
 
 
 def parse_text(text: str, source: str) -> Listing:
-    """The listing of one text file."""
+    """Parse the list in the text of one file."""
     first = text.lstrip()[:1]
     if first in "{[":
         return _parse_json(text, source)
@@ -66,7 +66,7 @@ def _read_folder(folder: Path) -> Listing:
 
 
 def _read_tailedcore(folder: Path) -> Listing:
-    """The two files of one TailedCore manifest: goods to delete, defects to copy into train/good."""
+    """Read the two files of a TailedCore manifest: good images to delete, defects to copy to train/good."""
     absent = [name for name in _TAILEDCORE if not (folder / name).is_file()]
     if absent:
         raise SplitsError(
@@ -83,9 +83,9 @@ def _read_tailedcore(folder: Path) -> Listing:
 def _read_tree(folder: Path) -> Listing:
     parts: dict[str, list[str]] = {"train": [], "test": []}
     for category in class_names(folder):
-        for part, found in parts.items():
+        for part, paths in parts.items():
             files = sorted((folder / category / part).rglob("*"))
-            found += [f.relative_to(folder).as_posix() for f in files if f.suffix.lower() in IMAGE_SUFFIXES]
+            paths += [f.relative_to(folder).as_posix() for f in files if f.suffix.lower() in IMAGE_SUFFIXES]
     return Listing("tree", str(folder), tuple(parts["train"]), tuple(parts["test"]))
 
 
@@ -149,7 +149,7 @@ def _parse_json_lines(text: str, source: str, whole: json.JSONDecodeError) -> Li
 
 
 def _entries(document: Any, part: str, prefix: str) -> Iterator[Entry]:
-    """Every object with a path field, wherever it stands; keys "train" and "test" above it tell its part."""
+    """Yield every object with a path field at any depth; enclosing keys "train" and "test" give its part."""
     if isinstance(document, list):
         for item in document:
             yield from _entries(item, part, prefix)
@@ -182,7 +182,7 @@ def _parse_manifest(body: str, source: str) -> Listing:
 
 
 def _delimiter(header: str) -> str:
-    """The column separator, if the first line looks like a table's; "" for a plain list."""
+    """Column separator if the first line looks like that of a table; "" for a plain list of paths."""
     for mark in ("\t", ",", ";"):
         fields = [field.strip().strip('"').lower() for field in header.split(mark)]
         is_path = fields[0].endswith(IMAGE_SUFFIXES)
@@ -198,7 +198,7 @@ def _parse_csv(text: str, delimiter: str, source: str) -> Listing:
     header = [field.strip().lower() for field in rows[0]]
     column = next((header.index(name) for name in PATH_FIELDS if name in header), None)
     part = next((header.index(name) for name in PART_FIELDS if name in header), None)
-    if column is None:  # no header: the path stands first
+    if column is None:  # no header, so that the first column is the path
         column, part, rows = 0, None, [[], *rows]
     found: list[Entry] = []
     for number, row in enumerate(rows[1:], start=2):
@@ -211,15 +211,15 @@ def _parse_csv(text: str, delimiter: str, source: str) -> Listing:
     return _with_parts("csv", source, found)
 
 
-def _with_parts(kind: str, source: str, found: list[Entry]) -> Listing:
-    """Entries sorted into training and test; those that say nothing train."""
+def _with_parts(kind: str, source: str, entries: list[Entry]) -> Listing:
+    """Separate entries into training and test; entries without a part are training images."""
     parts: dict[str, list[str]] = {"train": [], "test": []}
-    told = False
-    for path, part in found:
+    has_parts = False
+    for path, part in entries:
         name = part.strip().lower() or "train"
-        told = told or bool(part)
+        has_parts = has_parts or bool(part)
         if name not in parts:
             raise SplitsError(f"'{source}' puts '{path}' into part '{part}': expected 'train' or 'test'")
         parts[name].append(path)
-    test = tuple(parts["test"]) if told else None
+    test = tuple(parts["test"]) if has_parts else None
     return Listing(kind, source, tuple(parts["train"]), test)

@@ -1,4 +1,4 @@
-"""A split from somebody else's list of files."""
+"""Import of splits from lists of files."""
 
 from __future__ import annotations
 
@@ -25,48 +25,58 @@ def import_split(
     test: Path | None = None,
     overlap: Overlap = "paper",
 ) -> tuple[Split, Comparison]:
-    """The split that a file or folder lists, and what it is compared with the named ones.
+    """Import a split from a list and compare it with the named splits.
 
-    Formats are told apart by content: TailedCore's two files, CSV, JSON, JSON lines, plain paths, our
-    manifest, an exported archive, a folder tree. Where the list says nothing of testing, `test` is read for
-    it; without `test` the data set's whole test part judges, as in all three papers.
-    Raises SplitsError, one sentence, for whatever is wrong.
+    The format is detected from the content: TailedCore's two files, CSV, JSON, JSON lines, plain paths,
+    ltbench's manifest, an exported archive, or a folder tree.
+
+    Args:
+        place: File or folder of the list.
+        dataset: Data set of the images.
+        name: Name of the split.
+        seed: Seed of the split.
+        test: File or folder with test images, added to those of the list. If neither names test images, the
+            data set's whole test part is used, as in all three papers.
+        overlap: "none" removes training images from the test list.
+
+    Raises:
+        SplitsError: In one sentence, for any error in the list.
     """
     listing = read_listing(place)
     if test is not None:
-        judged = read_listing(test)
-        listing = replace(listing, test=(*judged.train, *(judged.test or ())))
+        tested = read_listing(test)
+        listing = replace(listing, test=(*tested.train, *(tested.test or ())))
     split = to_split(listing, dataset, name=name, seed=seed, overlap=overlap)
-    compared = compare(split, dataset)
-    return replace(split, groups=compared.groups), compared
+    comparison = compare(split, dataset)
+    return replace(split, groups=comparison.groups), comparison
 
 
 def to_split(listing: Listing, dataset: Dataset, *, name: str, seed: int, overlap: Overlap) -> Split:
-    """Find the listed images in the data set. Raises SplitsError where that fails."""
+    """Build a split from a list by finding its images in the data set. Raises SplitsError if that fails."""
     known = index(dataset)
     if listing.pruned is not None:
-        train, notes = _of_tailedcore(listing, dataset, known)
+        train, notes = _from_tailedcore(listing, dataset, known)
     else:
         train, notes = resolve(listing.train, known, listing.source)
     if not train:
         raise SplitsError(f"'{listing.source}' lists no training image: expected at least one")
-    judged = [image for image in dataset.images() if image.part == "test"]
+    tested = [image for image in dataset.images() if image.part == "test"]
     if listing.test is not None:
-        judged, more = resolve(listing.test, known, listing.source)
+        tested, more = resolve(listing.test, known, listing.source)
         notes = [*notes, *more]
     else:
         notes = [*notes, "the list names no test images: the data set's whole test part judges"]
     trained = {image.path for image in train}
     if overlap == "none":
-        judged = [image for image in judged if image.path not in trained]
-    elif seen := sum(image.path in trained and not image.is_defective for image in judged):
+        tested = [image for image in tested if image.path not in trained]
+    elif seen := sum(image.path in trained and not image.is_defective for image in tested):
         notes = [*notes, f"{seen} good images are trained on and tested: scores of a memory will be too good"]
     return Split(
         dataset=dataset.name,
         recipe=name,
         seed=seed,
         train=tuple(train),
-        test=tuple(judged),
+        test=tuple(tested),
         evidence="imported",
         source=f"{listing.format}: {Path(listing.source).name}",
         parameters={"recipe": "imported", "name": name},
@@ -74,7 +84,10 @@ def to_split(listing: Listing, dataset: Dataset, *, name: str, seed: int, overla
     )
 
 
-def _of_tailedcore(listing: Listing, dataset: Dataset, known: Index) -> tuple[list[LabelledImage], list[str]]:
+def _from_tailedcore(
+    listing: Listing, dataset: Dataset, known: Index
+) -> tuple[list[LabelledImage], list[str]]:
+    """Training images and notes of a TailedCore manifest: unpruned good images and injected defects."""
     pruned, notes = resolve(listing.pruned or (), known, listing.source)
     injected, more = resolve(listing.train, known, listing.source)
     wrong = next((image for image in injected if not image.is_defective), None)

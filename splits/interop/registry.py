@@ -1,4 +1,4 @@
-"""Imported splits under a name of their own, kept in the home folder and built like any recipe."""
+"""Registry of imported splits, stored by name in the home folder and built like any recipe."""
 
 from __future__ import annotations
 
@@ -25,9 +25,19 @@ def _folder(home: Path, dataset: str, name: str) -> Path:
 
 
 def register(split: Split, name: str, dataset: Dataset, home: Path) -> Split:
-    """Keep the split under `name` and its seed; it is found again by `ltbench.splits.recipes.build`.
+    """Store a split by name and seed, for `ltbench.splits.recipes.build`.
 
-    Raises SplitsError for a name that is taken by a recipe or another list, or that cannot be a file name.
+    Args:
+        split: Split to store.
+        name: New name of its recipe.
+        dataset: Data set of the split.
+        home: Home folder of ltbench.
+
+    Returns:
+        The split under its new name.
+
+    Raises:
+        SplitsError: If the name belongs to a recipe or another list, or is not usable as a file name.
     """
     if not _NAME.fullmatch(name):
         raise SplitsError(f"name '{name}' cannot be used: expected lower case letters, digits, '_', '.', '-'")
@@ -48,14 +58,14 @@ def register(split: Split, name: str, dataset: Dataset, home: Path) -> Split:
         "notes": list(kept.notes),
         "source": kept.source,
     }
-    # The list last: without it there is no such split, whatever a cut left.
+    # The list is written last: without it the split does not exist, even after an interruption.
     write_whole(file.with_suffix(".json"), (json.dumps(about, indent=2, sort_keys=True) + "\n").encode())
     write_whole(file, kept.manifest())
     return kept
 
 
 def _is_taken(name: str, dataset: Dataset, seed: int) -> bool:
-    """Whether a recipe answers to the name, by building or by refusing."""
+    """Whether a recipe accepts the name, by building a split or raising an error."""
     for family in recipes.families():
         if not family.__name__.endswith(".registered"):  # type: ignore[attr-defined]
             try:
@@ -67,13 +77,28 @@ def _is_taken(name: str, dataset: Dataset, seed: int) -> bool:
 
 
 def registered_names(dataset: str, home: Path) -> list[str]:
-    """Names that a person gave to lists of this data set."""
+    """Names of the imported splits of a data set."""
     folder = _folder(home, dataset, "x").parent
     return sorted(entry.name for entry in folder.iterdir() if entry.is_dir()) if folder.is_dir() else []
 
 
 def load(name: str, dataset: Dataset, seed: int, overlap: Overlap, home: Path) -> Split | None:
-    """The split kept under `name` and `seed`, or None. Raises VerificationFailed if its file was changed."""
+    """Load an imported split.
+
+    Args:
+        name: Name of the split.
+        dataset: Data set of the split.
+        seed: Seed of the split.
+        overlap: "none" removes training images from the test list.
+        home: Home folder of ltbench.
+
+    Returns:
+        The split, or None if no split has this name.
+
+    Raises:
+        SplitsError: If the split has no list for this seed, or its metadata cannot be read.
+        VerificationFailed: If its list was changed.
+    """
     folder = _folder(home, dataset.name, name)
     if not _NAME.fullmatch(name) or not folder.is_dir():
         return None

@@ -1,4 +1,4 @@
-"""Paths as others write them, turned into the images of a data set."""
+"""Matching of paths in lists of other tools with the images of a data set."""
 
 from __future__ import annotations
 
@@ -17,20 +17,23 @@ _SHOWN = 3
 
 @dataclass(frozen=True)
 class Index:
-    """Every spelling under which an image of the data set is known."""
+    """Index of a data set's images by all spellings of their paths."""
 
     dataset: str
     exact: dict[str, LabelledImage]
     loose: dict[str, LabelledImage]
-    """By path in lower case without suffix, where that is unambiguous."""
+    """Images by lower-case path without suffix, if unambiguous."""
 
     def find(self, path: str) -> LabelledImage | None:
-        """The image that any tail of the path names: prefixes, "\\\\" and "./" are a matter of machines."""
+        """Find the image that the path, or its tail without leading folders, names; None if there is none.
+
+        Backslashes and "./" are normalised.
+        """
         parts = [part for part in path.strip().replace("\\", "/").split("/") if part not in ("", ".")]
         tails = ["/".join(parts[start:]) for start in range(len(parts))]
-        found = next((self.exact[tail] for tail in tails if tail in self.exact), None)
-        if found is not None:
-            return found
+        image = next((self.exact[tail] for tail in tails if tail in self.exact), None)
+        if image is not None:
+            return image
         return next((self.loose[key] for key in map(_loosely, tails) if key in self.loose), None)
 
 
@@ -39,19 +42,19 @@ def _loosely(path: str) -> str:
 
 
 def spellings(image: LabelledImage, dataset: str) -> list[str]:
-    """Its path, its copy among the goods (`<defect>_<file>`, as injection stores it), VisA's original."""
-    found = [image.path]
+    """Spellings of an image: its path, its injected copy `train/good/<defect>_<file>`, VisA's original."""
+    paths = [image.path]
     name = PurePosixPath(image.path).name
     folder = PurePosixPath(image.path).parent.name
     if image.part == "test" and image.defect == folder:
-        found.append(f"{image.category}/train/good/{folder}_{name}")
+        paths.append(f"{image.category}/train/good/{folder}_{name}")
     if dataset.partition(":")[0] == "visa":
-        found.append(original_path(image.path))
-    return found
+        paths.append(original_path(image.path))
+    return paths
 
 
 def index(dataset: Dataset) -> Index:
-    """Of all images of the data set. A copy's name never hides an image that really has it."""
+    """Index all images of a data set; the name of an injected copy never hides an image with that path."""
     exact: dict[str, LabelledImage] = {}
     loose: dict[str, set[LabelledImage]] = defaultdict(set)
     for image in dataset.images():
@@ -66,25 +69,37 @@ def index(dataset: Dataset) -> Index:
 
 
 def resolve(paths: Sequence[str], known: Index, source: str) -> tuple[list[LabelledImage], list[str]]:
-    """(images, notes), each image once. Raises SplitsError where a path names no image of the data set."""
-    found: dict[str, LabelledImage] = {}
+    """Find the images of paths.
+
+    Args:
+        paths: Paths as written in a list.
+        known: Index of the data set.
+        source: File of the list, for messages.
+
+    Returns:
+        The images, each once, and notes on repeated paths.
+
+    Raises:
+        SplitsError: If a path does not name an image of the data set.
+    """
+    images: dict[str, LabelledImage] = {}
     unknown: list[str] = []
     repeated: list[str] = []
     for path in paths:
         image = known.find(path)
         if image is None:
             unknown.append(path)
-        elif image.path in found:
+        elif image.path in images:
             repeated.append(path)
         else:
-            found[image.path] = image
+            images[image.path] = image
     if unknown:
         raise SplitsError(
             f"{len(unknown)} of {len(paths)} paths in '{source}' name no image of '{known.dataset}' "
             f"({_some(unknown)}): was the list made for another data set or version?"
         )
     notes = [f"{len(repeated)} paths stand twice and count once ({_some(repeated)})"] if repeated else []
-    return list(found.values()), notes
+    return list(images.values()), notes
 
 
 def _some(paths: Iterable[str]) -> str:

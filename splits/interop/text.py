@@ -1,4 +1,4 @@
-"""Text of a file that may come from any machine: encodings, byte order marks, line ends."""
+"""Text files of any machine: encodings, byte order marks, line ends."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MARKS = (
 
 
 def decode(data: bytes, source: str) -> str:
-    """The text with "\\n" line ends. Raises SplitsError where it is empty or no text."""
+    """Decode text and normalise line ends to "\\n". Raises SplitsError if it is empty or binary."""
     encoding = next((name for mark, name in _MARKS if data.startswith(mark)), "utf-8")
     try:
         text = data.decode(encoding)
@@ -32,7 +32,7 @@ def decode(data: bytes, source: str) -> str:
 
 
 def read_text(file: Path) -> str:
-    """The file's text. Raises SplitsError naming the file."""
+    """Read a text file. Raises SplitsError naming the file."""
     try:
         data = file.read_bytes()
     except OSError as error:
@@ -43,7 +43,7 @@ def read_text(file: Path) -> str:
 
 
 def write_whole(file: Path, content: bytes) -> None:
-    """Write the file in one step: it is whole or as it was. Raises SplitsError naming it."""
+    """Write a file atomically. Raises SplitsError naming the file."""
     try:
         write_atomically(file, content)
     except OSError as error:
@@ -53,7 +53,7 @@ def write_whole(file: Path, content: bytes) -> None:
 
 
 def lines(text: str) -> list[str]:
-    """Lines that are neither empty nor a comment ("# ..."), stripped of blanks and quotes."""
+    """Lines of a text without empty lines and comments ("# ..."), stripped of blanks and quotes."""
     stripped = (line.strip().strip("\"'") for line in text.split("\n"))
-    # "#3 housing/train/..." is a path.
+    # A path may start with "#", such as "#3 housing/train/...".
     return [line for line in stripped if line and line != "#" and not line.startswith(("# ", "##"))]

@@ -1,4 +1,4 @@
-"""A split in the formats of other tools, as bytes that are the same on every machine."""
+"""Export of splits in the formats of other tools, with the same bytes on every machine."""
 
 from __future__ import annotations
 
@@ -16,26 +16,30 @@ from ltbench.splits.interop.text import write_whole
 from ltbench.splits.split import Split
 
 Files = dict[str, bytes]
-"""File name -> content."""
+"""Contents of files by name."""
 
 
 def copied_name(image: LabelledImage) -> str:
-    """Where an injected defect is copied to: "bottle/train/good/broken_large_000.png"."""
+    """Path that TailedCore copies an injected defect to: "bottle/train/good/broken_large_000.png"."""
     path = PurePosixPath(image.path)
     return f"{image.category}/train/good/{path.parent.name}_{path.name}"
 
 
 def by_path(images: Iterable[LabelledImage]) -> list[LabelledImage]:
+    """Sort images by path."""
     return sorted(images, key=lambda image: image.path)
 
 
 def manifest(split: Split, dataset: Dataset) -> Files:  # noqa: ARG001  every writer takes both
-    """Our canonical list, whose body's sha256 is the split's digest."""
+    """Write ltbench's manifest, the sha256 of whose body is the split's digest."""
     return {"manifest.txt": split.manifest()}
 
 
 def tailedcore(split: Split, dataset: Dataset) -> Files:
-    """prune_good.txt and inject_defects.txt; sorted by code point, no newline at the end, as released."""
+    """Write prune_good.txt and inject_defects.txt, sorted by code point without a final newline, as released.
+
+    Raises SplitsError for a split with other images than good training images and injected test defects.
+    """
     trained = {image.path for image in split.train}
     goods = [image for image in dataset.images() if image.part == "train" and not image.is_defective]
     alien = trained - {image.path for image in goods} - {image.path for image in split.injected}
@@ -61,14 +65,14 @@ def _table(header: list[str], rows: Iterable[list[str]]) -> bytes:
 
 
 def meds(split: Split, dataset: Dataset) -> Files:
-    """One CSV of training paths and classes, injected defects under their test paths."""
+    """Write one CSV of training paths and classes, with injected defects under their test paths."""
     column = "class" if dataset.name == "visa" else "clsname"
     rows = [[image.path, image.category] for image in by_path(split.train)]
     return {"train.csv": _table(["filename", column], rows)}
 
 
 def table(split: Split, dataset: Dataset) -> Files:  # noqa: ARG001
-    """One CSV of everything that is known of each image."""
+    """Write one CSV with all facts about each image."""
     rows = [
         [image.path, image.category, part, _label(image), image.defect, image.mask]
         for part, images in (("train", split.train), ("test", split.test))
@@ -82,7 +86,7 @@ def _label(image: LabelledImage) -> str:
 
 
 def paths(split: Split, dataset: Dataset) -> Files:  # noqa: ARG001
-    """train.txt and test.txt, a path a line."""
+    """Write train.txt and test.txt with one path per line."""
     return {
         f"{part}.txt": "".join(f"{image.path}\n" for image in by_path(images)).encode()
         for part, images in (("train", split.train), ("test", split.test))
@@ -90,7 +94,7 @@ def paths(split: Split, dataset: Dataset) -> Files:  # noqa: ARG001
 
 
 def json_lines(split: Split, dataset: Dataset) -> Files:  # noqa: ARG001
-    """train.json and test.json as UniAD reads them: an object a line, true labels."""
+    """Write train.json and test.json as UniAD reads them: one object per line, with true labels."""
 
     def line(image: LabelledImage) -> str:
         entry: dict[str, object] = {"filename": image.path}
@@ -116,11 +120,25 @@ FORMATS: dict[str, Callable[[Split, Dataset], Files]] = {
     "paths": paths,
     "json": json_lines,
 }
-"""`zenodo` beside these makes an archive of several, see `ltbench.splits.interop.zenodo`."""
+"""Writers by format; `ltbench.splits.interop.zenodo` writes an archive of several splits."""
 
 
 def export_split(split: Split, dataset: Dataset, kind: str, folder: Path) -> list[Path]:
-    """Write the split's files into `folder` and name them. Raises UnknownName for an unknown format."""
+    """Write the files of a split.
+
+    Args:
+        split: Split to export.
+        dataset: Data set of the split.
+        kind: Format, see `FORMATS`.
+        folder: Folder to write into.
+
+    Returns:
+        Paths of the files.
+
+    Raises:
+        UnknownName: For an unknown format.
+        SplitsError: If the format cannot represent the split, or the folder is not writable.
+    """
     if kind not in FORMATS:
         raise UnknownName("format", kind, [*FORMATS, "zenodo"])
     files = FORMATS[kind](split, dataset)

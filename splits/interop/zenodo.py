@@ -1,6 +1,6 @@
-"""An archive of splits for a public record: lists, metadata, checksums, the same bytes on every machine.
+"""Archive of splits for publication: lists, metadata and checksums, with the same bytes on every machine.
 
-Members are stored, not compressed: two versions of zlib may compress the same text differently.
+Members are not compressed, since versions of zlib may compress the same text differently.
 """
 
 from __future__ import annotations
@@ -53,17 +53,22 @@ PAPERS = {
 def archive(
     splits: Sequence[tuple[Split, Dataset]], *, title: str = "", creators: Sequence[str] = ()
 ) -> bytes:
-    """A zip of the splits with README, metadata, licence, citation and checksums.
+    """Build a zip archive of splits with README, metadata, licence, citation and checksums.
 
-    `creators` are "Family, Given" as Zenodo asks for; without them the metadata must be completed by hand.
-    Raises SplitsError without a split, or where one stands twice.
+    Args:
+        splits: Splits with their data sets.
+        title: Title of the archive.
+        creators: Names as "Family, Given" for Zenodo; without them the metadata must be completed by hand.
+
+    Raises:
+        SplitsError: Without a split, or if a split is repeated.
     """
     ids = [split.id for split, _ in splits]
     if not ids:
         raise SplitsError("there is no split to put into the archive: name at least one")
     twice = next((name for name in ids if ids.count(name) > 1), None)
     if twice is not None:
-        raise SplitsError(f"split '{twice}' is asked for twice: name each split once")
+        raise SplitsError(f"split '{twice}' is named twice: name each split once")
     ordered = sorted(splits, key=lambda pair: pair[0].id)
     descriptions = [describe(split, dataset) for split, dataset in ordered]
     datasets = {dataset.name: dataset for _, dataset in ordered}
@@ -90,7 +95,7 @@ def _zip(files: Files) -> bytes:
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as file:
         for name in sorted(files):
             member = zipfile.ZipInfo(name, date_time=_EPOCH)
-            member.create_system = 3  # Unix, whatever machine writes it
+            member.create_system = 3  # Unix, regardless of the machine
             member.external_attr = 0o644 << 16
             file.writestr(member, files[name])
     return buffer.getvalue()
@@ -136,7 +141,7 @@ def _citation(descriptions: Sequence[Description], datasets: Sequence[Dataset]) 
 
 
 def _metadata(title: str, descriptions: Sequence[Description], creators: Sequence[str]) -> bytes:
-    """The deposit's metadata under the field names of Zenodo's interface."""
+    """Metadata of the deposit with the field names of Zenodo's interface."""
     digests = ", ".join(f"{description.id} {description.digest}" for description in descriptions)
     content = {
         "metadata": {

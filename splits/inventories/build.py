@@ -1,4 +1,4 @@
-"""Make the committed tables of this folder from one-row-per-image lists.
+"""Generate the tables of this folder from one-row-per-image lists.
 
 `python -m ltbench.splits.inventories.build FOLDER CONFIGURATIONS` reads in FOLDER
 `inventory_{mvtec,visa_mvtecstyle,dagm}.csv` (class, split, defect, relative_path),
@@ -41,12 +41,12 @@ def _number(row: Row) -> int:
 
 
 def class_order(listing: list[Row], dataset: str) -> list[str]:
-    """Classes of `dataset` as the listing names them."""
+    """Classes of a data set in the order of the listing."""
     return list(dict.fromkeys(row["class"] for row in listing if row["dataset"] == dataset))
 
 
 def mvtec_rows(inventory: list[Row], order: list[str]) -> list[list[str]]:
-    """One row a folder: class, part, defect, number of files 000..n-1."""
+    """One row per folder: class, part, defect, number of files 000..n-1."""
     counts: dict[tuple[int, str, str], int] = defaultdict(int)
     for row in inventory:
         counts[order.index(row["class"]), row["split"], row["defect"].replace("good", "")] += 1
@@ -54,7 +54,7 @@ def mvtec_rows(inventory: list[Row], order: list[str]) -> list[list[str]]:
 
 
 def visa_rows(inventory: list[Row], order: list[str]) -> list[list[str]]:
-    """One row a class: normal images, digits of their names, the tested ones, number of anomalies."""
+    """One row per class: number of normal images, digits of their names, tested ones, number of anomalies."""
     rows = []
     for category in order:
         own = [row for row in inventory if row["class"] == category]
@@ -74,9 +74,9 @@ def visa_rows(inventory: list[Row], order: list[str]) -> list[list[str]]:
 
 
 def dagm_rows(inventory: list[Row]) -> list[list[str]]:
-    """One row a class: numbers of both parts, of the defective training images, count of the tested defects.
+    """One row per class: image numbers of both parts and of the training defects, and count of test defects.
 
-    The latter is what is left of the published totals: 150 defects in Class1-6, 300 in Class7-10.
+    Test defects are the rest of the published totals: 150 defects in Class1-6, 300 in Class7-10.
     """
     rows = []
     for index in range(1, 11):
@@ -97,7 +97,7 @@ def dagm_rows(inventory: list[Row]) -> list[list[str]]:
 
 
 def listing_rows(listing: list[Row]) -> list[list[str]]:
-    """One row a class and pool: positions in the sorted pool, in the authors' listing order."""
+    """One row per class and pool: positions in the sorted pool, in the authors' listing order."""
     pools: dict[tuple[str, str, str], list[tuple[int, str]]] = defaultdict(list)
     for row in listing:
         pool = "good" if row["pool"] == "train_good" else "defects"
@@ -112,11 +112,14 @@ def listing_rows(listing: list[Row]) -> list[list[str]]:
 
 
 def meds_rows(folder: Path) -> list[list[str]]:
-    """One row a released list: data set, percent, seed, bit mask over the defects sorted by path."""
+    """One row per released list: data set, percent, seed, bit mask over the defects sorted by path."""
     rows = []
-    for dataset, images, place in (("mvtec", mvtec.listing(), "MVTech"), ("visa", visa.listing(), "VISA")):
+    for dataset, images, subfolder in (
+        ("mvtec", mvtec.listing(), "MVTech"),
+        ("visa", visa.listing(), "VISA"),
+    ):
         pool = sorted(image.path for image in images if image.is_defective)
-        for file in (folder / place).glob("*.csv"):
+        for file in (folder / subfolder).glob("*.csv"):
             match = re.fullmatch(r"train_\w+?_nr(\d+)_seed_(\d+)", file.stem)
             listed = {row["filename"] for row in _read(file)}
             injected = [position for position, path in enumerate(pool) if path in listed]
@@ -126,7 +129,7 @@ def meds_rows(folder: Path) -> list[list[str]]:
 
 
 def tailedcore_digests(folder: Path) -> list[list[str]]:
-    """sha256 of each of the 60 released files."""
+    """One row per released file of TailedCore (60): data set, recipe, seed, name, sha256."""
     return [
         [
             dataset,
@@ -135,16 +138,16 @@ def tailedcore_digests(folder: Path) -> list[list[str]]:
             file.name,
             _sha256(file.read_bytes()),
         ]
-        for dataset, place in (("mvtec", "mvtecad-nlt"), ("visa", "visa-nlt"))
-        for file in sorted((folder / place).rglob("*.txt"))
+        for dataset, subfolder in (("mvtec", "mvtecad-nlt"), ("visa", "visa-nlt"))
+        for file in sorted((folder / subfolder).rglob("*.txt"))
     ]
 
 
 def meds_digests(folder: Path) -> list[list[str]]:
-    """sha256 of the sorted paths of each of the 26 released lists, whose row order is a disk's."""
+    """One row per released MeDS list (26), with the sha256 of its sorted paths, since its order is random."""
     rows = []
-    for dataset, place in (("mvtec", "MVTech"), ("visa", "VISA")):
-        for file in sorted((folder / place).glob("*.csv")):
+    for dataset, subfolder in (("mvtec", "MVTech"), ("visa", "VISA")):
+        for file in sorted((folder / subfolder).glob("*.csv")):
             percent, seed = (int(text) for text in re.findall(r"nr(\d+)_seed_(\d+)", file.stem)[0])
             paths = sorted(row["filename"] for row in _read(file))
             digest = _sha256("\n".join(paths).encode())
@@ -157,6 +160,7 @@ def _sha256(data: bytes) -> str:
 
 
 def main(folder: Path, configurations: Path) -> None:
+    """Write all tables, see the module's docstring for the inputs."""
     listing = _read(folder / "tailedcore_listing_order.csv")
     rows = mvtec_rows(_read(folder / "inventory_mvtec.csv"), class_order(listing, "mvtec"))
     _write("mvtec.csv", ["class", "part", "defect", "count"], rows)

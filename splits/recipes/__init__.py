@@ -1,4 +1,4 @@
-"""Split recipes by name: modules of this folder, of installed packages or of a person's folder."""
+"""Split recipes by name: modules of this folder, of installed packages or of a plug-in folder."""
 
 from __future__ import annotations
 
@@ -14,25 +14,24 @@ Overlap = Literal["paper", "none"]
 
 
 class RecipeFamily(Protocol):
-    """A module of this folder."""
+    """Interface of a module of this folder."""
 
     EXAMPLES: Sequence[str]
-    """Names that people type, for help texts and for "did you mean". A family that exists for some data sets
-    alone names their kinds in ONLY_FOR."""
+    """Example names for help texts and suggestions. A family for certain data sets lists them in ONLY_FOR."""
 
     @staticmethod
     def build(name: str, dataset: Dataset, seed: int, overlap: Overlap) -> Split | None:
-        """The split, or None if `name` is not one of this family's."""
+        """Build the split, or return None if `name` does not belong to this family."""
         ...
 
 
 def families() -> Iterator[RecipeFamily]:
-    """All families of recipes, by the names of their modules."""
+    """Load all families of recipes, in the order of their modules' names."""
     return (RECIPES.load(name) for name in RECIPES.names())
 
 
 def names(dataset: str = "") -> list[str]:
-    """Example names of every family, or of those that can be built for a data set ("realiad:pcb")."""
+    """Example names of all families, or of those that apply to a data set such as "realiad:pcb"."""
     kind = dataset.partition(":")[0]
     return sorted(
         name
@@ -43,9 +42,16 @@ def names(dataset: str = "") -> list[str]:
 
 
 def build(name: str, dataset: Dataset, seed: int, overlap: Overlap = "paper") -> Split:
-    """Build the split that recipe `name` makes of `dataset` with `seed`.
+    """Build a split by the name of its recipe.
 
-    `overlap="paper"` leaves injected defects in the test list, as the papers do; "none" takes them out.
+    Args:
+        name: Name of the recipe with its parameters, e.g. "step_k4_nr20".
+        dataset: Data set to split.
+        seed: Seed of the recipe.
+        overlap: "paper" keeps injected defects in the test list, as the papers do; "none" removes them.
+
+    Raises:
+        UnknownName: If no recipe has this name.
     """
     for family in families():
         split = family.build(name, dataset, seed, overlap)

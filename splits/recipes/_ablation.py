@@ -1,8 +1,8 @@
 """TailedCore's noise-ratio ablation on MVTec AD: 0, 5, 10 and 40 %, seeds 1-5, as in the authors' repository.
 
-At 10 % it is the main release. 0 and 40 % keep its good images; the draw of 40 % had no seed, so the defects
-that it leaves out are a table. 5 % was drawn anew, on a machine that listed classes and files in another
-order.
+At 10 % it equals the main release. 0 and 40 % keep the release's good images; the draw of 40 % had no seed,
+so the defects that it omits are stored in a table. 5 % was drawn again, on a machine that listed classes and
+files in another order.
 """
 
 from __future__ import annotations
@@ -19,18 +19,25 @@ from ltbench.splits.recipes._tailedcore import Noise, Provenance, provenance
 
 SOURCE = "TailedCore (CVPR 2025), github.com/roomo7time/tailedcore data_configs/"
 PERCENTS = (0, 5, 40)
-"""Noise ratios whose lists the main release does not hold under another name."""
+"""Noise ratios whose lists are not in the main release."""
 _SEED_OFFSET = 100
 
 
 def as_released(dataset: str, base: str, seed: int, noise: Noise) -> tuple[Provenance, Noise]:
-    """Facts of a (data set, recipe, seed) and its noise; for a list of the ablation, those that make it."""
+    """Provenance and noise of a list, adjusted if it is a released list of the ablation.
+
+    Args:
+        dataset: Name of the data set.
+        base: Recipe without its noise, e.g. "step_k4".
+        seed: Seed of the split.
+        noise: Noise in the name of the recipe.
+    """
     facts = provenance(dataset, base, seed)
     percent = round(100 * noise.ratio)
     if not noise.is_ablation or dataset != "mvtec" or facts.evidence != "release-exact":
         return facts, noise
     if percent == 10:
-        # The rule too is the main release's: the ablation's own rounds the counts down.
+        # The counts follow the main release, too; the ablation's own rule rounds them down.
         return facts, Noise(noise.ratio, is_released=True, is_ablation=False)
     if percent == 5:
         return _other_machine(seed), Noise(noise.ratio, is_released=True, is_ablation=False)
@@ -53,7 +60,7 @@ def _other_machine(seed: int) -> Provenance:
 
 
 def pools(dataset: Dataset, facts: Provenance) -> tuple[Pools, Pools]:
-    """Good training images and test defects of each category, in the order that the generator met them."""
+    """Good training images and test defects of each category, in the generator's listing order."""
     goods, defects = train_goods(dataset), test_defects(dataset)
     if not facts.is_relisted:
         return goods, defects
@@ -72,7 +79,7 @@ def _relisted(images: Pools) -> Pools:
 
 @cache
 def _listing() -> tuple[dict[str, list[str]], dict[int, int]]:
-    """Class -> its defect folders, both in the other machine's order; file number -> rank in every folder."""
+    """Listing order of the other machine: defect folders by class, and rank of each file number."""
     order = {row["class"]: row["order"] for row in inventories.table("ablation_nr05.csv")}
     ranks = {number: rank for rank, number in enumerate(inventories.numbers(order.pop("*")))}
     return {category: folders.split() for category, folders in order.items()}, ranks
@@ -80,9 +87,9 @@ def _listing() -> tuple[dict[str, list[str]], dict[int, int]]:
 
 @cache
 def _left_out() -> dict[tuple[str, int], dict[str, frozenset[int]]]:
-    """(recipe, seed) -> class -> positions in its sorted defects that the list at 40 % leaves out."""
-    found: dict[tuple[str, int], dict[str, frozenset[int]]] = {}
+    """Defects that the list at 40 % omits: positions in path order, by (recipe, seed), then class."""
+    omitted: dict[tuple[str, int], dict[str, frozenset[int]]] = {}
     for row in inventories.table("ablation_nr40.csv"):
-        classes = found.setdefault((row["recipe"], int(row["seed"])), {})
+        classes = omitted.setdefault((row["recipe"], int(row["seed"])), {})
         classes[row["class"]] = frozenset(inventories.numbers(row["left_out"]))
-    return found
+    return omitted

@@ -1,4 +1,4 @@
-"""From the images that a recipe keeps and injects to a Split: the steps all recipes share."""
+"""Steps that all recipes share: pools of images, draws, and assembling a Split."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from ltbench.splits.recipes import Overlap
 from ltbench.splits.split import Parameter, Split
 
 HEAD_MINIMUM = 20
-"""A category that keeps fewer good training images than this is tail (TailedCore, section 5.1)."""
+"""Number of kept good training images from which a category belongs to the head (TailedCore, section 5.1)."""
 
 Pools = dict[str, list[LabelledImage]]
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """What a recipe took: good images per category (in the data set's class order), and injected defects."""
+    """Images chosen by a recipe: good ones by category, in the data set's order, and injected defects."""
 
     kept: Mapping[str, Sequence[LabelledImage]]
     injected: Sequence[LabelledImage] = ()
@@ -28,7 +28,10 @@ class Chosen:
 
 
 def train_goods(dataset: Dataset) -> Pools:
-    """Good training images of each category, categories and images in the data set's listing order."""
+    """Good training images by category, both in the data set's listing order.
+
+    Raises SplitsError if a category has none.
+    """
     pools: Pools = {}
     for image in dataset.images():
         pools.setdefault(image.category, [])
@@ -44,7 +47,7 @@ def train_goods(dataset: Dataset) -> Pools:
 
 
 def test_defects(dataset: Dataset) -> Pools:
-    """Defective test images of each category, all defect types pooled, in the data set's listing order."""
+    """Defective test images of all types by category, in the data set's listing order."""
     pools: Pools = {image.category: [] for image in dataset.images()}
     for image in dataset.images():
         if image.part == "test" and image.is_defective:
@@ -53,17 +56,25 @@ def test_defects(dataset: Dataset) -> Pools:
 
 
 def head_and_tail(kept: Mapping[str, Sequence[LabelledImage]]) -> dict[str, tuple[str, ...]]:
-    """Categories with at least / fewer than `HEAD_MINIMUM` kept good images; an empty group is left out."""
+    """Group categories with at least `HEAD_MINIMUM` kept images as "head", others as "tail".
+
+    Empty groups are omitted.
+    """
     head = tuple(sorted(name for name, images in kept.items() if len(images) >= HEAD_MINIMUM))
     tail = tuple(sorted(name for name, images in kept.items() if len(images) < HEAD_MINIMUM))
     return {name: members for name, members in (("head", head), ("tail", tail)) if members}
 
 
 def draw(images: Sequence[LabelledImage], count: int, *key: object) -> list[LabelledImage]:
-    """`count` of the images (all, where there are no more), drawn without repetition.
+    """Draw images without repetition, by ltbench's own rule where the papers' generators are not known.
 
-    The draw depends on the paths and the key alone, not on the order of the images, so that adding a class or
-    listing files in another order changes nothing. Ours, since the papers' own generators are not known.
+    The draw depends only on the paths and the key, not on the order of the images, so that adding a class or
+    listing files in another order changes nothing.
+
+    Args:
+        images: Images to draw from.
+        count: Number of images, clipped to those available.
+        key: Values that seed the draw.
     """
     ordered = sorted(images, key=lambda image: image.path)
     source = random.Random("/".join(["ltbench 1", *map(str, key)]))
@@ -71,7 +82,7 @@ def draw(images: Sequence[LabelledImage], count: int, *key: object) -> list[Labe
 
 
 def rule_of(source: str, evidence: str) -> str:
-    """What a split's source is called where nothing but the rule comes from there."""
+    """Name the source of a split: "rule of SOURCE" if only the rule, not the list, comes from it."""
     return f"rule of {source}" if evidence == "own" else source
 
 
@@ -88,9 +99,19 @@ def assemble(
     source: str,
     tested: Sequence[LabelledImage] | None = None,
 ) -> Split:
-    """Trains on what was chosen; tests on the test part, under overlap="none" without what is injected.
+    """Assemble a split.
 
-    `tested` replaces the test part.
+    Args:
+        name: Name of the recipe with its parameters.
+        dataset: Data set of the split.
+        seed: Seed of the split.
+        overlap: "none" removes injected defects from the test list.
+        chosen: Training images.
+        parameters: Recipe and parameters for the record.
+        groups: Groups of categories.
+        evidence: Grade of evidence, see `ltbench.splits.describe.EVIDENCE`.
+        source: Paper, record or file of the list.
+        tested: Test images; None = the data set's test part.
     """
     taken = {image.path for image in chosen.injected}
     test: Iterable[LabelledImage] = (image for image in dataset.images() if image.part == "test")

@@ -1,4 +1,4 @@
-"""How many defects go into a class, which ones, and what to do when a class has too few."""
+"""Contamination: the number and choice of injected defects per class, and the policy on shortages."""
 
 from __future__ import annotations
 
@@ -17,24 +17,28 @@ Shortage = Literal["cap", "error", "resample"]
 
 @dataclass(frozen=True)
 class Contamination:
-    """A noise protocol."""
+    """Noise protocol of a recipe."""
 
     ratio: float
     base: RatioBase = "normal"
-    """"normal": defects / goods, as the released MeDS lists; "total": defects / all, as the paper's text."""
+    """"normal": defects / good images, as in MeDS' released lists; "total": defects / all, as in its text."""
     shortage: Shortage = "cap"
-    """"cap" takes all there are, "error" refuses, "resample" repeats images (nothing else does)."""
+    """Policy on too few defects: "cap" injects all, "error" raises an error, "resample" repeats images."""
     stratified: bool = False
-    """Spread over the defect types in proportion to their sizes, instead of over their union."""
+    """Draw from each defect type in proportion to its size, instead of from all types together."""
 
     def wanted(self, goods: int) -> int:
-        """Defects for a class with so many goods, rounded half to even as Python does."""
+        """Number of defects for a class with `goods` good images, rounded half to even.
+
+        >>> Contamination(0.1).wanted(209), Contamination(0.1, base="total").wanted(209)
+        (21, 23)
+        """
         share = self.ratio if self.base == "normal" else self.ratio / (1 - self.ratio)
         return round(share * goods)
 
 
 def _per_type(pool: Sequence[LabelledImage], count: int) -> dict[str, int]:
-    """`count` spread over the defect types by largest remainder; ties go to the first name."""
+    """Distribute `count` over the defect types by the largest remainder method; ties go to the first name."""
     sizes: dict[str, int] = defaultdict(int)
     for image in pool:
         sizes[image.defect] += 1
@@ -63,9 +67,19 @@ def draw_defects(
     defects: Mapping[str, Sequence[LabelledImage]],
     *key: object,
 ) -> tuple[list[LabelledImage], list[str]]:
-    """(defects to inject, notes on shortages) for classes with so many goods.
+    """Draw the defects to inject.
 
-    Raises SplitsError under shortage="error".
+    Args:
+        contamination: Noise protocol.
+        goods: Number of good training images by class.
+        defects: Available defects by class.
+        key: Values that seed the draw.
+
+    Returns:
+        Injected defects, and notes on shortages.
+
+    Raises:
+        SplitsError: For too few defects under shortage="error".
     """
     injected: list[LabelledImage] = []
     short: list[str] = []
@@ -91,7 +105,7 @@ def draw_defects(
 
 
 def realised(goods: int, injected: int, contamination: Contamination) -> str:
-    """The note that every contaminated split carries."""
+    """Note on the realised noise ratio of a contaminated split."""
     meant = "of the goods" if contamination.base == "normal" else "of all training images"
     return (
         f"{injected} defects among {goods + injected} training images: "

@@ -1,7 +1,7 @@
 """TailedCore's split generator (Jung et al., CVPR 2025; roomo7time/tailedcore) and facts of its release.
 
-The generator depends on the order in which the authors' disk listed classes and files; a data set's own
-listing order stands for it (for MVTec AD and VisA the recovered order, see `ltbench.splits.inventories`).
+The generator depends on the order in which the authors' disk listed classes and files. The data set's listing
+order is used in its place (for MVTec AD and VisA the recovered order, see `ltbench.splits.inventories`).
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ _GENERATOR_SEEDS = {
     ("visa", "step_k1"): (206, 213, 224, 232, 236),
     ("visa", "step_k4"): (206, 217, 232, 241, 245),
 }
-# The one released list whose tail was drawn from the alphabetical list of classes.
+# The only released list whose tail was drawn from the alphabetical list of classes.
 _ALPHABETICAL = ("mvtec", "step_k4", 1)
-# One tail class of five releases holds other good images than the generator gives; the release is the truth.
+# In five releases, one tail class has other good images than the generator gives; the release decides.
 _REPLACED = {
     ("mvtec", "step_k1", 2): ("screw", (113,)),
     ("mvtec", "step_k1", 3): ("grid", (181,)),
@@ -42,23 +42,30 @@ _REPLACED = {
 
 @dataclass(frozen=True)
 class Provenance:
-    """How the generator is to be run for a (data set, recipe, seed), and what the outcome may be called."""
+    """Inputs of the generator for a (data set, recipe, seed), and the evidence of the resulting list."""
 
     generator_seed: int
     alphabetical_classes: bool = False
+    """Whether the tail is drawn from the alphabetical list of classes."""
     replaced: tuple[str, tuple[str, ...]] | None = None
-    """(category, paths kept instead) where the release differs from its generator."""
+    """Category whose kept images differ from the generator's in the release, and their paths."""
     evidence: str = "own"
     note: str = ""
     source: str = SOURCE
     is_relisted: bool = False
-    """True where the generator ran on the machine whose listing order is in `ablation_nr05.csv`."""
+    """Whether the generator ran on the machine whose listing order is in `ablation_nr05.csv`."""
     left_out: Mapping[str, Collection[int]] | None = None
-    """Category -> positions in its defects, sorted by path, that are not injected; None: they are drawn."""
+    """Omitted defects by category, as positions in path order; None = injected defects are drawn."""
 
 
 def provenance(dataset: str, base: str, seed: int) -> Provenance:
-    """`base` is "pareto", "step_k1", "step_k4" ...; seeds 1-5 of the released ones are the released lists."""
+    """Provenance of a list; seeds 1-5 of released recipes are the released lists.
+
+    Args:
+        dataset: Name of the data set.
+        base: Recipe without its noise: "pareto", "step_k1", "step_k4", ...
+        seed: Seed of the split.
+    """
     seeds = _GENERATOR_SEEDS.get((dataset, base))
     if seeds is None or not 1 <= seed <= len(seeds):
         known = dataset in ("mvtec", "visa")
@@ -74,17 +81,17 @@ def provenance(dataset: str, base: str, seed: int) -> Provenance:
 
 @dataclass(frozen=True)
 class Noise:
-    """Contamination asked for by a recipe's name, e.g. "_nr05"."""
+    """Contamination in the name of a recipe, e.g. "_nr05"."""
 
     ratio: float
     is_released: bool
-    """True for what the authors released: the data set's default, and the ablation's lists."""
+    """Whether the authors released it: the data set's default ratio, or a list of the ablation."""
     is_ablation: bool
-    """True where `ablation_counts` says how many defects a class receives."""
+    """Whether `ablation_counts` gives the number of defects of each class."""
 
     @property
     def parameters(self) -> dict[str, Parameter]:
-        """Parameters of the split."""
+        """Parameters of the split's record."""
         return {"noise": self.ratio, **({"ablation": True} if self.is_ablation else {})}
 
 
@@ -92,7 +99,10 @@ _NOISE = re.compile(r"(?P<base>.+?)(?P<ablation>_ablation)?(_nr(?P<percent>\d\d)
 
 
 def parse_noise(name: str, dataset: Dataset) -> tuple[str, Noise] | None:
-    """("step_k1", 0.2 ...) of "step_k1_nr20"; without "_nrNN" the data set's default contamination."""
+    """Split the name of a recipe into its base and its noise, e.g. "step_k1_nr20" into "step_k1" and 20 %.
+
+    Without "_nrNN" the noise is the data set's default. None if the name does not have this form.
+    """
     match = _NOISE.fullmatch(name)
     if match is None or (match["ablation"] and not match["percent"]):
         return None
@@ -102,7 +112,7 @@ def parse_noise(name: str, dataset: Dataset) -> tuple[str, Noise] | None:
 
 
 def keep(images: Sequence[LabelledImage], count: int, source: random.Random) -> list[LabelledImage]:
-    """`count` of the images; all, without drawing from `source`, where there are no more."""
+    """Draw `count` images by shuffling; all images, without a draw, if there are no more."""
     if len(images) <= count:
         return list(images)
     shuffled = list(images)
@@ -111,7 +121,7 @@ def keep(images: Sequence[LabelledImage], count: int, source: random.Random) -> 
 
 
 def replace_as_released(kept: Pools, goods: Pools, facts: Provenance) -> None:
-    """Put the released images of the one replaced class in the place of the generated ones."""
+    """Replace the kept images of the class that differs in the release by the released ones, in place."""
     if facts.replaced is not None:
         category, paths = facts.replaced
         kept[category] = [image for image in goods[category] if image.path in paths]
@@ -120,9 +130,16 @@ def replace_as_released(kept: Pools, goods: Pools, facts: Provenance) -> None:
 def inject(
     defects: Pools, counts: dict[str, int], source: random.Random, facts: Provenance
 ) -> tuple[list[LabelledImage], list[str]]:
-    """Defects for each category of `counts`, in its order, and a note for each shortage.
+    """Choose the injected defects.
 
-    They are drawn from `source`, or those of the released list where `facts` names the ones left out.
+    Args:
+        defects: Available defects by category.
+        counts: Number of defects by category.
+        source: Random numbers of the draw.
+        facts: Provenance of the list; if it names omitted defects, all others are injected without a draw.
+
+    Returns:
+        Injected defects in the order of `counts`, and a note for each shortage.
     """
     drawn: list[LabelledImage] = []
     notes: list[str] = []
@@ -140,14 +157,21 @@ def inject(
 
 
 def evidence_of(facts: Provenance, noise: Noise) -> str:
-    """ "release-exact" for what was released alone; the ablation's draw of defects had no seed."""
+    """Grade of evidence of a list; the ablation's draw of defects had no seed, so only counts are known."""
     if facts.evidence == "own" or noise.is_released:
         return facts.evidence
     return "counts-only" if noise.is_ablation and noise.ratio > 0 else "generator-exact"
 
 
 def ablation_counts(kept: Pools, goods: Pools, ratio: float, minimum: int) -> dict[str, int]:
-    """Counts of the noise ablation: a share of *all* goods of each class that keeps `minimum` or more."""
+    """Number of defects by class in the noise ablation: a share of all good images of each head class.
+
+    Args:
+        kept: Kept good images by class.
+        goods: All good images by class.
+        ratio: Noise ratio.
+        minimum: Number of kept images from which a class receives defects.
+    """
     return {
         category: int(ratio * len(goods[category]))
         for category, images in kept.items()

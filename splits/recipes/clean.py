@@ -11,7 +11,7 @@ EXAMPLES = ("clean",)
 
 
 def build(name: str, dataset: Dataset, seed: int, overlap: Overlap) -> Split | None:
-    """Every good image of the training part; any seed gives the same lists."""
+    """Build the split of all good training images, equal for every seed."""
     if name != "clean":
         return None
     official = dataset.name.partition(":")[0] in public_facts()

@@ -13,7 +13,7 @@ EXAMPLES = ("fewshot_k1", "fewshot_k2", "fewshot_k4", "fewshot_k8")
 
 
 def build(name: str, dataset: Dataset, seed: int, overlap: Overlap) -> Split | None:
-    """K goods drawn per class and seed; larger K contain the smaller ones of the same seed."""
+    """Draw K good images of every class; a larger K contains the images of smaller K at the same seed."""
     match = re.fullmatch(r"fewshot_k([1-9]\d*)", name)
     if match is None:
         return None
@@ -21,7 +21,7 @@ def build(name: str, dataset: Dataset, seed: int, overlap: Overlap) -> Split | N
     goods = train_goods(dataset)
     kept = {}
     for category, images in goods.items():
-        # The key has no K, and the whole pool is put in order: the first K of one order are nested.
+        # The key does not contain K, so that the first K images of one order are nested.
         kept[category] = draw(images, len(images), "fewshot", dataset.name, seed, category)[:shots]
     short = sorted(category for category, images in goods.items() if len(images) < shots)
     notes = (f"fewer than {shots} good images exist, so all are kept: {', '.join(short)}",) if short else ()

@@ -1,4 +1,4 @@
-"""`fuiad_nr10`: Real-IAD's own noisy lists, read from the data set's folder and never made up."""
+"""`fuiad_nr10`: Real-IAD's own noisy lists, read from the data set's folder."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ EXAMPLES = ("fuiad_nr00", "fuiad_nr10", "fuiad_nr20", "fuiad_nr40")
 
 
 def build(name: str, dataset: Dataset, seed: int, overlap: Overlap) -> Split | None:
-    """Training and test list of `realiad_jsons_fuiad_0.1`; how the authors drew them is not public.
+    """Read the training and test list of `realiad_jsons_fuiad_0.1`, whose draw is not public.
 
-    Every training entry counts as good for a method; its true label comes from the base lists.
+    True labels of training images come from the base lists. Raises SplitsError for another data set and
+    DataMissing without the folder.
     """
     match = re.fullmatch(r"fuiad_nr([0124]0)", name)
     if match is None:
@@ -32,11 +33,13 @@ def build(name: str, dataset: Dataset, seed: int, overlap: Overlap) -> Split | N
     base = {image.path: image for image in dataset.images()}
     categories = {image.category for image in base.values()}
     entries = read_lists(dataset.root / f"realiad_jsons_fuiad_0.{match[1][0]}")
-    found = [(part, base.get(image.path, image)) for part, image in entries if image.category in categories]
-    train = tuple(image for part, image in found if part == "train")
-    test = [image for part, image in found if part == "test"]
+    labelled = [
+        (part, base.get(image.path, image)) for part, image in entries if image.category in categories
+    ]
+    train = tuple(image for part, image in labelled if part == "train")
+    test = [image for part, image in labelled if part == "test"]
     notes = []
-    unknown = sum(image.path not in base for _, image in found)
+    unknown = sum(image.path not in base for _, image in labelled)
     if unknown:
         notes.append(f"{unknown} images are not in the base lists; their labels are the noisy lists' own")
     if overlap == "none":

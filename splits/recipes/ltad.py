@@ -1,4 +1,4 @@
-"""`ltad_exp100`, `ltad_step200`, `ltad_reverse_exp200`: the long tails of LTAD (Ho et al., CVPR 2024)."""
+"""`ltad_exp100`, `ltad_step200`, `ltad_reverse_exp200`: long-tailed splits of LTAD (Ho et al., CVPR 2024)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ EXAMPLES = (
     "ltad_reverse_exp200", "ltad_reverse_step200",
 )  # fmt: skip
 
-# Classes as the columns of LTAD's Tables 10-49 order them, majority first: the authors' popularity order.
+# Classes in the order of the columns of LTAD's Tables 10-49, majority first: the authors' popularity order.
 POPULARITY = {
     "mvtec": (
         "hazelnut", "leather", "bottle", "wood", "carpet", "tile", "metal_nut",
@@ -47,10 +47,19 @@ _ROUNDING_GUARD = 1e-9
 
 
 def wanted_counts(shape: str, largest: int, imbalance: int, classes: int) -> list[int]:
-    """Images per class in popularity order: `largest` for the first, `largest / imbalance` for the last.
+    """Number of images per class, from `largest` to `largest / imbalance`, in popularity order.
 
-    Exponential decay ("exp") or two levels ("step", the first half of the classes high). Rounded down:
-    the paper says that some classes of MVTec AD hold a single image at 200, where 391 / 200 = 1.955.
+    Rounded down, since some classes of MVTec AD have a single image at an imbalance of 200 according to the
+    paper, where 391 / 200 = 1.955.
+
+    Args:
+        shape: "exp" = exponential decay, "step" = the first half of the classes high, the others low.
+        largest: Size of the largest class.
+        imbalance: Ratio of the largest to the smallest class.
+        classes: Number of classes.
+
+    >>> wanted_counts("step", 391, 200, 4)
+    [391, 391, 1, 1]
     """
     if shape == "step":
         small = math.floor(largest / imbalance + _ROUNDING_GUARD)
@@ -62,13 +71,16 @@ def wanted_counts(shape: str, largest: int, imbalance: int, classes: int) -> lis
 
 
 def popularity(dataset: Dataset, goods: Pools) -> list[str]:
-    """The paper's order, or by falling count (then by name) for a data set that it does not treat."""
+    """Popularity order of the classes: the paper's, or else by descending number of images, then name."""
     by_count = sorted(goods, key=lambda category: (-len(goods[category]), category))
     return list(POPULARITY.get(dataset.name, by_count))
 
 
 def build(name: str, dataset: Dataset, seed: int, overlap: Overlap) -> Split | None:
-    """LTAD's imbalance, exponential or step, with ratio of largest to smallest class in the name."""
+    """Build LTAD's split with exponential or step imbalance; the name contains the imbalance ratio.
+
+    Raises SplitsError if a class would have no image.
+    """
     match = re.fullmatch(r"ltad_(reverse_)?(exp|step)([1-9]\d*)", name)
     if match is None:
         return None

@@ -1,4 +1,4 @@
-"""`meds_nr10`: MeDS' contamination of every class (Safarov et al., arXiv 2605.26676), released or drawn."""
+"""`meds_nr10`: contamination of every class as in MeDS (Safarov et al., arXiv 2605.26676)."""
 
 from __future__ import annotations
 
@@ -23,26 +23,33 @@ _NAME = re.compile(r"meds_nr(\d\d)(_total)?(_error|_resample)?(_stratified)?")
 
 
 def released(dataset: str, percent: int, seed: int, defects: Pools) -> list[LabelledImage] | None:
-    """The injected images of a released list, or None if there is none."""
+    """Injected images of a released list; None if no list was released.
+
+    Args:
+        dataset: Name of the data set.
+        percent: Noise ratio in percent.
+        seed: Seed of the split.
+        defects: Defective test images by category.
+    """
     if percent == 0:
         return []
     rows = inventories.table("meds.csv")
-    found = next(
+    row = next(
         (r for r in rows if (r["dataset"], int(r["percent"]), int(r["seed"])) == (dataset, percent, seed)),
         None,
     )
-    if found is None:
+    if row is None:
         return None
     pool = sorted((image for images in defects.values() for image in images), key=lambda image: image.path)
-    return [pool[position] for position in inventories.positions(found["injected"])]
+    return [pool[position] for position in inventories.positions(row["injected"])]
 
 
 def build(name: str, dataset: Dataset, seed: int, overlap: Overlap) -> Split | None:
-    """All goods, and in every class `ratio * goods` of its defects, at most all it has.
+    """Build a split of all good images with `ratio * goods` injected defects in every class.
 
-    Seeds 0, 10, 20, 30 of MVTec AD (10, 20, 40 %) and VisA (2, 5, 10 %) are the released lists. Suffixes:
-    `_total` takes the ratio of all images instead of the goods, `_error` and `_resample` change what happens
-    when a class runs out of defects, `_stratified` spreads over the defect types.
+    Seeds 0, 10, 20, 30 of MVTec AD (10, 20, 40 %) and VisA (2, 5, 10 %) are the released lists. Suffixes of
+    the name: `_total` relates the ratio to all images instead of the good ones, `_error` and `_resample` are
+    policies on too few defects (default: inject all), `_stratified` draws from each defect type.
     """
     match = _NAME.fullmatch(name)
     if match is None:

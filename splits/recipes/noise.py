@@ -1,4 +1,4 @@
-"""`ltad_exp100+noise10`: any recipe's training list, and defects on top of it."""
+"""`ltad_exp100+noise10`: the training list of any recipe with additional injected defects."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _LARGE_GROUPS = ("head", "high")
 
 
 def build(name: str, dataset: Dataset, seed: int, overlap: Overlap) -> Split | None:
-    """Per class, `ratio * its kept goods` defects (rounded half to even), at most all that are left.
+    """Add `ratio * kept good images` defects to every class, rounded half to even, at most all that remain.
 
-    `heads` restricts it to the base split's head or high classes; raises SplitsError where it has none.
-    Groups and the test list are the base split's.
+    With `heads`, only the head or high classes of the base split receive defects; raises SplitsError if it
+    has none. Groups and test list are those of the base split.
     """
     match = _NAME.fullmatch(name)
     if match is None:

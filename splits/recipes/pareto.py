@@ -1,4 +1,4 @@
-"""`pareto`, `pareto_nr05`: class sizes follow a Pareto law, defects are spread over the head classes."""
+"""`pareto`, `pareto_nr05`: Pareto-distributed class sizes, with defects injected into the head classes."""
 
 from __future__ import annotations
 
@@ -28,16 +28,24 @@ SMALLEST = 5
 
 
 def share_of_classes(count: int) -> npt.NDArray[np.float64]:
-    """(count,), decreasing: mass of the Pareto law in `count` equal steps between its 1 % and 99 % points."""
+    """Mass (count,), descending, of the Pareto law in equal steps between its 1 % and 99 % quantiles."""
     edges = np.linspace(0.99 ** (-1 / SHAPE), 0.01 ** (-1 / SHAPE), count + 1)
     mass: npt.NDArray[np.float64] = np.diff(1 - edges**-SHAPE)
     return mass
 
 
 def kept_sizes(available: npt.NDArray[np.int64], seed: int) -> npt.NDArray[np.int64]:
-    """(C,): good images that each class keeps; the class that draws the largest share keeps all it has."""
+    """Draw the number of good images that each class keeps.
+
+    Args:
+        available: (C,) number of good images of each class.
+        seed: Seed of the generator.
+
+    Returns:
+        (C,) kept images; the class with the largest share keeps all.
+    """
     mass = share_of_classes(len(available))
-    # The legacy generator's shuffle is frozen by numpy's policy, and the released lists need exactly it.
+    # The released lists need the shuffle of NumPy's legacy generator, which never changes.
     np.random.RandomState(seed).shuffle(mass)
     scale = available[np.argmax(mass)] / mass.max()
     sizes: npt.NDArray[np.int64] = np.clip(np.round(mass * scale), SMALLEST, available).astype(np.int64)
@@ -45,7 +53,10 @@ def kept_sizes(available: npt.NDArray[np.int64], seed: int) -> npt.NDArray[np.in
 
 
 def spread_over_heads(sizes: dict[str, int], total: int, source: random.Random) -> dict[str, int]:
-    """Injected count per head class, in order of first draw: `total` draws in proportion to the sizes."""
+    """Distribute `total` defects over the head classes by draws in proportion to their sizes.
+
+    Returns the number of defects by class, in the order of their first draw.
+    """
     tickets = [category for category, size in sizes.items() for _ in range(size)]
     source.shuffle(tickets)
     counts: dict[str, int] = {}
@@ -71,9 +82,10 @@ def _shortages(goods: Pools, counts: dict[str, int], total: int) -> list[str]:
 
 
 def build(name: str, dataset: Dataset, seed: int, overlap: Overlap) -> Split | None:
-    """TailedCore's Pareto imbalance (section 5.1): seeds 1-5 of MVTec AD and VisA as released.
+    """Build TailedCore's split with Pareto imbalance (section 5.1).
 
-    The injected total is `contamination * kept goods`, rounded half to even, and goes to heads alone.
+    Seeds 1-5 of MVTec AD and VisA are the released lists. `contamination * kept good images` defects in
+    total, rounded half to even, are injected into head classes.
     """
     parsed = tailedcore.parse_noise(name, dataset)
     if parsed is None or parsed[0] != "pareto":

@@ -1,4 +1,4 @@
-"""Splits that a person imported under a name (`ltbench splits import --name`)."""
+"""Splits imported by the user under a name (`ltbench splits import --name`)."""
 
 from __future__ import annotations
 
@@ -12,5 +12,5 @@ EXAMPLES = ()
 
 
 def build(name: str, dataset: Dataset, seed: int, overlap: Overlap) -> Split | None:
-    """The list kept under `name` in the home folder."""
+    """Load the split stored under `name` in the home folder; None if there is none."""
     return load(name, dataset, seed, overlap, home_folder())

@@ -1,4 +1,4 @@
-"""`step_k4`, `step_k1_nr20`: 60 % of the classes keep K images, the others keep all and receive defects."""
+"""`step_k4`, `step_k1_nr20`: 60 % of the classes keep K images, the others all images and get defects."""
 
 from __future__ import annotations
 
@@ -24,9 +24,10 @@ TAIL_SHARE = 0.6
 
 
 def build(name: str, dataset: Dataset, seed: int, overlap: Overlap) -> Split | None:
-    """TailedCore's step imbalance (section 5.1): seeds 1-5 of MVTec AD and VisA, K = 1 and 4, as released.
+    """Build TailedCore's split with step imbalance (section 5.1).
 
-    A class' injected count is `contamination * goods`, rounded half to even, and never more than its defects.
+    Seeds 1-5 of MVTec AD and VisA with K = 1 and 4 are the released lists. Every head class receives
+    `contamination * good images` defects, rounded half to even, at most all that it has.
     """
     parsed = tailedcore.parse_noise(name, dataset)
     match = re.fullmatch(r"step_k([1-9]\d*)", parsed[0]) if parsed else None
