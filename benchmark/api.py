@@ -83,7 +83,7 @@ def evaluate(
         settings = replace(settings, results=temporary.path)
     name, changed, own = chosen_method(method, fields)
     asked = Cell(
-        dataset, split, 0, name, changed, parse_overlap(overlap), view_of(view), limit,
+        dataset, split, 0, name, changed, parse_overlap(overlap), view_of(view, dataset), limit,
         metrics=select(metrics) if metrics else (),
     )  # fmt: skip
     cells = [replace(asked, seed=seed) for seed in _seeds(seeds)]

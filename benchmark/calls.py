@@ -44,11 +44,9 @@ def chosen_method(
     return name, {field: value for field, value in values.items() if value != defaults[field]}, {}
 
 
-def view_of(view: View | str | None) -> View:
-    """The view itself, the one of a text such as "256/224", or the default one."""
-    if view is None:
-        return View()
-    return parse_view(view) if isinstance(view, str) else view
+def view_of(view: View | str | None, dataset: str) -> View:
+    """The view itself, the one of a text such as "256/224", or the default one of the data set."""
+    return view if isinstance(view, View) else parse_view(view or "", dataset)
 
 
 @contextmanager

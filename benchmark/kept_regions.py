@@ -30,7 +30,7 @@ def regions_within(
     What is kept is found by the state of the mask files, not by their names alone, and is made again where it
     is damaged. A folder that cannot be written costs time only.
     """
-    file = None if folder is None else _file(view, images, dataset, folder)
+    file = kept_file(view, images, dataset, folder)
     kept = None if file is None else _read(file, len(images), view.crop**2)
     if kept is not None:
         return kept
@@ -50,10 +50,12 @@ def regions_within(
     return regions
 
 
-def _file(view: View, images: Sequence[LabelledImage], dataset: Dataset, folder: Path) -> Path | None:
-    """None where the data set cannot tell whether a mask has changed."""
+def kept_file(
+    view: View, images: Sequence[LabelledImage], dataset: Dataset, folder: Path | None
+) -> Path | None:
+    """File below `folder` for facts of these masks; None where nothing tells whether one has changed."""
     version = getattr(dataset, "mask_version", None)
-    if version is None:
+    if version is None or folder is None:
         return None
     told = (f"{image.path}\t{image.mask}\t{version(image) if image.is_defective else ''}" for image in images)
     digest = hashlib.sha256("\n".join([f"{dataset.name}\n{view}", *told]).encode())

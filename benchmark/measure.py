@@ -12,6 +12,7 @@ from ltbench.benchmark.evaluate import CategoryValues, check_prediction, evaluat
 from ltbench.benchmark.resolve import Prepared
 from ltbench.benchmark.settings import Settings
 from ltbench.benchmark.stopwatch import Stopwatch
+from ltbench.benchmark.view_loss import view_losses
 from ltbench.benchmark.visible_images import visible_images
 from ltbench.methods.base import Context, Method, Prediction, Progress
 
@@ -28,7 +29,7 @@ class Measurement:
     prediction: Prediction
     values: Sequence[CategoryValues]
     facts: Mapping[str, Any]
-    """For the record: figures that the method reported, times and memory, how maps are made of the grids."""
+    """For the record: losses by the view, figures that the method reported, times, how maps are made."""
 
 
 def measure(
@@ -59,7 +60,9 @@ def measure(
             kept_regions=settings.home / "regions",
         )
         values = list(progress(judged, "evaluate", len(split.categories)))
+    kept = settings.home / "regions"
     facts = {
+        "view_loss": [asdict(loss) for loss in view_losses(split.test, prepared.dataset, cell.view, kept)],
         "figures": figures,
         "timing": watch.facts(len(split.test)),
         "map_post": asdict(prediction.post),

@@ -182,6 +182,7 @@ def metric_rows(
                 "recipe": value.recipe,
                 "value": value.value,
                 "why": value.why,
+                "note": value.note,
             }
             rows.append({**fixed, **category, **measured})
     return rows

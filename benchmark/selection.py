@@ -81,10 +81,24 @@ def parse_overlap(text: str) -> Overlap:
     return cast("Overlap", text)
 
 
-def parse_view(text: str) -> View:
-    """A view from "256/224": shorter side resized to 256, centre 224 judged; "squeeze256/224": both sides."""
+def default_view(dataset: str) -> View:
+    """The view that is taken where none is asked for: of a person's own images all, else 256/224."""
+    from ltbench.methods.base import View
+    from ltbench.results.cell_record import usual_view
+
+    usual = usual_view(dataset)
+    return View(usual.resize, usual.crop, usual.squeeze)
+
+
+def parse_view(text: str, dataset: str) -> View:
+    """A view from "256/224": shorter side resized to 256, centre 224 judged; "squeeze256/224": both sides.
+
+    "" is the default of the data set.
+    """
     from ltbench.methods.base import View
 
+    if not text:
+        return default_view(dataset)
     match = re.fullmatch(r"(squeeze)?(\d+)/(\d+)", text)
     if match is None or not 0 < int(match[3]) <= int(match[2]):
         raise UsageError(

@@ -23,7 +23,7 @@ class Notice:
 
 def notices(board: Board) -> list[Notice]:
     """Failures and refusals first."""
-    return [*_failures(board), *_apart(board), *_missing(board)]
+    return [*_failures(board), *_apart(board), *_hidden(board), *_missing(board)]
 
 
 def _failures(board: Board) -> Iterator[Notice]:
@@ -46,6 +46,28 @@ def _apart(board: Board) -> Iterator[Notice]:
     if odd:
         yield Notice(
             "bad", f"{plural(len(odd), 'run')} of another protocol cannot stand in these tables.", tuple(odd)
+        )
+
+
+def _hidden(board: Board) -> Iterator[Notice]:
+    """Defects of which the view shows nothing: their images are judged by what is not the defect."""
+    losses = {
+        (loss.category, cell.record.cell.view.text): loss
+        for entry in board.entries
+        for cell in entry.cells.values()
+        for loss in cell.record.view_loss
+        if loss.hidden_defects
+    }
+    if losses:
+        count = sum(loss.hidden_defects for loss in losses.values())
+        yield Notice(
+            "bad",
+            f"No pixel of {plural(count, 'defect')} is in the view: cut off at its border, or lost by "
+            "resizing. These images count as defective and have no anomalous pixel.",
+            tuple(
+                f"{category}, view {view}: {loss.hidden_defects} of {loss.defects}"
+                for (category, view), loss in sorted(losses.items())
+            ),
         )
 
 

@@ -202,6 +202,26 @@ class PictureRecord:
 
 
 @dataclass(frozen=True)
+class ViewLossRecord:
+    """Test images of one category as far as the view leaves them out."""
+
+    category: str
+    """Name of the category."""
+    area: float
+    """Mean share of an image that lies outside of the view."""
+    defects: int
+    """Defective images with a mask that marks something."""
+    hidden_defects: int
+    """Those of them without a marked pixel in the view."""
+    regions: int
+    """Connected regions of the masks."""
+    hidden_regions: int
+    """Those of them without a pixel in the view: outside of it, or lost by resizing."""
+    pixels: float
+    """Share of the marked pixels that lies outside of the view."""
+
+
+@dataclass(frozen=True)
 class Record:
     """All that is known of a finished cell."""
 
@@ -239,6 +259,8 @@ class Record:
     """Summary of the ranking of training images (--rank-training); null without one."""
     gallery: tuple[PictureRecord, ...] = ()
     """Test images that reports show."""
+    view_loss: tuple[ViewLossRecord, ...] = ()
+    """Images and defects that the view leaves out, one entry per category."""
     cache: Mapping[str, int] = field(default_factory=dict)
     """Counts of the feature cache."""
     files: Mapping[str, str] = field(default_factory=dict)

@@ -59,6 +59,7 @@ METRIC_COLUMNS = (
     Column("recipe", pa.string(), "Exact definition of the metric"),
     Column("value", pa.float64(), "Value as a fraction, 0 to 1; null where it could not be computed"),
     Column("why", pa.string(), "Reason of a missing value"),
+    Column("note", pa.string(), "Caution about a value, such as defects that the view does not show"),
     Column("ci_low", pa.float64(), "Lower end of a confidence interval; null where none was computed"),
     Column("ci_high", pa.float64(), "Upper end of it"),
     Column("status", pa.string(), '"ok", or how the run failed'),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
@@ -61,6 +63,28 @@ def resize_and_crop_mask(
     """
     marked = (np.asarray(mask) > 0).astype(np.uint8)
     return centre_crop(_resized(marked, resize, squeeze, Image.Resampling.NEAREST), crop).astype(np.bool_)
+
+
+def resize_and_crop_labels(
+    labels: npt.NDArray[np.integer[Any]], resize: int, crop: int, *, squeeze: bool = False
+) -> npt.NDArray[np.int32]:
+    """Numbers of regions (H, W) as `resize_and_crop_mask` shows the regions: int32 (crop, crop)."""
+    height, width = resized_shape(labels.shape[0], labels.shape[1], resize, squeeze)
+    resized = Image.fromarray(labels.astype(np.int32)).resize((width, height), Image.Resampling.NEAREST)
+    top, left = crop_corner(height, width, crop)
+    return np.asarray(resized, dtype=np.int32)[top : top + crop, left : left + crop]
+
+
+def inside_view(
+    shape: tuple[int, int], resize: int, crop: int, *, squeeze: bool = False
+) -> tuple[slice, slice]:
+    """Rows and columns of an image of this shape (H, W) that the view shows, in whole pixels."""
+    height, width = shape
+    across, along = resized_shape(height, width, resize, squeeze)
+    top, left = crop_corner(across, along, crop)
+    rows = slice(round(top * height / across), round((top + crop) * height / across))
+    columns = slice(round(left * width / along), round((left + crop) * width / along))
+    return rows, columns
 
 
 def _resized(pixels: Pixels, resize: int, squeeze: bool, filtering: Image.Resampling) -> Pixels:

@@ -53,10 +53,10 @@ def test_fields_are_split_at_the_first_equals_sign() -> None:
 
 
 def test_a_view_is_resize_and_crop() -> None:
-    assert parse_view("256/224") == View(256, 224)
+    assert parse_view("256/224", "folder:parts") == View(256, 224)
     for wrong in ("224/256", "256", "0/0", "a/b"):
         with pytest.raises(UsageError, match="is no view"):
-            parse_view(wrong)
+            parse_view(wrong, "synthetic")
 
 
 def test_flags_beat_environment_beats_file_beats_default(tmp_path: Path) -> None:

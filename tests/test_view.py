@@ -16,11 +16,12 @@ from split_trees import mvtec_style_class
 from ltbench.benchmark.cell import Cell
 from ltbench.benchmark.gallery import store_pictures
 from ltbench.benchmark.selection import parse_view
+from ltbench.benchmark.suites import asked_suite
 from ltbench.methods.base import View
 from ltbench.results.store import picture_stem
 from ltbench.splits.datasets import open_dataset
 from ltbench.splits.errors import SplitsError
-from ltbench.splits.view import resize_and_crop, resize_and_crop_mask
+from ltbench.splits.view import inside_view, resize_and_crop, resize_and_crop_mask
 
 
 @pytest.mark.parametrize(("height", "width"), [(300, 300), (256, 256), (391, 517), (517, 391), (200, 203)])
@@ -111,10 +112,24 @@ def test_a_squeezed_mask_stays_over_its_defect() -> None:
 
 def test_a_view_is_typed_and_recorded() -> None:
     for text, view in (("256/224", View(256, 224)), ("squeeze448/392", View(448, 392, squeeze=True))):
-        assert parse_view(text) == view
+        assert parse_view(text, "synthetic") == view
         cell = Cell("synthetic", "clean", 1, "chance", view=view)
         assert view == View() or f"--view {text}" in cell.command()
     assert View(256, 224, squeeze=True).of_size(392) == View(448, 392, squeeze=True)
+
+
+def test_ones_own_images_are_judged_as_a_whole_unless_another_view_is_asked_for() -> None:
+    assert parse_view("", "mvtec:bottle") == View()
+    whole = parse_view("", "folder:parts")
+    assert inside_view((100, 750), whole.resize, whole.crop, squeeze=whole.squeeze) == (
+        slice(0, 100),
+        slice(0, 750),
+    )
+    for dataset, usual, other in (("folder:parts", whole, View()), ("mvtec", View(), whole)):
+        assert "--view" not in Cell(dataset, "clean", 1, "chance", view=usual).command()
+        assert "--view" in Cell(dataset, "clean", 1, "chance", view=other).command()
+        assert asked_suite("demo", dataset).view == usual
+    assert asked_suite("ltad-mvtec", "folder:parts").view == View(224, 224, squeeze=True)
 
 
 def test_pictures_of_two_views_lie_beside_each_other(tmp_path: Path) -> None:

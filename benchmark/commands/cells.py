@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from ltbench.benchmark.run import Outcome, Plan, PlannedCell
     from ltbench.results.store import StoredCell
 
+_MOST_NAMED = 5
+"""Categories that a line names."""
+
 
 def asked_cells(
     *,
@@ -47,7 +50,7 @@ def asked_cells(
     measured = select(metrics) if metrics else ()
     return [
         Cell(
-            dataset, recipe, number, name, fields, parse_overlap(overlap), parse_view(view), limit,
+            dataset, recipe, number, name, fields, parse_overlap(overlap), parse_view(view, dataset), limit,
             metrics=measured,
         )
         for recipe in splits
@@ -108,6 +111,8 @@ def finish(outcome: Outcome, planned: Plan, command: str, as_json: bool) -> None
         print_json(command, {"reused": outcome.reused, "cells": [_as_json(cell) for cell in outcome.cells]})
     else:
         _print_cells(outcome.cells)
+        _print_holes(outcome.cells)
+        _warn_of_hidden(outcome.cells)
         console.print(f"[dim]{len(outcome.cells)} cells, {outcome.reused} of them finished before[/dim]")
     if outcome.failed:
         print_failures(outcome.failed)
@@ -144,6 +149,35 @@ def _print_cells(cells: Sequence[StoredCell]) -> None:
     print_table(columns, rows, title="Mean over categories, %")
 
 
+def _print_holes(cells: Sequence[StoredCell]) -> None:
+    """Say why a value is missing, each reason once with its categories."""
+    holes: dict[str, dict[str, None]] = {}
+    for cell in cells:
+        frame = cell.metrics()
+        for category, why in zip(frame["category"], frame["why"], strict=True):
+            if why and cell.status == "ok":
+                holes.setdefault(why, {})[category] = None
+    for why, categories in holes.items():
+        named = ", ".join(list(categories)[:_MOST_NAMED])
+        more = f" and {len(categories) - _MOST_NAMED} more" if len(categories) > _MOST_NAMED else ""
+        console.print(f"– {named}{more}: {why}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _warn_of_hidden(cells: Sequence[StoredCell]) -> None:
+    """Say which views show nothing of some defects, which then count as good pixels."""
+    hidden = {
+        (cell.record.dataset.name, cell.record.cell.view.text, loss.category): loss
+        for cell in cells
+        for loss in cell.record.view_loss
+        if loss.hidden_defects
+    }
+    for (dataset, view, category), loss in hidden.items():
+        warn(
+            f"the view {view} shows nothing of {loss.hidden_defects} of {loss.defects} defects of "
+            f"'{category}' in '{dataset}': --view squeeze224/224 shows whole images"
+        )
+
+
 def _as_json(cell: StoredCell) -> dict[str, Any]:
     record = cell.content
     return {
@@ -152,5 +186,6 @@ def _as_json(cell: StoredCell) -> dict[str, Any]:
         "error": record["error"],
         "folder": str(cell.folder),
         "means": mean_values(cell),
+        "view_loss": record.get("view_loss", []),
         "timing": record.get("timing", {}),
     }

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ltbench.benchmark.commands import options
-from ltbench.benchmark.commands.output import print_json, print_table, print_text
+from ltbench.benchmark.commands.output import percent, print_json, print_table, print_text
 from ltbench.benchmark.console import console, would
 from ltbench.benchmark.errors import UsageError
 from ltbench.splits.errors import SplitsError, VerificationFailed
 
 if TYPE_CHECKING:
+    from ltbench.results.record import ViewLossRecord
     from ltbench.splits.datasets import Dataset
 
 app = typer.Typer(help="Data sets: list, find, fetch, examine.", no_args_is_help=True)
@@ -64,10 +65,16 @@ def digest(name: NameArgument, data: options.DataOption = None, as_json: options
 def doctor(
     name: NameArgument,
     quick: Annotated[bool, typer.Option("--quick", help="Presence and sizes only; reads no pixels.")] = False,
+    view: options.ViewOption = "",
     data: options.DataOption = None,
     as_json: options.JsonOption = False,
 ) -> None:
-    """Compare a local copy with its inventory and say what to do; exit code 5 if it is unfit."""
+    """Compare a local copy with its inventory and say what to do; exit code 5 if it is unfit.
+
+    What the view leaves out of the test images is said too, unless --quick is given.
+    """
+    from ltbench.benchmark.selection import parse_view
+    from ltbench.benchmark.view_loss import view_losses
     from ltbench.splits.datasets.doctor import examine
     from ltbench.splits.datasets.files import FileDataset
 
@@ -76,19 +83,45 @@ def doctor(
         raise UsageError(f"'{name}' has no files to examine: it is generated")
     with _bar(f"examining {name}") as advance:
         report = examine(found, read_all=not quick, progress=advance)
+    seen = parse_view(view, found.name)
+    tested = [] if quick or report.has_unread else [i for i in found.images() if i.part == "test"]
+    losses = list(view_losses(tested, found, seen))
     if as_json:
-        print_json("data doctor", asdict(report))
+        view_facts = {"view": str(seen), "losses": [asdict(loss) for loss in losses]}
+        print_json("data doctor", {**asdict(report), "view": view_facts})
     else:
         rows = [
             [row.category, row.found_train, row.expected_train, row.found_test, row.expected_test]
             for row in report.classes
         ]
         print_table(["class", "train here", "of", "test here", "of"], rows, title=report.root)
+        _print_losses(losses, str(seen))
         for line in report.advice():
             print_text(line)
     if not report.ok:
         raise VerificationFailed(f"'{name}' is not fit for a run: {sum(report.counts().values())} findings")
     console.print(f"{name} is fit for a run" + ("" if report.pixels_read else " as far as file sizes tell"))
+
+
+def _print_losses(losses: Sequence[ViewLossRecord], view: str) -> None:
+    """What the view leaves out, class by class; one line where it leaves out nothing."""
+    if not losses:
+        return
+    if not any(loss.area or loss.pixels or loss.hidden_regions for loss in losses):
+        print_text(f"The view {view} shows all of the test images and every defect.")
+        return
+    rows = [
+        [
+            loss.category,
+            percent(loss.area),
+            percent(loss.pixels) if loss.defects else "–",
+            f"{loss.hidden_regions} of {loss.regions}",
+            f"{loss.hidden_defects} of {loss.defects}",
+        ]
+        for loss in losses
+    ]
+    columns = ["class", "area, %", "defects' pixels, %", "regions", "whole defects"]
+    print_table(columns, rows, title=f"Left out by the view {view}")
 
 
 @app.command()

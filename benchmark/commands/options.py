@@ -106,7 +106,12 @@ DatasetOption = Annotated[
     typer.Option("--dataset", "-d", help="Data set: synthetic, mvtec, visa, dagm, folder:PATH ..."),
 ]
 ViewOption = Annotated[
-    str, typer.Option("--view", help="RESIZE/CROP: what is judged; squeezeRESIZE/CROP: both sides.")
+    str,
+    typer.Option(
+        "--view",
+        help="RESIZE/CROP: what is judged; squeezeRESIZE/CROP: both sides. Default 256/224; for one's own "
+        "images squeeze224/224, all of them.",
+    ),
 ]
 OverlapOption = Annotated[
     str,

@@ -19,7 +19,7 @@ def run(
         list[str] | None, typer.Option("--set", help="Hyper-parameter FIELD=VALUE; repeatable.")
     ] = None,
     overlap: options.OverlapOption = "paper",
-    view: options.ViewOption = "256/224",
+    view: options.ViewOption = "",
     limit: Annotated[
         int | None, typer.Option("--limit", min=1, help="Images per category, for a smoke test.")
     ] = None,

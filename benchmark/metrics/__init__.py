@@ -105,8 +105,20 @@ def _value(name: str, metric: Metric, truth: Truth, answer: Answer) -> Value:
     try:
         value = metric.compute(truth, answer)
     except Undefined as reason:
-        return Value(name, recipe, None, str(reason))
+        lost = _all_lost(truth) if metric.needs == "maps" else ""
+        return Value(name, recipe, None, lost or str(reason))
     note = ""
     if metric.needs == "maps" and truth.empty_masks:
         note = f"{truth.empty_masks} defective images have an empty mask; their pixels count as normal"
     return Value(name, recipe, value, note=note)
+
+
+def _all_lost(truth: Truth) -> str:
+    """Why no pixel is anomalous although there are defects with masks; "" where some are."""
+    defects = int(truth.labels.sum())
+    try:
+        if truth.view and defects and truth.masks is not None and truth.empty_masks == defects:
+            return f"all {defects} defects are lost in the view {truth.view}"
+    except Undefined:
+        pass
+    return ""

@@ -12,7 +12,7 @@ from typing import Any
 from ltbench.benchmark.cell import Cell
 from ltbench.benchmark.errors import UsageError
 from ltbench.benchmark.metrics import select
-from ltbench.benchmark.selection import parse_seeds
+from ltbench.benchmark.selection import default_view, parse_seeds
 from ltbench.methods import catalog
 from ltbench.methods.base import View
 from ltbench.registry import UnknownName
@@ -91,7 +91,7 @@ def read(path: Path) -> Suite:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
         common = content.pop("fields", {})
         methods = [_row(entry, common, path.parent) for entry in content.pop("methods")]
-        view = View(**content.pop("view", {}))
+        view = View(**content.pop("view")) if "view" in content else default_view(content["dataset"])
         if "metrics" in content:
             content["metrics"] = select(content["metrics"])
         return Suite(name=path.stem, methods=methods, view=view, **content)
@@ -133,7 +133,8 @@ def asked_suite(
     else:
         suite = default_for(dataset or "synthetic")
     if dataset:
-        suite = replace(suite, dataset=dataset)
+        is_default = suite.view == default_view(suite.dataset)
+        suite = replace(suite, dataset=dataset, view=default_view(dataset) if is_default else suite.view)
     if metrics:
         suite = replace(suite, metrics=select(metrics))
     if fields:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import json
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from ltbench.reports.export import bibtex
 from ltbench.reports.leaderboard import Sheet
 from ltbench.reports.numbers import Number
 from ltbench.reports.page import File, Page, Site
+from ltbench.results.record import ViewLossRecord
 from ltbench.results.store import StoredCell
 
 
@@ -28,7 +30,51 @@ def build(site: Site) -> Iterable[File]:
     entries = "\n".join(bibtex(sheet.board) for sheet in site.sheets)
     unique = dict.fromkeys(entry.strip() for entry in entries.split("\n\n") if entry.strip())
     yield File("data/all.bib", ("\n\n".join(unique) + "\n").encode())
-    yield site.page("data.html", "data", PAGE, counts=(len(summary), len(runs)))
+    yield site.page(
+        "data.html", "data", PAGE, counts=(len(summary), len(runs)), views=views(site.material.cells)
+    )
+
+
+@dataclass(frozen=True)
+class ViewLoss:
+    """Test images and defects of a data set that a view leaves out; shares are means over categories."""
+
+    dataset: str
+    view: str
+    area: float
+    pixels: float | None
+    """Share of the defects' pixels; None where no category has masks."""
+    regions: tuple[int, int]
+    """Connected regions of the masks without a pixel in the view, and all."""
+    defects: tuple[int, int]
+    """Defective images without a marked pixel in the view, and all with a mask."""
+
+
+def views(cells: Iterable[StoredCell]) -> list[ViewLoss]:
+    """Return one entry per data set and view, of the cell that tests the most defects."""
+    largest: dict[tuple[str, str], Sequence[ViewLossRecord]] = {}
+    for cell in cells:
+        key = (cell.record.dataset.title, cell.record.cell.view.text)
+        losses = cell.record.view_loss
+        if losses and _defects(losses) >= _defects(largest.get(key, ())):
+            largest[key] = losses
+    return [_view_loss(*key, losses) for key, losses in sorted(largest.items())]
+
+
+def _defects(losses: Sequence[ViewLossRecord]) -> int:
+    return sum(loss.defects for loss in losses)
+
+
+def _view_loss(dataset: str, view: str, losses: Sequence[ViewLossRecord]) -> ViewLoss:
+    pixels = [loss.pixels for loss in losses if loss.defects]
+    return ViewLoss(
+        dataset,
+        view,
+        float(np.mean([loss.area for loss in losses])),
+        float(np.mean(pixels)) if pixels else None,
+        (sum(loss.hidden_regions for loss in losses), sum(loss.regions for loss in losses)),
+        (sum(loss.hidden_defects for loss in losses), _defects(losses)),
+    )
 
 
 def _summary(sheets: Iterable[Sheet]) -> pd.DataFrame:

@@ -67,6 +67,12 @@ class Report:
         """True where nothing would make a run fail or a score wrong."""
         return all(finding.kind in NOTES for finding in self.findings)
 
+    @property
+    def has_unread(self) -> bool:
+        """True where an image or mask is missing or cannot be read."""
+        unread = {"missing image", "missing mask", "unreadable", "unsupported", "wrong size"}
+        return any(finding.kind in unread for finding in self.findings)
+
     def counts(self) -> dict[Kind, int]:
         """Findings of each kind that occurs."""
         return dict(Counter(finding.kind for finding in self.findings))

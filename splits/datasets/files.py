@@ -91,6 +91,11 @@ class FileDataset:
         categories = sorted({image.category for image in self.images()})
         return [] if self.root is None else [self.root / category for category in categories]
 
+    def shape(self, image: LabelledImage) -> tuple[int, int]:
+        """(height, width) of an image, from its file's header."""
+        header = read_header(self.file(image.path), self.reading)
+        return header.height, header.width
+
     def pixels(self, image: LabelledImage) -> Pixels:
         """uint8 (H, W, 3), RGB."""
         return read_pixels(self.file(image.path), self.reading)
@@ -99,8 +104,7 @@ class FileDataset:
         """uint8 (H, W), 255 where defective; None where the image has no mask."""
         if not image.mask:
             return None
-        header = read_header(self.file(image.path), self.reading)
-        return read_mask(self.file(image.mask), header.height, header.width, self.reading)
+        return read_mask(self.file(image.mask), *self.shape(image), self.reading)
 
     def mask_version(self, image: LabelledImage) -> str:
         """What changes when somebody changes the mask's file; "" without one."""
