@@ -79,36 +79,39 @@ def predict(
         show_speed(loaded, listed(images), category)
         return
     failed, write = 0, None
-    for part in new_images(folders) if watch else [listed(images)]:
-        verdicts = loaded.stream(part, category=category, false_alarms=false_alarms, maps=maps is not None)
-        write = write or row_writer(form)
-        for verdict in verdicts:
-            write(row_of(verdict, loaded, maps))
-            if verdict.error:
-                failed += 1
-                console.print(escape(verdict.error), soft_wrap=True)
+    try:
+        for part in new_images(folders) if watch else [listed(images)]:
+            verdicts = loaded.stream(
+                part, category=category, false_alarms=false_alarms, maps=maps is not None
+            )
+            write = write or row_writer(form)
+            for verdict in verdicts:
+                write(row_of(verdict, loaded, maps))
+                if verdict.error:
+                    failed += 1
+                    console.print(escape(verdict.error), soft_wrap=True)
+    except KeyboardInterrupt:
+        if not watch:
+            raise
     if failed:
         raise ImagesFailed(f"not all images could be scored ({failed} were not): see above")
 
 
 def new_images(folders: list[Path]) -> Iterator[list[Image]]:
-    """Images that appear in the folders, as soon as their size stands still; until Ctrl-C."""
+    """Images that appear in the folders, as soon as their size stands still."""
     from ltbench.benchmark.models.images import files_in
 
     done: set[Path] = set()
     sizes: dict[Path, int] = {}
-    try:
-        while True:
-            waiting = [path for folder in folders for path in files_in(folder) if path not in done]
-            here = {path: path.stat().st_size for path in waiting}
-            ready = [path for path, size in here.items() if size and sizes.get(path) == size]
-            sizes = here
-            done.update(ready)
-            if ready:
-                yield list(ready)
-            time.sleep(PAUSE_SECONDS)
-    except KeyboardInterrupt:
-        return
+    while True:
+        waiting = [path for folder in folders for path in files_in(folder) if path not in done]
+        here = {path: path.stat().st_size for path in waiting}
+        ready = [path for path, size in here.items() if size and sizes.get(path) == size]
+        sizes = here
+        done.update(ready)
+        if ready:
+            yield list(ready)
+        time.sleep(PAUSE_SECONDS)
 
 
 def row_writer(form: str) -> Callable[[dict[str, Any]], None]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -54,13 +54,11 @@ def folds_of(images: Sequence[LabelledImage], folds: int) -> list[list[LabelledI
 
     A category's only image is never left out. Folds without an image are dropped.
     """
-    counts = Counter(image.category for image in images)
-    seen: Counter[str] = Counter()
-    parts: list[list[LabelledImage]] = [[] for _ in range(folds)]
+    members: dict[str, list[LabelledImage]] = defaultdict(list)
     for image in images:
-        if counts[image.category] > 1:
-            parts[seen[image.category] % folds].append(image)
-            seen[image.category] += 1
+        members[image.category].append(image)
+    several = [same for same in members.values() if len(same) > 1]
+    parts = [[image for same in several for image in same[fold::folds]] for fold in range(folds)]
     return [part for part in parts if part]
 
 
