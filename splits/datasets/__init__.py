@@ -1,4 +1,4 @@
-"""Data sets by name: modules of this folder, of installed packages or of a person's folder."""
+"""Data sets by name: modules of this folder, of installed packages or of a plug-in folder."""
 
 from __future__ import annotations
 
@@ -20,57 +20,57 @@ DATASETS = Registry(
         }
     ),
 )  # fmt: skip
-"""Each is a module with `open_dataset(data_root, argument)`; one that can be fetched has `FACTS` too."""
+"""Registry of data sets: modules with `open_dataset(data_root, argument)`, and `FACTS` if public."""
 
 
 class Dataset(PixelSource, Protocol):
-    """Images with labels, and where they come from."""
+    """Labelled images with their origin and licence."""
 
     name: str
-    """As typed by a person and as it stands on a result: "mvtec", "folder:parts"."""
+    """Name on the command line and in results: "mvtec", "folder:parts"."""
     title: str
     licence: str
     citation: str
-    """BibTeX entry, "" for a person's own folder."""
+    """BibTeX entry; "" for the user's own images."""
     address: str
-    """Where a person gets the data."""
+    """Address from which the data can be obtained."""
     size: str
-    """Download size for people, e.g. "5.3 GB"; "" if unknown."""
+    """Download size as text, e.g. "5.3 GB"; "" if unknown."""
     default_contamination: float
-    """Share of a head class' kept normals that recipes inject as defects by default (0.10, VisA 0.05)."""
+    """Default ratio of injected defects to the kept good images of head classes (0.10, VisA 0.05)."""
     gallery_allowed: bool
-    """True where the licence allows to show images on a public page."""
+    """Whether the licence allows to show images on a public page."""
 
     def images(self) -> tuple[LabelledImage, ...]:
-        """All images, in the data set's own listing order; from an inventory where no image is at hand."""
+        """All images in the data set's listing order, from an inventory if the files are missing."""
         ...
 
     def mask(self, image: LabelledImage) -> Pixels | None:
-        """uint8 (H, W), non-zero where defective; None where the image has no mask. Good images have none."""
+        """Mask uint8 (H, W), nonzero where defective; None for an image without a mask, as all good ones."""
         ...
 
     def require_pixels(self) -> None:
-        """Raise DataMissing, with address and place, unless the images are on this machine."""
+        """Raise DataMissing, with address and folder, unless the images are on this machine."""
         ...
 
     def data_digest(self) -> str:
-        """Hash that identifies the data version on a result row, 64 hex digits."""
+        """Hash of the data's version for results, 64 hex digits."""
         ...
 
 
 def names() -> list[str]:
-    """Names of all data sets; `folder` stands for `folder:PATH`."""
+    """Names of all data sets; "folder" represents "folder:PATH"."""
     return DATASETS.names()
 
 
 def public_facts() -> dict[str, Facts]:
-    """Facts of the data sets that are handed out, by program or to persons, by name."""
+    """Facts, by name, of the data sets that can be downloaded or requested."""
     facts = {name: getattr(DATASETS.load(name), "FACTS", None) for name in DATASETS.names()}
     return {name: fact for name, fact in facts.items() if fact and fact.is_public}
 
 
 def open_dataset(name: str, data_root: Path) -> Dataset:
-    """The data set `name` ("synthetic", "mvtec", "folder:PATH"), its files looked for in `data_root`."""
+    """Open a data set by name ("synthetic", "mvtec", "folder:PATH"), with its files below `data_root`."""
     kind, _, argument = name.partition(":")
     dataset: Dataset = DATASETS.load(kind).open_dataset(data_root, argument)
     return dataset

@@ -37,7 +37,7 @@ FACTS = Facts(
         "DAGM_KaggleUpload",
     ),
     example="Class1/Train/0576.PNG",
-    # The publisher's digests are not known to us: those of the received files are reported.
+    # The publisher's digests are not known; those of the downloaded files are reported.
     archives=tuple(
         Archive(f"Class{index}.zip", (f"https://zenodo.org/records/8086136/files/Class{index}.zip",))
         for index in range(1, 11)
@@ -47,7 +47,7 @@ FACTS = Facts(
 
 
 def _class_folder(root: Path, category: str) -> Path:
-    """`root/Class1`, or `root/Class1/Class1` where an archive was unpacked into a folder of its own name."""
+    """Folder of a class: `root/Class1`, or `root/Class1/Class1` if unpacked into a folder of that name."""
     nested = root / category / category
     return nested if nested.is_dir() else root / category
 
@@ -66,18 +66,21 @@ def _locate(root: Path, path: str) -> Path:
 
 
 def labelled_numbers(folder: Path) -> set[int] | None:
-    """Numbers of the images with a mask in a Label folder; None where the folder is absent."""
+    """Numbers of the images with a mask in a Label folder; None without the folder."""
     if not folder.is_dir():
         return None
-    found = (re.fullmatch(r"(\d+)_label\.png", name, re.IGNORECASE) for name in image_names(folder))
-    return {int(match[1]) for match in found if match}
+    matches = (re.fullmatch(r"(\d+)_label\.png", name, re.IGNORECASE) for name in image_names(folder))
+    return {int(match[1]) for match in matches if match}
 
 
 def listing(tested_defects: Callable[[str], set[int] | None]) -> tuple[LabelledImage, ...]:
-    """All 16100 images of DAGM 2007, by class and number, as the original layout names them.
+    """List all 16100 images of DAGM 2007, by class and number, with the names of the original layout.
 
-    Which test images are defective stands only in the data set's Label folders: `tested_defects` gives a
-    class' numbers, or None where the folder is not at hand (the label is then UNKNOWN).
+    Labels of test images are only in the data set's Label folders.
+
+    Args:
+        tested_defects: Function from a class to the numbers of its defective test images, or None if its
+            folder is missing; labels are then UNKNOWN.
     """
     images: list[LabelledImage] = []
     for row in inventories.table("dagm.csv"):
@@ -101,7 +104,7 @@ def listing(tested_defects: Callable[[str], set[int] | None]) -> tuple[LabelledI
 
 
 def open_dataset(data_root: Path, argument: str = "") -> FileDataset:
-    """DAGM, its images in `data_root/dagm`; without them the labels of the test images are unknown."""
+    """Open DAGM with its images in `data_root/dagm`; without them, labels of test images are unknown."""
     root, advised = find_root(data_root, FACTS, _is_root)
 
     @cache

@@ -1,4 +1,4 @@
-"""One large file over an unreliable line: resumed where it broke, checked when it is whole."""
+"""Download of large files over unreliable connections, resumed after a failure and verified by digest."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _TOO_FAR = 416
 _SERVER = 500
 
 Progress = Callable[[str, int, int | None], None]
-"""Told (file name, bytes so far, bytes in all or None)."""
+"""Function that is called with the file name, the bytes so far, and the total bytes or None."""
 
 
 class _NotHereError(Exception):
-    """The address does not have the file; another may."""
+    """An address does not provide the file; others may."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class _Transfer:
 
     @property
     def received(self) -> int:
-        """Bytes on disk."""
+        """Number of bytes on disk."""
         return self.partial.stat().st_size if self.partial.is_file() else 0
 
 
@@ -52,11 +52,23 @@ def download(
     pause_seconds: float = 1.0,
     timeout_seconds: float = 30.0,
 ) -> tuple[Path, str]:
-    """(the whole file in `folder`, its sha256); bytes of an earlier, broken attempt are kept and continued.
+    """Download a file; an interrupted download is continued.
 
-    `mirrors` are base addresses that are tried first, with the file's name appended. Each address gets
-    `attempts` in a row without any progress before the next one is tried. Raises SplitsError where no address
-    delivers, VerificationFailed where the digest is another (the file is then deleted).
+    Args:
+        archive: File with its addresses and digest.
+        folder: Folder to store it in.
+        mirrors: Base addresses that are tried first, with the file's name appended.
+        progress: Function that is called with the progress.
+        attempts: Consecutive attempts without progress before the next address is tried.
+        pause_seconds: Pause after the first attempt; it grows with every attempt.
+        timeout_seconds: Timeout of a connection.
+
+    Returns:
+        Path of the file, and its sha256.
+
+    Raises:
+        SplitsError: If no address provides the file.
+        VerificationFailed: If the digest differs; the file is then deleted.
     """
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / archive.name
@@ -93,7 +105,7 @@ def _checked(file: Path, archive: Archive) -> str:
 
 
 def _persist(address: str, transfer: _Transfer) -> None:
-    """Receive the whole file. Raises _NotHereError when `attempts` in a row bring no byte."""
+    """Receive the whole file. Raises _NotHereError after `attempts` consecutive attempts without a byte."""
     left = transfer.attempts
     while True:
         before = transfer.received
@@ -115,7 +127,7 @@ def _persist(address: str, transfer: _Transfer) -> None:
 
 
 def _continue(address: str, transfer: _Transfer) -> bool:
-    """Append what the server sends; True when the file is whole."""
+    """Continue the download over one connection; True if the file is complete."""
     start = transfer.received
     if start and start == transfer.archive.size:
         return True
@@ -143,7 +155,7 @@ def _continue(address: str, transfer: _Transfer) -> bool:
 
 
 def _copy(transfer: _Transfer, response: IO[bytes], file: IO[bytes], start: int, total: int | None) -> int:
-    """Bytes in the file at the end of the connection, whichever way it ended."""
+    """Copy the response into the file and return the file's bytes when the connection ends."""
     done = start
     while chunk := response.read(_CHUNK):
         file.write(chunk)

@@ -1,4 +1,4 @@
-"""Name, rights and origin of a data set."""
+"""Name, licence and origin of a data set."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Archive:
-    """A file that a data set is handed out in."""
+    """Downloadable file of a data set."""
 
     name: str
     addresses: tuple[str, ...]
     sha256: str = ""
-    """"" where the publisher's digest is not known to us."""
+    """Publisher's digest; "" if unknown."""
     size: int | None = None
-    """Bytes, where known."""
+    """Size in bytes, if known."""
 
 
 @dataclass(frozen=True)
@@ -30,17 +30,17 @@ class Facts:
     default_contamination: float = 0.10
     gallery_allowed: bool = False
     folders: tuple[str, ...] = ()
-    """Names under which people keep it in their data folder, the first one being the one we advise."""
+    """Usual names of its folder below the data root, the recommended one first."""
     example: str = ""
-    """A file that exists, relative to the data set's root, where the unpacking was right."""
+    """File, relative to the root, that exists after correct unpacking."""
     archives: tuple[Archive, ...] = ()
-    """Files to fetch, where the licence lets a program do that once a person has accepted it."""
+    """Files to download, if the licence allows that after the user has accepted it."""
     instructions: str = ""
-    """How a person gets the data, where only a person can: "fill in the form on its page, download ..."."""
+    """Instructions for obtaining the data by hand, e.g. "fill in the form on its page, download ..."."""
     image_count: int = 0
-    """Images of the whole data set as its authors count them; 0 = unknown."""
+    """Number of images according to the authors; 0 = unknown."""
 
     @property
     def is_public(self) -> bool:
-        """Whether there is a way to get it."""
+        """Whether the data set can be downloaded or requested."""
         return bool(self.archives or self.instructions)

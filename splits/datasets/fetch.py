@@ -1,4 +1,4 @@
-"""Get a data set whose licence lets us, or say how to get one by hand."""
+"""Download of data sets whose licence allows it, and instructions for the others."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from ltbench.splits.errors import DataMissing, SplitsError
 
 @dataclass(frozen=True)
 class Fetched:
-    """What was done."""
+    """Result of fetching a data set."""
 
     root: Path
     archives: tuple[tuple[str, str, bool], ...]
-    """(file, sha256, whether a known digest confirmed it); empty where the data were there already."""
+    """File, sha256 and whether it matched a known digest, per archive; empty if the data were present."""
 
 
 def facts_of(name: str) -> Facts:
-    """Name, licence and origin of a public data set. Raises UnknownName."""
+    """Facts of a data set that can be obtained. Raises UnknownName."""
     facts = public_facts()
     if name not in facts:
         raise UnknownName("data set to fetch", name, facts)
@@ -46,11 +46,25 @@ def fetch(
     pause_seconds: float = 1.0,
     archives: Sequence[Archive] | None = None,
 ) -> Fetched:
-    """Download and unpack into `data_root/<name>`; data that are there already stay as they are.
+    """Download a data set and unpack it to `data_root/<name>`, unless it is present.
 
-    Raises DataMissing where the licence is not accepted (see `licences.accept_licence`) or where only a
-    person can get the data, SplitsError or VerificationFailed where a download fails. Called again it
-    continues.
+    After a failure, another call continues.
+
+    Args:
+        name: Name of the data set.
+        data_root: Folder of all data sets.
+        home: Home folder of ltbench, with the accepted licences.
+        mirrors: Base addresses that are tried first.
+        progress: Function that is called with the progress.
+        attempts: Consecutive attempts without progress per address.
+        pause_seconds: Pause after the first attempt.
+        archives: Files to download; None = those of the data set.
+
+    Raises:
+        DataMissing: If the licence is not accepted (see `licences.accept_licence`), or the data can only be
+            obtained by hand.
+        SplitsError: If a download fails, or there is no room for it.
+        VerificationFailed: If a file has another digest.
     """
     facts = facts_of(name)
     dataset: FileDataset = DATASETS.load(name).open_dataset(data_root, "")
@@ -84,19 +98,19 @@ def fetch(
 
 
 def _require_space(data_root: Path, archives: Sequence[Archive], facts: Facts) -> None:
-    """The archive and its content lie side by side for a while."""
+    """Raise SplitsError unless there is room for both the archives and their contents."""
     needed = 2 * sum(archive.size or 0 for archive in archives)
-    place = next(path for path in (data_root, *data_root.parents) if path.exists())
-    free = shutil.disk_usage(place).free
+    folder = next(path for path in (data_root, *data_root.parents) if path.exists())
+    free = shutil.disk_usage(folder).free
     if free < needed:
         raise SplitsError(
-            f"'{facts.name}' needs {needed / 1e9:.1f} GB in '{place}', but {free / 1e9:.1f} GB are free: "
+            f"'{facts.name}' needs {needed / 1e9:.1f} GB in '{folder}', but {free / 1e9:.1f} GB are free: "
             "make room or choose another data folder"
         )
 
 
 def _unpack_all(files: Sequence[Path], scratch: Path, root: Path) -> None:
-    """Unpack beside the target and move it there whole, so that a broken run leaves no half data set."""
+    """Unpack to a scratch folder and move the result to the target, which is thus never incomplete."""
     shutil.rmtree(scratch, ignore_errors=True)
     for file in files:
         unpack(file, scratch / file.stem)
@@ -109,7 +123,7 @@ def _unpack_all(files: Sequence[Path], scratch: Path, root: Path) -> None:
 
 
 def _merge(unpacked: Path, whole: Path, name: str) -> None:
-    """Move the classes of one archive; a folder around all, or none around one, makes no difference."""
+    """Move the classes of an archive, with or without an enclosing folder, to the common folder."""
     entries = [entry for entry in unpacked.iterdir() if not entry.name.startswith(".")]
     if (unpacked / "Train").is_dir() or (unpacked / "Data").is_dir():
         unpacked.replace(whole / name)
@@ -123,7 +137,7 @@ def _merge(unpacked: Path, whole: Path, name: str) -> None:
 
 
 def unpack(file: Path, folder: Path) -> None:
-    """Unpack a tar or zip. Raises SplitsError where it is damaged or names places outside of `folder`."""
+    """Unpack a tar or zip archive. Raises SplitsError if it is damaged or has members outside `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     try:
         if zipfile.is_zipfile(file):

@@ -1,4 +1,4 @@
-"""Licences of data sets that a person accepted, recorded once in the home folder."""
+"""Record of the data-set licences that the user has accepted, in the home folder."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FILE = "licences.json"
 
 
 def accepted(home: Path) -> dict[str, dict[str, str]]:
-    """Data set -> licence and time of acceptance. Raises SplitsError where the record cannot be read."""
+    """Read the accepted licences and their times by data set. Raises SplitsError if the record is damaged."""
     file = home / FILE
     if not file.is_file():
         return {}
@@ -28,7 +28,13 @@ def accepted(home: Path) -> dict[str, dict[str, str]]:
 
 
 def accept_licence(facts: Facts, home: Path, now: datetime | None = None) -> Path:
-    """Record that the person accepts the data set's licence, once; returns the file of the record."""
+    """Record that the user accepts a data set's licence; returns the file of the record.
+
+    Args:
+        facts: Facts of the data set.
+        home: Home folder of ltbench.
+        now: Time of acceptance; None = the current time.
+    """
     record = accepted(home)
     file = home / FILE
     if record.get(facts.name, {}).get("licence") == facts.licence:
@@ -43,7 +49,7 @@ def accept_licence(facts: Facts, home: Path, now: datetime | None = None) -> Pat
 
 
 def require_licence(facts: Facts, home: Path) -> None:
-    """Raise DataMissing unless the licence of this data set, as it now reads, was accepted."""
+    """Raise DataMissing unless the current licence of the data set was accepted."""
     if accepted(home).get(facts.name, {}).get("licence") != facts.licence:
         raise DataMissing(
             f"the licence of '{facts.name}' ({facts.title}: {facts.licence}, {facts.address}) is not "

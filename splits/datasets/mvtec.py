@@ -36,7 +36,7 @@ def _is_root(place: Path) -> bool:
 
 
 def _locate(root: Path, path: str) -> Path:
-    """MVTec's masks end in `_mask`; converted copies drop it."""
+    """File of a path; masks may lack the ending `_mask`, as in converted copies."""
     file = root / path
     if "/ground_truth/" in path and not file.is_file():
         bare = file.with_name(file.name.replace("_mask.", "."))
@@ -46,11 +46,11 @@ def _locate(root: Path, path: str) -> Path:
 
 @cache
 def listing() -> tuple[LabelledImage, ...]:
-    """All 5354 images of MVTec AD, classes and files in the recovered listing order."""
-    found: dict[str, tuple[list[LabelledImage], list[LabelledImage], list[LabelledImage]]] = {}
+    """List all 5354 images of MVTec AD, with classes and files in the recovered listing order."""
+    by_class: dict[str, tuple[list[LabelledImage], list[LabelledImage], list[LabelledImage]]] = {}
     for row in inventories.table("mvtec.csv"):
         category, part, defect = row["class"], row["part"], row["defect"]
-        train, good, bad = found.setdefault(category, ([], [], []))
+        train, good, bad = by_class.setdefault(category, ([], [], []))
         pool = train if part == "train" else bad if defect else good
         for number in range(int(row["count"])):
             path = f"{category}/{part}/{defect or 'good'}/{number:03d}.png"
@@ -58,13 +58,13 @@ def listing() -> tuple[LabelledImage, ...]:
             pool.append(LabelledImage(path, category, "train" if part == "train" else "test", defect, mask))
     return tuple(
         image
-        for category, pools in found.items()
+        for category, pools in by_class.items()
         for image in inventories.in_listing_order("mvtec", category, *pools)
     )
 
 
 def open_dataset(data_root: Path, argument: str = "") -> FileDataset:
-    """MVTec AD, its images in `data_root/mvtec` (or a folder of a usual name)."""
+    """Open MVTec AD with its images in `data_root/mvtec`, or a folder of another usual name."""
     root, advised = find_root(data_root, FACTS, _is_root)
     facts, cut = only_classes(FACTS, listing, argument)
     return FileDataset(facts, cut, root, advised, locate=_locate)

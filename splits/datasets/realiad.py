@@ -1,6 +1,6 @@
 """Real-IAD: 30 classes in five views (Wang et al., CVPR 2024), read from its own JSON lists.
 
-Nothing of its lists is part of this project: they are handed out with the data set, on request.
+The lists are not part of this project; they come with the data set, on request to its authors.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ FACTS = Facts(
 )
 
 LISTS = {"": "realiad_jsons", "sv": "realiad_jsons_sv"}
-"""Argument -> folder of lists: all five views, or the single-view subset `realiad:sv`."""
+"""Folder of lists by argument: all five views, or the single-view subset `realiad:sv`."""
 _RESOLUTIONS = ("realiad_1024", "realiad_512", "realiad_256", "realiad_raw")
 
 
@@ -51,13 +51,13 @@ def _has_images(root: Path) -> bool:
 
 
 def _locate(root: Path, path: str) -> Path:
-    """The largest copy at hand."""
-    found = next((root / name / path for name in _RESOLUTIONS if (root / name / path).is_file()), None)
-    return found or root / path
+    """File of a path in the first available copy of the order of `_RESOLUTIONS`."""
+    copies = (root / name / path for name in _RESOLUTIONS)
+    return next((file for file in copies if file.is_file()), root / path)
 
 
 def _is_good(entry: Mapping[str, Any], normal_class: str) -> bool:
-    """The authors' rule: no mask, or the normal class."""
+    """Whether an image is good by the authors' rule: it has no mask, or belongs to the normal class."""
     return entry.get("mask_path") in (None, "") or entry["anomaly_class"] == normal_class
 
 
@@ -81,7 +81,7 @@ def _entries(document: Any) -> Iterator[tuple[Part, LabelledImage]]:
 
 
 def read_list(file: Path) -> list[tuple[Part, LabelledImage]]:
-    """(where the list puts it, image) of one class' JSON file. Raises SplitsError naming the file."""
+    """Read the images of a class' JSON file with their parts. Raises SplitsError naming the file."""
     try:
         document = json.loads(file.read_text(encoding="utf-8-sig"))
         return list(_entries(document))
@@ -96,7 +96,7 @@ def read_list(file: Path) -> list[tuple[Part, LabelledImage]]:
 
 
 def read_lists(folder: Path) -> list[tuple[Part, LabelledImage]]:
-    """Of all classes, by file name. Raises DataMissing where the folder holds no list."""
+    """Read the lists of all classes in a folder, by file name. Raises DataMissing if there is none."""
     files = sorted(folder.glob("*.json"))
     if not files:
         raise DataMissing(
@@ -107,10 +107,10 @@ def read_lists(folder: Path) -> list[tuple[Part, LabelledImage]]:
 
 
 class RealIadDataset(FileDataset):
-    """Files whose names say which of the five cameras took them."""
+    """Real-IAD, whose file names contain the number of the camera."""
 
     def camera(self, image: LabelledImage) -> int:
-        """1 to 5, from "..._C3_..." in the file's own name. Raises SplitsError for a name without it."""
+        """Camera of an image, 1 to 5, from "..._C3_..." in its file name. Raises SplitsError without it."""
         match = re.search(r"_C(\d)[_.]", image.path.rpartition("/")[2])
         if match is None:
             raise SplitsError(
@@ -121,7 +121,10 @@ class RealIadDataset(FileDataset):
 
 
 def open_dataset(data_root: Path, argument: str = "") -> RealIadDataset:
-    """Real-IAD, its lists and images in `data_root/realiad`; cut by "sv", "audiojack+switch", "sv+mint"."""
+    """Open Real-IAD with its lists and images in `data_root/realiad`.
+
+    The argument selects the single-view subset or classes: "sv", "audiojack+switch", "sv+mint".
+    """
     words = [word for word in argument.split("+") if word]
     kind = "sv" if "sv" in words else ""
     root, advised = find_root(data_root, FACTS, _is_root)

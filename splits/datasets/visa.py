@@ -51,7 +51,11 @@ def _is_root(place: Path) -> bool:
 
 
 def original_path(path: str) -> str:
-    """The authors' name of a file: "candle/Data/Images/Anomaly/000.JPG" for "candle/test/bad/000.JPG"."""
+    """Path of a file in the original layout.
+
+    >>> original_path("candle/test/bad/000.JPG")
+    'candle/Data/Images/Anomaly/000.JPG'
+    """
     category, part, kind, name = PurePosixPath(path).parts
     if part == "ground_truth":
         return f"{category}/Data/Masks/Anomaly/{name.replace('_mask.', '.')}"
@@ -68,9 +72,9 @@ def _locate(root: Path, path: str) -> Path:
 
 @cache
 def listing() -> tuple[LabelledImage, ...]:
-    """All 10821 images of VisA under MVTec-style paths (as both papers write them), in the recovered order.
+    """List all 10821 images of VisA in the recovered order, with MVTec-style paths as in TailedCore and MeDS.
 
-    Defects are called "bad" and masks "NNN_mask.png", as the TailedCore converter does.
+    The defect type is "bad" and masks are named "NNN_mask.png", as by TailedCore's converter.
     """
     images: list[LabelledImage] = []
     for row in inventories.table("visa.csv"):
@@ -99,7 +103,7 @@ def listing() -> tuple[LabelledImage, ...]:
 
 
 def open_dataset(data_root: Path, argument: str = "") -> FileDataset:
-    """VisA, its images in `data_root/visa` (or a folder of a usual name), in whichever layout is found."""
+    """Open VisA with its images, in either layout, in `data_root/visa` or a folder of another usual name."""
     root, advised = find_root(data_root, FACTS, _is_root)
     facts, cut = only_classes(FACTS, listing, argument)
     return FileDataset(facts, cut, root, advised, locate=_locate)

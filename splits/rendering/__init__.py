@@ -1,1 +1,1 @@
-"""The pictures of the embedded data set, drawn by formulas: numpy and scipy.ndimage, nothing to download."""
+"""Renderer of the synthetic data set: images drawn by formulas with NumPy and SciPy."""

@@ -1,4 +1,4 @@
-"""Defects laid over a finished picture: areas (stain, hole, smear, spots, dent, warp)."""
+"""Area defects drawn over a finished image: stain, hole, smear, spots, dent, warp."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ INKS = ((0.34, 0.38, 0.72), (0.58, 0.36, 0.22), (0.36, 0.33, 0.30), (0.36, 0.52,
 def _blob(
     rng: np.random.Generator, centre: tuple[float, float], radius: float, rough: float
 ) -> tuple[Patch, Plane]:
-    """(window, signed distance in pixels) of an irregular blob."""
+    """Draw an irregular blob: its window and the signed distance to it in pixels."""
     reach = radius * (1 + 1.6 * rough) + 4
     window = patch(centre[0] - reach, centre[1] - reach, centre[0] + reach, centre[1] + reach)
     dx, dy = window.x - centre[0], window.y - centre[1]
@@ -34,13 +34,14 @@ def _blob(
 
 
 def _mottle(rng: np.random.Generator, window: Patch, size: float) -> Plane:
+    """Smooth Gaussian noise of unit variance in a window."""
     noise = ndimage.gaussian_filter(rng.standard_normal(window.x.shape, dtype=np.float32), size)
     mottle: Plane = noise / max(float(noise.std()), 1e-6)
     return mottle
 
 
 def _contrasting(rng: np.random.Generator, piece: Plane) -> Plane:
-    """One of the three inks that differ most from what they fall on: brown on brown would be no stain."""
+    """Choose one of the three inks with the most contrast to the background, so that a stain is visible."""
     ground = piece.mean(axis=(1, 2), keepdims=True)
     by_contrast = sorted(
         INKS, key=lambda ink: -float(np.abs(rgb(ink) * (0.35 + 0.9 * ground) - ground).sum())
@@ -49,7 +50,7 @@ def _contrasting(rng: np.random.Generator, piece: Plane) -> Plane:
 
 
 def stain(scene: Scene, fault: Fault) -> Overlaid:
-    """A dried drop: a tint that is stronger at its rim."""
+    """Draw a dried drop, tinted more strongly at its rim."""
     rng, strength = fault.rng, fault.strength
     window, distance = _blob(
         rng, place_on(scene, rng, 16), between(rng, 10, 17) * (0.7 + 0.3 * strength), 0.22
@@ -60,13 +61,13 @@ def stain(scene: Scene, fault: Fault) -> Overlaid:
     rim = np.exp(-(((distance + 1.5) / 1.8) ** 2))
     opacity = body * (0.50 + 0.10 * _mottle(rng, window, 3)) + 0.25 * rim
     opacity = np.clip(opacity * strength, 0, 0.9) * scene.object[window.box]
-    # A tint rather than paint: dark places stay darker.
+    # A tint rather than paint, so that dark areas remain darker.
     tinted = ink * (0.35 + 0.9 * piece)
     return laid(scene, window, piece + opacity * (tinted - piece), distance < 1.2)
 
 
 def hole(scene: Scene, fault: Fault) -> Overlaid:
-    """A puncture: dark inside, lit on the far wall, with a frayed rim."""
+    """Draw a puncture, dark inside, lit on the far wall, with a frayed rim."""
     rng, strength = fault.rng, fault.strength
     centre = place_on(scene, rng, 14)
     radius = between(rng, 3.6, 6.4) * (0.5 + 0.5 * strength)
@@ -84,7 +85,7 @@ def hole(scene: Scene, fault: Fault) -> Overlaid:
 
 
 def smear(scene: Scene, fault: Fault) -> Overlaid:
-    """Something greasy wiped over: the surface loses contrast and gains a sheen."""
+    """Draw a greasy smear, which reduces contrast and adds a sheen."""
     rng, strength = fault.rng, fault.strength
     window, distance = _blob(
         rng, place_on(scene, rng, 20), between(rng, 15, 23) * (0.7 + 0.3 * strength), 0.25
@@ -97,7 +98,7 @@ def smear(scene: Scene, fault: Fault) -> Overlaid:
 
 
 def spots(scene: Scene, fault: Fault) -> Overlaid:
-    """A handful of corrosion spots close together."""
+    """Draw a cluster of corrosion spots."""
     rng, strength = fault.rng, fault.strength
     centre = place_on(scene, rng, 20)
     count = int(rng.integers(4, 8))
@@ -118,7 +119,7 @@ def spots(scene: Scene, fault: Fault) -> Overlaid:
 
 
 def dent(scene: Scene, fault: Fault) -> Overlaid:
-    """A shallow dip: one side in the shade, the other lit."""
+    """Draw a shallow dent, shaded on one side and lit on the other."""
     rng, strength = fault.rng, fault.strength
     centre = place_on(scene, rng, 16)
     radius = between(rng, 8, 14) * (0.7 + 0.3 * strength)
@@ -133,7 +134,7 @@ def dent(scene: Scene, fault: Fault) -> Overlaid:
 
 
 def warp(scene: Scene, fault: Fault) -> Overlaid:
-    """The pattern itself is pulled aside and twisted, nothing is added."""
+    """Displace and twist the pattern locally, without adding anything."""
     rng, strength = fault.rng, fault.strength
     centre = place_on(scene, rng, 40)
     radius = between(rng, 23, 31)

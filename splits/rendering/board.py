@@ -45,7 +45,7 @@ TRACE_HALF = 0.018
 
 @dataclass(frozen=True)
 class Part:
-    """A small part with two silver ends."""
+    """Small component with two silver ends."""
 
     x: float
     y: float
@@ -61,6 +61,7 @@ LEG_STEP = 0.10
 
 
 def pcb(frame: Frame, rng: np.random.Generator, fault: Fault) -> Scene:
+    """Draw a printed circuit board."""
     mask_green, copper = jittered(rng, (0.05, 0.31, 0.17), 0.025), jittered(rng, (0.20, 0.50, 0.31), 0.025)
     silver, gold = jittered(rng, (0.72, 0.73, 0.74)), jittered(rng, (0.78, 0.64, 0.34))
     weave = clouds(rng, 0.7)
@@ -109,7 +110,7 @@ def _traces(frame: Frame) -> Plane:
 
 
 def _broken_traces(frame: Frame, cover: Plane, fault: Fault) -> Plane:
-    """One trace cut (`open`), or two neighbours bridged (`short`)."""
+    """Cut one trace (`open`) or bridge two neighbours (`short`)."""
     rng = fault.rng
     cover = cover.copy()
     if fault.name == "open":
@@ -162,7 +163,7 @@ def _chip(
         return
     x, y = window.x - x0, window.y - y0
     piece = colour[:, *window.box]
-    # Legs repeat along y; the mirror gives both sides.
+    # Legs repeat along y; abs(x) draws both sides.
     nearest = y - np.round(y / LEG_STEP - 0.5) * np.float32(LEG_STEP) - np.float32(LEG_STEP / 2)
     legs = box(np.abs(x), nearest, (half_width + 0.03, 0.0), (0.045, 0.022), 0.006)
     legs = np.maximum(legs, np.abs(y) - half_height + 0.03)

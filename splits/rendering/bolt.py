@@ -1,4 +1,4 @@
-"""A hexagon bolt from the side."""
+"""Side view of a hexagon bolt."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ TURNS = 15.0
 
 
 def bolt(frame: Frame, rng: np.random.Generator, fault: Fault) -> Scene:
+    """Draw a hexagon bolt from the side."""
     steel, paper = jittered(rng, (0.62, 0.65, 0.70)), jittered(rng, (0.74, 0.73, 0.70))
     fleece = clouds(rng, 0.7)
     patina = clouds(rng, 1.2, highest=70)
@@ -47,7 +48,7 @@ def bolt(frame: Frame, rng: np.random.Generator, fault: Fault) -> Scene:
 
 
 def _cylinder(across: Plane) -> Plane:
-    """Brightness of a polished cylinder at -1 ... 1 across: windows mirrored left and, weaker, right."""
+    """Brightness of a polished cylinder across its width (-1 to 1), with two reflections."""
     window = np.exp(-(((across + 0.38) / 0.24) ** 2))
     second = np.exp(-(((across - 0.62) / 0.14) ** 2))
     tone: Plane = 0.52 + 0.55 * window + 0.25 * second - 0.22 * across * across
@@ -55,7 +56,7 @@ def _cylinder(across: Plane) -> Plane:
 
 
 def _thread_depth(y: Plane, fault: Fault) -> Plane:
-    """0 on the smooth shank, 1 on a whole thread; worn where stripped."""
+    """Depth of the thread: 0 on the smooth shank, 1 on an intact thread, less where stripped."""
     depth = smooth(y, THREAD_TOP, THREAD_TOP + 0.04)
     if fault.name == "stripped":
         middle = between(fault.rng, 0.08, 0.58)
@@ -65,7 +66,7 @@ def _thread_depth(y: Plane, fault: Fault) -> Plane:
 
 
 def _head(x: Plane, y: Plane, distance: Plane) -> Plane:
-    """Brightness of the hexagon's three faces with their edges and rounded ends."""
+    """Brightness of the three visible faces of the head, with edges and chamfers."""
     face = np.where(x < -HEAD_HALF / 2, 0.86, np.where(x > HEAD_HALF / 2, 0.40, 0.64)).astype(np.float32)
     edge = np.exp(-(((np.abs(x) - HEAD_HALF / 2) / 0.012) ** 2)) * 0.22
     # The chamfer cuts each face with an arc.

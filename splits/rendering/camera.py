@@ -1,4 +1,4 @@
-"""What a camera does to a scene: exposure, uneven light, white balance, blur and noise."""
+"""Camera model: exposure, uneven light, white balance, blur and noise."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ltbench.splits.rendering.streams import between
 
 
 def photograph(colour: Plane, rng: np.random.Generator) -> npt.NDArray[np.uint8]:
-    """uint8 (H, W, 3) of a scene float32 (3, H, W).
+    """Photograph a scene float32 (3, H, W) as an image uint8 (H, W, 3).
 
     Gain +-10 %, a gradient of up to 12 % in a random direction, white balance 1.2 %, Gaussian blur of
     sigma 0.25-0.85 pixels, Gaussian noise of sigma 0.012 * U(0.6, 1.4).

@@ -1,7 +1,7 @@
-"""Where on the picture an object lies, and how shapes are put on it.
+"""Canvas of the renderer: poses of objects and composition of shapes.
 
 Planes are float32 (H, W); colours are float32 (3, H, W) or (3, 1, 1) in [0, 1]: channels first, so that a
-plane broadcasts over a colour along the fast axis. x points right, y down, the picture spans [-1, 1].
+plane broadcasts over a colour along the fast axis. x points right, y down, and the image spans [-1, 1].
 """
 
 from __future__ import annotations
@@ -16,27 +16,27 @@ import numpy.typing as npt
 from ltbench.splits.rendering.streams import between
 
 SIZE = 256
-"""Height and width of every picture, in pixels."""
+"""Height and width of every image in pixels."""
 Plane = npt.NDArray[np.floating[Any]]
-"""Always float32; annotated wider, as numpy's stubs take float32 times a Python number for float64."""
+"""float32 plane; annotated wider, since NumPy's stubs type float32 times a Python number as float64."""
 Rgb = tuple[float, float, float]
 
 
 @dataclass(frozen=True)
 class PoseRange:
-    """How differently a class lies under the camera."""
+    """Range of the random poses of a class."""
 
     turn: float = 0.0
-    """Largest rotation to either side, degrees; 180 = any."""
+    """Largest rotation to either side in degrees; 180 = any."""
     shift: float = 0.0
-    """Largest displacement along each axis; 1 = half the picture."""
+    """Largest displacement along each axis; 1 = half the image."""
     scale: float = 0.0
     """Largest relative change of size."""
 
 
 @dataclass(frozen=True)
 class Frame:
-    """Object coordinates of (a window of) the picture's pixels."""
+    """Object coordinates of the pixels of an image or of a window of it."""
 
     x: Plane
     y: Plane
@@ -45,12 +45,12 @@ class Frame:
     cosine: float
     sine: float
     centre: tuple[float, float]
-    """Picture coordinates (x, y) of the object's origin."""
+    """Image coordinates (x, y) of the object's origin."""
     rows: slice = field(default_factory=lambda: slice(0, SIZE))
     columns: slice = field(default_factory=lambda: slice(0, SIZE))
 
     def window(self, left: float, top: float, right: float, bottom: float) -> Frame:
-        """The part of a whole frame that contains this box of object coordinates; may be empty."""
+        """Window of a whole frame that contains a box of object coordinates; may be empty."""
         scale = 2 / SIZE / self.pixel
         pixels = [
             (
@@ -66,18 +66,18 @@ class Frame:
         return Frame(self.x[box], self.y[box], self.pixel, self.cosine, self.sine, self.centre, rows, columns)
 
     def upright(self) -> tuple[Plane, Plane]:
-        """The coordinates without the object's rotation: x right and y down as the light sees them."""
+        """Coordinates without the object's rotation, for lighting."""
         return self.x * self.cosine - self.y * self.sine, self.x * self.sine + self.y * self.cosine
 
     @property
     def box(self) -> tuple[slice, slice]:
-        """Index of this window in a plane of the whole picture."""
+        """Index of this window in a plane of the whole image."""
         return self.rows, self.columns
 
 
 @dataclass(frozen=True)
 class Fault:
-    """What is wrong with an object: a name the class knows ("" = nothing), how much, and its own stream."""
+    """Defect to draw: its name ("" = none), its strength and its random numbers."""
 
     name: str
     strength: float
@@ -86,12 +86,12 @@ class Fault:
 
 @dataclass(frozen=True)
 class Scene:
-    """An object before the camera."""
+    """Drawn object before the camera model."""
 
     colour: Plane
     """(3, H, W)."""
     object: Plane
-    """(H, W), share of each pixel that the object covers; a texture covers all."""
+    """(H, W), share of each pixel that the object covers; 1 everywhere for a texture."""
 
 
 def _span(positions: list[float]) -> slice:
@@ -102,7 +102,7 @@ def _span(positions: list[float]) -> slice:
 
 @cache
 def grid() -> tuple[Plane, Plane]:
-    """Picture coordinates (x, y) of all pixel centres; read-only."""
+    """Image coordinates (x, y) of all pixel centres, read-only."""
     axis = ((np.arange(SIZE, dtype=np.float32) + 0.5) * (2 / SIZE) - 1).astype(np.float32)
     y, x = np.meshgrid(axis, axis, indexing="ij")
     for plane in (x, y):
@@ -111,7 +111,7 @@ def grid() -> tuple[Plane, Plane]:
 
 
 def draw_frame(limits: PoseRange, rng: np.random.Generator) -> Frame:
-    """A random pose within the limits."""
+    """Draw a random pose within the limits."""
     turn = np.deg2rad(between(rng, -limits.turn, limits.turn))
     shift_x = between(rng, -limits.shift, limits.shift)
     shift_y = between(rng, -limits.shift, limits.shift)
@@ -130,23 +130,23 @@ def draw_frame(limits: PoseRange, rng: np.random.Generator) -> Frame:
 
 
 def rgb(colour: Rgb) -> Plane:
-    """(3, 1, 1) of three numbers."""
+    """Colour (3, 1, 1) from three numbers."""
     return np.array(colour, dtype=np.float32).reshape(3, 1, 1)
 
 
 def jittered(rng: np.random.Generator, colour: Rgb, amount: float = 0.03) -> Plane:
-    """(3, 1, 1): a material as it varies from piece to piece, more in brightness than in hue."""
+    """Vary the colour (3, 1, 1) of a material from image to image, more in brightness than in hue."""
     common = between(rng, -amount, amount)
     own = rng.random(3, dtype=np.float32) * (2 * amount) - amount
     return rgb(colour) + common * 0.7 + own.reshape(3, 1, 1) * np.float32(0.3)
 
 
 def coverage(distance: Plane, pixel: float) -> Plane:
-    """Share of each pixel inside a shape, of signed distances (negative inside)."""
+    """Share of each pixel inside a shape, from signed distances (negative inside)."""
     share: Plane = np.clip(0.5 - distance / pixel, 0, 1)
     return share
 
 
 def over(below: Plane, colour: Plane, alpha: Plane) -> Plane:
-    """`colour` laid over `below` with opacity `alpha`."""
+    """Blend `colour` over `below` with opacity `alpha`."""
     return below + alpha * (colour - below)

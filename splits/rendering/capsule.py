@@ -1,4 +1,4 @@
-"""A two-coloured capsule with a print."""
+"""Two-coloured capsule with a print."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ LETTERS: tuple[tuple[Stroke, ...], ...] = (
     (((0.0, 0.0), (0.7, 0.0)), ((0.35, 0.0), (0.35, 1.0))),
     (((0.0, 0.0), (0.0, 1.0)), ((0.0, 0.0), (0.5, 0.0)), ((0.0, 0.5), (0.45, 0.5)), ((0.0, 1.0), (0.5, 1.0))),
 )
-"""L, T and E on a unit box, y down."""
+"""Strokes of the letters L, T and E in a unit box, y down."""
 
 
 def capsule(frame: Frame, rng: np.random.Generator, fault: Fault) -> Scene:
+    """Draw a two-coloured capsule with a print."""
     red, cream = jittered(rng, (0.80, 0.20, 0.13)), jittered(rng, (0.90, 0.86, 0.74))
     ink, table = jittered(rng, (0.22, 0.18, 0.17), 0.02), jittered(rng, (0.17, 0.19, 0.23))
     felt = clouds(rng, 0.6)
@@ -59,7 +60,7 @@ def _squeezed(frame: Frame, fault: Fault) -> Plane:
 
 
 def _print(frame: Frame, roll: tuple[float, float, float], fault: Fault) -> Plane:
-    """Coverage of the three letters on the cream half, moved by (x, y) and turned by rad as `roll` says."""
+    """Coverage of the three printed letters, displaced by `roll` = (x, y, rotation in rad)."""
     left, top, height, step = 0.10, -0.095, 0.19, 0.135
     cover = np.zeros_like(frame.x)
     missing, shift, turn = -1, roll[:2], roll[2]

@@ -1,4 +1,4 @@
-"""The classes of the data set: how each is drawn, how it lies, and what can be wrong with it."""
+"""Classes of the synthetic data set, with their drawing functions, poses and defects."""
 
 from __future__ import annotations
 
@@ -37,21 +37,21 @@ OVERLAYS: Mapping[str, Overlay] = {
 
 @dataclass(frozen=True)
 class Kind:
-    """A class of objects or surfaces."""
+    """Class of objects or surfaces."""
 
     name: str
     draw: Draw
     pose: PoseRange
     structural: tuple[str, ...]
-    """Defects of the object itself: it is drawn again with the same random stream and this fault."""
+    """Defects of the object itself, which is drawn again with the same random numbers and the defect."""
     overlay: tuple[str, ...]
-    """Defects laid over the finished picture."""
+    """Defects drawn over the finished image."""
     trim: float = 1.0
-    """Factor on every defect's strength, so that no class is far harder than the others."""
+    """Factor on the strength of every defect, which balances the difficulty of the classes."""
 
     @property
     def defects(self) -> tuple[str, ...]:
-        """All defect types, alphabetical."""
+        """All defect types in alphabetical order."""
         return tuple(sorted(self.structural + self.overlay))
 
 
@@ -123,4 +123,4 @@ _KINDS = (
 )
 KINDS: Mapping[str, Kind] = {kind.name: kind for kind in _KINDS}
 LOOK_ALIKES: Mapping[str, str] = {"linen": "fabric", "lock_washer": "washer"}
-"""Classes that resemble another one, so that telling classes apart without names is not trivial."""
+"""Classes that resemble another one, so that inferring classes is not trivial."""

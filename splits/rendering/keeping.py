@@ -1,4 +1,4 @@
-"""Pictures kept on disk so that they are drawn once: PNG files that prove to be what they are named."""
+"""Cache of rendered images on disk, as PNG files with a digest of their name and pixels."""
 
 from __future__ import annotations
 
@@ -19,19 +19,20 @@ _UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError, I
 
 
 class Shelf:
-    """A folder of pictures that may be absent, read-only, full, damaged, or shared by many processes.
+    """Cache folder of images, which may be missing, read-only, full, damaged or shared by processes.
 
-    Nothing of that is an error: what cannot be read is drawn again, what cannot be written is not kept.
+    None of this is an error: images that cannot be read are rendered again, and images that cannot be written
+    are not cached.
     """
 
     def __init__(self, folder: Path, identity: str) -> None:
-        """`identity` names the recipe that draws the pictures: another recipe's files are not taken."""
+        """Open a cache; `identity` names the renderer, and files of another one are ignored."""
         self.folder = folder
         self._identity = identity
         self._writable = True
 
     def get(self, path: str) -> Pixels | None:
-        """The picture under this name, or None where it is not there, damaged, or another recipe's."""
+        """Read a cached image; None if it is missing, damaged or of another renderer."""
         try:
             with Image.open(self.folder / path) as image:
                 image.load()
@@ -42,7 +43,7 @@ class Shelf:
         return pixels if stated == self._digest(path, pixels) else None
 
     def put(self, path: str, pixels: Pixels) -> bool:
-        """Keep a picture; False where the folder does not take it, and then no other is tried."""
+        """Cache an image; False, for all further images too, if the folder is not writable."""
         if self._writable:
             try:
                 self.write(path, pixels)
@@ -51,7 +52,7 @@ class Shelf:
         return self._writable
 
     def write(self, path: str, pixels: Pixels) -> None:
-        """Write a picture whole or not at all: a reader never sees half a file. Raises OSError."""
+        """Write an image atomically. Raises OSError."""
         text = PngImagePlugin.PngInfo()
         text.add_text(_DIGEST, self._digest(path, pixels))
 

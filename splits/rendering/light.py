@@ -1,4 +1,4 @@
-"""Light on relief: slopes, diffuse light, shine and shadows. The light comes from the upper left."""
+"""Lighting of height maps from the upper left: slopes, diffuse and specular light, shadows."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _HALF = _TOWARDS_VIEWER / np.linalg.norm(_TOWARDS_VIEWER)
 
 
 def slopes(height: Plane) -> tuple[Plane, Plane]:
-    """Rise per pixel along x and y of a height in pixels (central differences, edges repeated)."""
+    """Slopes along x and y of a height map in pixels (central differences, repeated at the edges)."""
     across = np.empty_like(height)
     across[:, 1:-1] = (height[:, 2:] - height[:, :-2]) * 0.5
     across[:, 0], across[:, -1] = across[:, 1], across[:, -2]
@@ -25,9 +25,14 @@ def slopes(height: Plane) -> tuple[Plane, Plane]:
 
 
 def shade(height: Plane, *, shine: int = 0) -> tuple[Plane, Plane]:
-    """(diffuse, specular) light on a height map in pixels; diffuse is 1 where flat, specular in [0, 1].
+    """Compute diffuse and specular light on a height map in pixels.
 
-    `shine` is the number of squarings of the highlight's cosine: 0 = none computed, 5 = glossy.
+    Args:
+        height: (H, W) height in pixels.
+        shine: Number of squarings of the highlight's cosine: 0 = no highlight, 5 = glossy.
+
+    Returns:
+        Diffuse light, 1 where flat, and specular light in [0, 1].
     """
     across, down = slopes(height)
     length = 1 / np.sqrt(across * across + down * down + 1)
@@ -43,21 +48,21 @@ def shade(height: Plane, *, shine: int = 0) -> tuple[Plane, Plane]:
 
 
 def rounded(distance: Plane, width: float, pixel: float) -> Plane:
-    """Height in pixels of a plate whose edge is rounded over `width`, of signed distances to its outline."""
+    """Height in pixels of a plate with edges rounded over `width`, from signed distances to its outline."""
     inside = 1 - np.clip(distance * np.float32(-1 / width), 0, 1)
     height: Plane = np.sqrt(np.maximum(1 - inside * inside, 0)) * np.float32(width / pixel)
     return height
 
 
 def smooth(value: Plane, low: float | Plane, high: float | Plane) -> Plane:
-    """0 below `low`, 1 above `high`, a smooth step between."""
+    """Smooth step from 0 at `low` to 1 at `high`."""
     share = np.clip((value - low) / (high - low), 0, 1)
     step: Plane = share * share * (3 - 2 * share)
     return step
 
 
 def turned_shine(x: Plane, y: Plane, radius: Plane, sharpness: float) -> Plane:
-    """[0, 1]: the two fans of light on a face turned on a lathe, x and y in picture orientation."""
+    """Brightness in [0, 1] of the two light fans on a lathe-turned face, x and y in image orientation."""
     tilt = (x * LIGHT_Y - y * LIGHT_X) / (np.maximum(radius, 1e-3) * float(np.hypot(LIGHT_X, LIGHT_Y)))
     return np.exp(tilt * tilt * -np.float32(sharpness))
 
@@ -65,7 +70,16 @@ def turned_shine(x: Plane, y: Plane, radius: Plane, sharpness: float) -> Plane:
 def cast(
     background: Plane, distance: Plane, pixel: float, *, depth: float = 5, soft: float = 14, dark: float = 0.5
 ) -> Plane:
-    """The background (3, H, W) under the shadow of a shape of signed distances, `depth` pixels above it."""
+    """Cast the shadow of a shape on a background.
+
+    Args:
+        background: (3, H, W) colours.
+        distance: (H, W) signed distances to the shape.
+        pixel: Length of a pixel in the units of the distances.
+        depth: Height of the shape above the background in pixels.
+        soft: Width of the shadow's edge in pixels.
+        dark: Strength of the shadow.
+    """
     reach = (round(-LIGHT_Y * depth), round(-LIGHT_X * depth))
     moved = np.roll(distance, reach, axis=(0, 1)) * np.float32(1 / (soft * pixel))
     away = np.clip(0.5 - moved, 0, 1)

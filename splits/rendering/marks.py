@@ -1,4 +1,4 @@
-"""Defects laid over a finished picture: lines (scratch, crack, thread), wherever the object is."""
+"""Line defects drawn over a finished image: scratch, crack, thread."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ Mask = npt.NDArray[np.bool_]
 Points = npt.NDArray[np.floating[Any]]
 """(n, 2), x and y in pixels."""
 Overlaid = tuple[Plane, Mask]
-"""The picture (3, H, W) with the defect on it, and where it is."""
+"""Image (3, H, W) with a defect, and the mask of the defect."""
 LUMINANCE = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 
 
 @dataclass(frozen=True)
 class Patch:
-    """A window of the picture and its pixels' coordinates, in pixels."""
+    """Window of the image with the pixel coordinates of its pixels."""
 
     rows: slice
     columns: slice
@@ -34,7 +34,7 @@ class Patch:
 
 
 def patch(left: float, top: float, right: float, bottom: float) -> Patch:
-    """The window around this box of pixel coordinates, cut at the picture's border."""
+    """Window around a box of pixel coordinates, clipped at the image's border."""
     columns = slice(max(int(left), 0), min(max(int(right) + 1, 0), SIZE))
     rows = slice(max(int(top), 0), min(max(int(bottom) + 1, 0), SIZE))
     x = np.arange(columns.start, columns.stop, dtype=np.float32)[None, :]
@@ -43,7 +43,7 @@ def patch(left: float, top: float, right: float, bottom: float) -> Patch:
 
 
 def place_on(scene: Scene, rng: np.random.Generator, margin: int = 10) -> tuple[float, float]:
-    """(x, y) of a random pixel of the object, away from the picture's border."""
+    """Draw a random pixel (x, y) of the object, away from the image's border."""
     inner = scene.object[margin:-margin, margin:-margin]
     candidates = np.flatnonzero(inner > 0.95)
     if candidates.size == 0:
@@ -55,7 +55,7 @@ def place_on(scene: Scene, rng: np.random.Generator, margin: int = 10) -> tuple[
 def path(
     rng: np.random.Generator, centre: tuple[float, float], length: float, wander: float, pieces: int
 ) -> Points:
-    """(pieces + 1, 2) points of a line whose direction drifts by `wander` rad per piece, around a centre."""
+    """Draw the points (pieces + 1, 2) of a line around a centre, turning by about `wander` rad per piece."""
     heading = between(rng, 0, 2 * np.pi) + np.cumsum(rng.standard_normal(pieces) * wander)
     steps = np.stack([np.cos(heading), np.sin(heading)], axis=1) * (length / pieces)
     points = np.concatenate([np.zeros((1, 2)), np.cumsum(steps, axis=0)])
@@ -64,12 +64,13 @@ def path(
 
 
 def around(points: Points, reach: float) -> Patch:
+    """Window around points with a margin of `reach` pixels."""
     low, high = points.min(axis=0) - reach, points.max(axis=0) + reach
     return patch(float(low[0]), float(low[1]), float(high[0]), float(high[1]))
 
 
 def beside(window: Patch, points: Points) -> tuple[Plane, Plane]:
-    """(signed distance to the line, negative on its left; share of its length at the nearest point)."""
+    """Signed distance to a line, negative on its left, and share of its length at the nearest point."""
     nearest = np.full(window.x.shape, 1e9, dtype=np.float32)
     signed = nearest.copy()
     share = np.zeros_like(nearest)
@@ -89,11 +90,12 @@ def beside(window: Patch, points: Points) -> tuple[Plane, Plane]:
 
 
 def brightness(colour: Plane) -> float:
+    """Mean luminance of a colour image; 0.5 if it is empty."""
     return float(np.tensordot(LUMINANCE, colour, axes=(0, 0)).mean()) if colour.size else 0.5
 
 
 def scratch(scene: Scene, fault: Fault) -> Overlaid:
-    """A groove: a bright flank, a dark flank, thinner towards its ends."""
+    """Draw a groove with a bright and a dark flank, thinner towards its ends."""
     rng, strength = fault.rng, fault.strength
     length = between(rng, 32, 66) * (0.7 + 0.3 * strength)
     points = path(rng, place_on(scene, rng), length, between(rng, 0.02, 0.14), 10)
@@ -111,7 +113,7 @@ def scratch(scene: Scene, fault: Fault) -> Overlaid:
 
 
 def crack(scene: Scene, fault: Fault) -> Overlaid:
-    """A jagged dark line with a branch or two and a thin lit lip."""
+    """Draw a jagged dark line with one or two branches and a thin lit lip."""
     rng, strength = fault.rng, fault.strength
     trunk = path(rng, place_on(scene, rng), between(rng, 34, 58) * (0.6 + 0.4 * strength), 0.55, 13)
     lines = [trunk]
@@ -140,7 +142,7 @@ FIBRES = ((0.80, 0.78, 0.72), (0.62, 0.16, 0.14), (0.18, 0.24, 0.50), (0.16, 0.1
 
 
 def thread(scene: Scene, fault: Fault) -> Overlaid:
-    """A loose fibre that lies on the surface and throws a shadow."""
+    """Draw a loose fibre with its shadow."""
     rng, strength = fault.rng, fault.strength
     length = between(rng, 45, 85) * (0.7 + 0.3 * strength)
     points = path(rng, place_on(scene, rng, 30), length, 0.34, 14)

@@ -1,4 +1,4 @@
-"""Moulded parts from above: a bottle cap and a button."""
+"""Moulded parts seen from above: bottle cap and button."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ CAP_RADIUS = 0.78
 
 
 def cap(frame: Frame, rng: np.random.Generator, fault: Fault) -> Scene:
+    """Draw a ribbed bottle cap with a logo."""
     plastic, paper = jittered(rng, (0.13, 0.37, 0.68)), jittered(rng, (0.74, 0.74, 0.72))
     fleece = clouds(rng, 0.7)
     skin = clouds(rng, 1.0, highest=80)
@@ -47,7 +48,7 @@ def cap(frame: Frame, rng: np.random.Generator, fault: Fault) -> Scene:
 
 
 def _logo(frame: Frame, fault: Fault) -> Plane:
-    """Signed distance to three embossed leaves around a ring; one is lost or turned where bad."""
+    """Signed distance to the logo, three embossed leaves around a ring; one missing or turned if bad."""
     window = frame.window(-0.45, -0.45, 0.45, 0.45)
     wrong, turned = -1, 0.0
     if fault.name == "bad_logo":
@@ -73,6 +74,7 @@ HOLE_PLACE, HOLE_RADIUS = 0.155, 0.072
 
 
 def button(frame: Frame, rng: np.random.Generator, fault: Fault) -> Scene:
+    """Draw a marbled button with four holes."""
     light, dark = jittered(rng, (0.72, 0.62, 0.48)), jittered(rng, (0.45, 0.34, 0.24))
     table = jittered(rng, (0.22, 0.21, 0.25))
     felt = clouds(rng, 0.6)
@@ -101,7 +103,7 @@ def button(frame: Frame, rng: np.random.Generator, fault: Fault) -> Scene:
 
 
 def _holes(frame: Frame, fault: Fault) -> Plane:
-    """Signed distance to the four holes, one of them missing or out of place."""
+    """Signed distance to the four holes, one of them missing or shifted if faulty."""
     window = frame.window(-0.4, -0.4, 0.4, 0.4)
     wrong = int(fault.rng.integers(4)) if fault.name in ("missing_hole", "shifted_hole") else -1
     shape = np.full_like(window.x, 1.0)

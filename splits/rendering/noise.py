@@ -1,4 +1,4 @@
-"""Random fields: clouds with a chosen spectrum, streaks, and cells."""
+"""Random fields: clouds with a given spectrum, streaks, and cells."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ltbench.splits.rendering.canvas import SIZE, Plane
 
 @cache
 def _frequencies() -> tuple[Plane, Plane]:
-    """Cycles per picture along x and y of a real spectrum; read-only."""
+    """Frequencies, in cycles per image, along x and y of a real spectrum; read-only."""
     along = np.arange(SIZE // 2 + 1, dtype=np.float32)[None, :]
     down = np.fft.fftfreq(SIZE, 1 / SIZE).astype(np.float32)[:, None]
     for axis in (along, down):
@@ -31,7 +31,7 @@ def _power_law(slope: float, lowest: float, highest: float) -> Plane:
 
 
 def _field(rng: np.random.Generator, amplitude: Plane) -> Plane:
-    """(H, W), zero mean and unit variance, with this amplitude spectrum (H, W / 2 + 1)."""
+    """Draw a field (H, W) of zero mean and unit variance with an amplitude spectrum (H, W / 2 + 1)."""
     parts = rng.standard_normal((2, *amplitude.shape), dtype=np.float32)
     spectrum = (parts[0] + 1j * parts[1]) * amplitude
     field = np.fft.irfft2(spectrum, s=(SIZE, SIZE)).astype(np.float32, copy=False)
@@ -39,9 +39,13 @@ def _field(rng: np.random.Generator, amplitude: Plane) -> Plane:
 
 
 def clouds(rng: np.random.Generator, slope: float = 1.0, *, lowest: float = 1, highest: float = 1e6) -> Plane:
-    """(H, W), zero mean, unit variance: amplitude ~ frequency^-slope between two frequencies.
+    """Draw clouds (H, W) of zero mean and unit variance with amplitudes ~ frequency^-slope.
 
-    Frequencies are cycles per picture; `highest` is a soft limit.
+    Args:
+        rng: Random numbers.
+        slope: Exponent of the spectrum.
+        lowest: Lowest frequency in cycles per image.
+        highest: Soft upper limit of the frequency.
     """
     return _field(rng, _power_law(slope, lowest, highest))
 
@@ -49,7 +53,15 @@ def clouds(rng: np.random.Generator, slope: float = 1.0, *, lowest: float = 1, h
 def streaks(
     rng: np.random.Generator, length: float, width: float, turn: float = 0.0, *, slope: float = 0.3
 ) -> Plane:
-    """(H, W), zero mean, unit variance: lines of about this length and width in pixels, at `turn` rad."""
+    """Draw streaks (H, W) of zero mean and unit variance.
+
+    Args:
+        rng: Random numbers.
+        length: Approximate length of the lines in pixels.
+        width: Approximate width of the lines in pixels.
+        turn: Direction of the lines in rad.
+        slope: Exponent of the spectrum across the lines.
+    """
     along, down = _frequencies()
     cosine, sine = np.float32(np.cos(turn)), np.float32(np.sin(turn))
     u = (along * cosine + down * sine) * np.float32(length / SIZE)
@@ -61,10 +73,18 @@ def streaks(
 
 
 def cells(rng: np.random.Generator, u: Plane, v: Plane) -> tuple[Plane, Plane, np.ndarray]:
-    """Cells around one random point per unit square: (nearest, second nearest distance, index of the cell).
+    """Draw cells around one random point per unit square (Worley noise).
 
-    The points repeat after `LATTICE` units; the index is below LATTICE^2. A second point two squares away is
-    missed now and then, far from where the cells' borders are drawn.
+    Points repeat after `LATTICE` units. Second nearest points more than one square away can be missed, which
+    only affects pixels far from the borders of cells.
+
+    Args:
+        rng: Random numbers.
+        u: (H, W) first coordinate of each pixel.
+        v: (H, W) second coordinate of each pixel.
+
+    Returns:
+        Distances to the nearest and second nearest point, and the index of the nearest, below LATTICE^2.
     """
     jitter = rng.random((2, LATTICE * LATTICE), dtype=np.float32) * 0.8 + 0.1
     column, row = np.floor(u), np.floor(v)
@@ -92,4 +112,4 @@ def cells(rng: np.random.Generator, u: Plane, v: Plane) -> tuple[Plane, Plane, n
 
 
 LATTICE = 64
-"""Squares after which the points of `cells` repeat; more than fit on a picture."""
+"""Number of squares after which the points of `cells` repeat, more than fit on an image."""

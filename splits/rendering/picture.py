@@ -1,4 +1,4 @@
-"""One picture of the data set by name: the same for every order, count and process."""
+"""Rendering of single images by name, independent of order, number and process."""
 
 from __future__ import annotations
 
@@ -15,41 +15,43 @@ from ltbench.splits.rendering.marks import Mask
 from ltbench.splits.rendering.streams import between, stream
 
 VERSION = 2
-"""Of the pictures: raised whenever a pixel of one changes."""
+"""Version of the images, raised whenever a pixel changes."""
 SEED = 2026
 STRENGTHS: dict[str, tuple[float, float]] = {"": (0.7, 1.3), "hard": (0.45, 1.0)}
-"""Range of the defects' strength by difficulty."""
+"""Range of the strength of defects by difficulty."""
 SMALLEST_MASK = 12
-"""Pixels."""
+"""Smallest accepted number of defective pixels."""
 ATTEMPTS = 5
+"""Attempts to draw a defect of that size."""
 VISIBLE = 0.06
-"""Change of any channel, before the camera, from which a pixel counts as defective."""
+"""Change of any channel, before the camera model, above which a pixel counts as defective."""
 
 
 @dataclass(frozen=True)
 class Name:
-    """What a picture is called, which is all that it depends on."""
+    """Name of an image, which determines it together with difficulty and seed."""
 
     category: str
     part: str
     defect: str
-    """"" = good."""
+    """Type of the defect; "" = good."""
     index: int
 
 
 @dataclass(frozen=True)
 class Draft:
-    """A picture before the camera, float32 (3, H, W)."""
+    """Image before the camera model."""
 
     clean: Scene
-    """As it would be without its defect."""
+    """The same object without its defect."""
     colour: Plane
+    """float32 (3, H, W)."""
     mask: Mask | None
-    """bool (H, W); None for a good one."""
+    """bool (H, W), true where defective; None for a good image."""
 
 
 def draft(name: Name, difficulty: str = "", seed: int = SEED) -> Draft:
-    """The picture before the camera and its mask of at least SMALLEST_MASK pixels."""
+    """Draw an image before the camera model, with a mask of at least SMALLEST_MASK pixels if possible."""
     kind = KINDS[name.category]
     clean = _drawn(kind, name, seed, Fault("", 0.0, stream(seed, "none")))
     if not name.defect:
@@ -57,7 +59,7 @@ def draft(name: Name, difficulty: str = "", seed: int = SEED) -> Draft:
     low, high = STRENGTHS[difficulty]
     for attempt in range(ATTEMPTS):
         rng = stream(seed, name.category, name.part, name.defect, name.index, "defect", attempt)
-        # A defect that fell mostly off the object is drawn anew, and a little stronger.
+        # A defect that lies mostly outside the object is drawn again, slightly stronger.
         strength = between(rng, low, high) * kind.trim * (1 + 0.1 * attempt)
         fault = Fault(name.defect, strength, rng)
         if name.defect in kind.structural:
@@ -73,7 +75,7 @@ def draft(name: Name, difficulty: str = "", seed: int = SEED) -> Draft:
 def render(
     name: Name, difficulty: str = "", seed: int = SEED
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8] | None]:
-    """(pixels uint8 (H, W, 3), mask uint8 (H, W) of 0 and 255, or None for a good one)."""
+    """Render an image: pixels uint8 (H, W, 3), and its mask uint8 (H, W) of 0 and 255, None if good."""
     made = draft(name, difficulty, seed)
     camera = stream(seed, name.category, name.part, name.defect, name.index, "camera")
     pixels = photograph(made.colour, camera)
@@ -87,10 +89,10 @@ def _drawn(kind: Kind, name: Name, seed: int, fault: Fault) -> Scene:
 
 
 def _changed(clean: Plane, defective: Plane) -> Mask:
-    """Where a re-drawn object differs visibly: closed by two pixels, opened by one."""
+    """Mask of visible differences of a redrawn object, closed by two pixels and opened by one."""
     differs = np.abs(np.clip(defective, 0, 1) - np.clip(clean, 0, 1)).max(axis=0) > VISIBLE
     cross = ndimage.generate_binary_structure(2, 1)
-    # Padding: closing would otherwise eat what touches the picture's border.
+    # Padded, since closing would otherwise remove defects at the image's border.
     padded = np.pad(differs, 4, mode="edge")
     closed = ndimage.binary_closing(padded, cross, iterations=2)
     opened: Mask = ndimage.binary_opening(closed, cross, iterations=1)

@@ -1,4 +1,4 @@
-"""Contact sheets: rows of good and defective pictures with their masks' outlines."""
+"""Contact sheets of good and defective images with outlined masks."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ OUTLINE = (255, 40, 30)
 
 
 def outlined(pixels: Pixels, mask: Pixels) -> Pixels:
-    """A copy of (H, W, 3) with a line of two pixels around what the mask marks."""
+    """Copy an image (H, W, 3) with a line of two pixels around the mask."""
     inside = ndimage.binary_dilation(mask > 0, iterations=2)
     line = ndimage.binary_dilation(inside, iterations=2) & ~inside
     drawn = pixels.copy()
@@ -34,9 +34,15 @@ def contact_sheet(
     gap: int = 2,
     difficulty: str = "",
 ) -> Pixels:
-    """uint8 (H, W, 3): one row per class, `good` good pictures, then one of each defect, outlined.
+    """Render a contact sheet, uint8 (H, W, 3), with one row per class.
 
-    `tile` is the width of a picture on the sheet; 256 is divided by a whole number (256, 128, 64, 32).
+    Args:
+        categories: Classes.
+        good: Number of good images, followed by one of each defect, outlined.
+        index: Number of the first image.
+        tile: Width of an image on the sheet: 256, 128, 64 or 32.
+        gap: Distance of images in pixels.
+        difficulty: Difficulty of the defects, "" or "hard".
     """
     columns = good + max(len(KINDS[category].defects) for category in categories)
     step = SIZE // tile
@@ -55,7 +61,7 @@ def contact_sheet(
 
 
 def _reduced(pixels: Pixels, step: int) -> Pixels:
-    """Every block of `step` x `step` pixels replaced by its mean."""
+    """Reduce an image by averaging blocks of `step` x `step` pixels."""
     size = SIZE // step
     blocks = pixels.reshape(size, step, size, step, 3).astype(np.float32)
     means: Pixels = (blocks.mean(axis=(1, 3)) + 0.5).astype(np.uint8)

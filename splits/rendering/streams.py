@@ -1,4 +1,4 @@
-"""Random streams named by what they are for, so that a picture depends on its own name alone."""
+"""Random streams named by their purpose, so that an image depends only on its own name."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import numpy as np
 
 
 def stream(seed: int, *keys: str | int) -> np.random.Generator:
-    """A generator that depends on the seed and the keys, never on order, count, process or hash seed."""
+    """Random generator that depends only on the seed and the keys, not on order, process or hash seed."""
     words = [seed, *(zlib.crc32(str(key).encode()) for key in keys)]
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence(words)))
 
 
 def between(rng: np.random.Generator, low: float, high: float) -> float:
-    """One uniform draw from [low, high)."""
+    """Draw a uniform number from [low, high)."""
     return low + (high - low) * float(rng.random())

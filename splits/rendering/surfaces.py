@@ -1,4 +1,4 @@
-"""Surfaces without a shape: leather, wood, granite and brushed metal."""
+"""Textures: leather, wood, granite and brushed metal."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def wood(frame: Frame, rng: np.random.Generator, fault: Fault) -> Scene:
 
 
 def _knot(frame: Frame, fault: Fault) -> tuple[Plane, Plane]:
-    """(how far the rings are pushed aside, distance from the core in core radii)."""
+    """Displacement of the rings by a knot, and distance from its core in core radii."""
     rng = fault.rng
     x0, y0 = between(rng, -0.7, 0.7), between(rng, -0.7, 0.7)
     radius = between(rng, 0.055, 0.085) * fault.strength

@@ -1,4 +1,4 @@
-"""Round metal parts from above: washer, lock washer (its look-alike) and gear."""
+"""Round metal parts seen from above: washer, lock washer (its look-alike) and gear."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ from ltbench.splits.rendering.streams import between
 
 
 def washer(frame: Frame, rng: np.random.Generator, fault: Fault) -> Scene:
+    """Draw a washer."""
     return _ring(frame, rng, fault, middle=0.49, half_width=0.185, slit=False)
 
 
 def lock_washer(frame: Frame, rng: np.random.Generator, fault: Fault) -> Scene:
+    """Draw a lock washer, a ring with an oblique slit."""
     return _ring(frame, rng, fault, middle=0.51, half_width=0.155, slit=True)
 
 
@@ -41,7 +43,7 @@ def _ring(
     face = smooth(distance, -0.03, -0.055)
     up_x, up_y = frame.upright()
     fans = turned_shine(up_x, up_y, np.hypot(up_x, up_y), 5.0)
-    # The face's texture stays where it is when the outline is deformed, so that the mask is the outline's.
+    # The texture of the face is not deformed, so that the mask only contains changes of the outline.
     lathe = grooves.take((np.hypot(frame.x, frame.y) * 330).astype(np.intp).clip(0, 399))
     tone = 0.60 + face * (0.34 * fans + 0.04 * lathe) + 0.025 * patina
     colour = steel * (tone * diffuse) + highlight * (1 - face) * np.float32(0.35)
@@ -60,7 +62,7 @@ def _squashed(x: Plane, y: Plane, fault: Fault) -> tuple[Plane, Plane]:
 
 
 def _slit(frame: Frame, fault: Fault, middle: float) -> Plane:
-    """The oblique cut at the right; `wide_gap` springs it open."""
+    """Signed distance to the oblique cut at the right, wider with the defect `wide_gap`."""
     half = 0.028
     if fault.name == "wide_gap":
         half += between(fault.rng, 0.045, 0.075) * fault.strength
@@ -81,6 +83,7 @@ HOLES = 6
 
 
 def gear(frame: Frame, rng: np.random.Generator, fault: Fault) -> Scene:
+    """Draw a brass gear with holes."""
     brass, table = jittered(rng, (0.76, 0.59, 0.28)), jittered(rng, (0.24, 0.27, 0.31))
     felt = clouds(rng, 0.6)
     patina = clouds(rng, 1.3, highest=50)
@@ -91,7 +94,7 @@ def gear(frame: Frame, rng: np.random.Generator, fault: Fault) -> Scene:
     bore = np.minimum(radius - 0.12, box(frame.x, frame.y, (0.12, 0.0), (0.055, 0.04), 0.01))
     sector = np.float32(2 * np.pi / HOLES)
     turn = np.round(angle / sector) * sector
-    # Distance to the nearest of the holes, by turning every point into the first hole's sector.
+    # Distance to the nearest hole: every point is rotated into the sector of the first hole.
     across = frame.x * np.cos(turn) + frame.y * np.sin(turn) - 0.40
     down = frame.y * np.cos(turn) - frame.x * np.sin(turn)
     holes: Plane = np.hypot(across, down) - 0.092
@@ -119,7 +122,7 @@ def gear(frame: Frame, rng: np.random.Generator, fault: Fault) -> Scene:
 
 
 def _teeth(radius: Plane, angle: Plane, fault: Fault) -> Plane:
-    """Signed distance to the toothed disc, one tooth missing or bent."""
+    """Signed distance to the toothed disc, with one tooth missing or bent if faulty."""
     root, tip = 0.655, 0.80
     phase = angle * np.float32(TEETH / (2 * np.pi))
     tip_of = np.full_like(radius, tip)
@@ -142,7 +145,7 @@ def _teeth(radius: Plane, angle: Plane, fault: Fault) -> Plane:
 
 
 def _plugged(frame: Frame, fault: Fault, holes: Plane) -> tuple[Plane, Plane]:
-    """(holes without the blocked one, what fills it)."""
+    """Signed distance to the holes, and coverage of the plug in one of them."""
     rng = fault.rng
     angle = int(rng.integers(HOLES)) * 2 * np.pi / HOLES
     centre = (0.40 * float(np.cos(angle)), 0.40 * float(np.sin(angle)))

@@ -1,4 +1,4 @@
-"""A cable cut across, and a connector with its row of pins."""
+"""Cross-section of a cable, and a connector with a row of pins."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ STRAND_RADIUS = 0.052
 
 
 def cable(frame: Frame, rng: np.random.Generator, fault: Fault) -> Scene:
+    """Draw the cross-section of a cable with three wires."""
     sheath, filler = jittered(rng, (0.74, 0.74, 0.73)), jittered(rng, (0.44, 0.44, 0.45))
     table = jittered(rng, (0.27, 0.26, 0.26))
     insulation = [jittered(rng, c) for c in ((0.16, 0.33, 0.66), (0.22, 0.55, 0.25), (0.72, 0.44, 0.16))]
@@ -51,7 +52,7 @@ def cable(frame: Frame, rng: np.random.Generator, fault: Fault) -> Scene:
         window = frame.window(*(c + s * 0.34 for s in (-1, 1) for c in centre))
         piece = colour[:, *window.box]
         if wire == absent:
-            # Its bed is left in the filler.
+            # A missing wire leaves a hollow in the filler.
             bed = np.hypot(window.x - centre[0], window.y - centre[1]) - WIRE_RADIUS
             hollow_light, _ = shade(-rounded(bed, 0.07, window.pixel))
             bare = piece * (0.72 * hollow_light)
@@ -78,14 +79,14 @@ def _insulate(piece: Plane, window: Frame, centre: tuple[float, float], plastic:
 
 @dataclass(frozen=True)
 class _Core:
-    """Seven copper strands, one in the middle and six around it."""
+    """Core of a wire: seven copper strands, one in the middle and six around it."""
 
     copper: Plane
     turn: float
-    """In sixths of a turn."""
+    """Rotation in sixths of a turn."""
     tones: tuple[float, ...]
     gone: tuple[int, ...]
-    """Numbers of the strands that are missing."""
+    """Numbers of the missing strands."""
 
 
 def _strands(piece: Plane, window: Frame, centre: tuple[float, float], core: _Core) -> Plane:
@@ -106,7 +107,7 @@ def _strands(piece: Plane, window: Frame, centre: tuple[float, float], core: _Co
 
 
 def _missing_strands(fault: Fault) -> tuple[int, tuple[int, ...]]:
-    """(wire, strands that are gone from it); more of them where the fault is strong."""
+    """Choose a wire and its missing strands, more of them for a stronger defect; (-1, ()) without it."""
     if fault.name != "missing_core":
         return -1, ()
     wire = int(fault.rng.integers(3))
@@ -121,6 +122,7 @@ HOUSING_TOP, HOUSING_BOTTOM, PIN_END = -0.62, -0.06, 0.66
 
 
 def connector(frame: Frame, rng: np.random.Generator, fault: Fault) -> Scene:
+    """Draw a connector with eight pins."""
     plastic, gold = jittered(rng, (0.14, 0.14, 0.15), 0.02), jittered(rng, (0.84, 0.67, 0.36))
     paper = jittered(rng, (0.70, 0.70, 0.70))
     fleece = clouds(rng, 0.7)
@@ -153,13 +155,13 @@ def connector(frame: Frame, rng: np.random.Generator, fault: Fault) -> Scene:
 
 
 def _nearest(x: Plane) -> Plane:
-    """Number of the nearest pin, -4 ... 3; pin n stands at (n + 0.5) steps."""
+    """Number of the nearest pin, -4 to 3; pin n is at (n + 0.5) steps."""
     number: Plane = np.clip(np.floor(x / PIN_STEP), -PINS // 2, PINS // 2 - 1)
     return number
 
 
 def _pins(frame: Frame, ends: list[float], fault: Fault) -> tuple[Plane, Plane]:
-    """(signed distance to the pins, place across the nearest pin in -1 ... 1)."""
+    """Signed distance to the pins, and position across the nearest pin, -1 to 1."""
     x, y = frame.x, frame.y
     end = np.asarray(ends, dtype=np.float32).take((_nearest(x) + PINS // 2).astype(np.intp)) + PIN_END
     chosen = int(fault.rng.integers(-PINS // 2, PINS // 2)) if fault.name.endswith("_pin") else None

@@ -1,4 +1,4 @@
-"""Woven things: fabric, linen (the same weave of finer yarn) and a wire mesh."""
+"""Woven textures: fabric, linen (the same weave of finer yarn) and wire mesh."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ _WHOLE.setflags(write=False)
 
 @dataclass(frozen=True)
 class Yarn:
-    """What a plain weave is made of."""
+    """Yarn of a plain weave."""
 
     threads: int
-    """Across the picture."""
+    """Number of threads across the image."""
     colour: Rgb
     uneven: float
     """Spread of the threads' thickness and brightness."""
     wander: float
-    """How far threads leave their lines, in threads."""
+    """Deviation of threads from straight lines, in widths of a thread."""
 
 
 FABRIC = Yarn(threads=38, colour=(0.66, 0.61, 0.45), uneven=0.15, wander=0.24)
@@ -33,10 +33,12 @@ LINEN = Yarn(threads=47, colour=(0.68, 0.64, 0.52), uneven=0.24, wander=0.42)
 
 
 def fabric(frame: Frame, rng: np.random.Generator, fault: Fault) -> Scene:
+    """Draw coarse fabric."""
     return _weave(FABRIC, frame, rng, fault)
 
 
 def linen(frame: Frame, rng: np.random.Generator, fault: Fault) -> Scene:
+    """Draw linen, a look-alike of the fabric with finer yarn."""
     return _weave(LINEN, frame, rng, fault)
 
 
@@ -59,7 +61,7 @@ def _weave(yarn: Yarn, frame: Frame, rng: np.random.Generator, fault: Fault) -> 
     weft = np.maximum(1 - offset_v * offset_v / widths[1].take(row_index), 0) * (0.62 - 0.38 * crossing)
     if fault.name == "missing_thread":
         gap = _gap(u, frame.y, half, fault)
-        # The weft sags where nothing carries it.
+        # The weft sags where the warp thread is missing.
         warp, weft = warp * (1 - gap), weft * (1 - 0.22 * gap)
     height = np.maximum(warp, weft)
     tone = np.where(warp > weft, tones[0].take(column_index), tones[1].take(row_index))
@@ -69,7 +71,7 @@ def _weave(yarn: Yarn, frame: Frame, rng: np.random.Generator, fault: Fault) -> 
 
 
 def _gap(u: Plane, y: Plane, half: float, fault: Fault) -> Plane:
-    """1 where one warp thread is missing, over a length that grows with the strength."""
+    """Mask of a missing warp thread, whose length grows with the strength."""
     rng = fault.rng
     thread = np.floor(between(rng, 0.6, 2.4) * half)
     length = between(rng, 0.45, 0.9) * fault.strength
@@ -79,10 +81,11 @@ def _gap(u: Plane, y: Plane, half: float, fault: Fault) -> Plane:
 
 
 PITCH = 0.125
-"""Distance of the mesh's wires."""
+"""Distance between the wires of the mesh."""
 
 
 def mesh(frame: Frame, rng: np.random.Generator, fault: Fault) -> Scene:
+    """Draw a woven wire mesh."""
     metal, ground = jittered(rng, (0.74, 0.75, 0.71)), jittered(rng, (0.10, 0.12, 0.14), 0.02)
     wander = clouds(rng, 2.0, highest=5) * np.float32(0.035)
     depth = clouds(rng, 1.5, highest=30)
@@ -117,7 +120,7 @@ def mesh(frame: Frame, rng: np.random.Generator, fault: Fault) -> Scene:
 
 
 def _wire_fault(u: Plane, v: Plane, fault: Fault) -> tuple[Plane | float, Plane | None]:
-    """(sideways displacement, gap) of one upright wire, in pitches."""
+    """Sideways displacement, in pitches, and gap of one vertical wire; (0, None) without a defect."""
     if fault.name not in ("bent", "broken"):
         return 0.0, None
     rng = fault.rng
