@@ -1,4 +1,4 @@
-/* Figures as files of their own; the address of what is on screen. */
+/* Figures as files of their own; the address of a leaderboard's view. */
 "use strict";
 
 ltbench.ready.then(() => {
@@ -62,7 +62,8 @@ ltbench.ready.then(() => {
     figure.append(button, pdf);
   }
 
-  for (const table of document.querySelectorAll("table[data-name]")) {
+  const table = document.getElementById("scores");
+  if (table) {
     const actions = document.createElement("div");
     actions.className = "actions";
     const button = document.createElement("button");
