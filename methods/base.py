@@ -143,7 +143,13 @@ class Context:
 
 
 class Method(Protocol):
-    """A dataclass whose fields are its hyper-parameters: what is recorded, and all that configures it."""
+    """A dataclass whose fields are its hyper-parameters: what is recorded, and all that configures it.
+
+    A fitted method can be kept as a model if the attributes that `fit` sets are numbers, texts, arrays,
+    tensors, containers, torch modules and objects of its own module. `unsaved` names attributes that only
+    training needs. A method that learns something else may have `state(self)`, which returns a mapping of
+    such values, and `restore(self, state, context)`, which takes it back.
+    """
 
     card: ClassVar[Card]
     needs: ClassVar[frozenset[Need]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import signal
 import subprocess
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from rich.console import Console
 
 import ltbench
 from ltbench.benchmark.errors import BrokenModel, UsageError
@@ -268,3 +270,13 @@ def test_facts_are_strict_json(saved: Path) -> None:
         json.loads((saved / name).read_text(), parse_constant=refuse)
     modes = {path.stat().st_mode & 0o777 for path in saved.iterdir()}
     assert len(modes) == 1, "who can read the facts can read the tensors"
+
+
+def test_a_model_that_was_fitted_under_a_bar_scores_without_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = io.StringIO()
+    for module in ("calls", "console"):
+        terminal = Console(file=screen, force_terminal=True, width=200)
+        monkeypatch.setattr(f"ltbench.benchmark.{module}.console", terminal)
+    model = ltbench.fit("padim", fields={"backbone": "desc"}, limit=3, folds=2, **SMALL)
+    assert "fit Gaussians" in screen.getvalue()
+    assert model.predict(pictures(1))[0].score is not None

@@ -151,7 +151,7 @@ def test_subclass_is_another_method_than_the_one_it_extends() -> None:
 
 def test_progress_is_shown_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     screen = io.StringIO()
-    for module in ("api", "console"):
+    for module in ("calls", "console"):
         terminal = Console(file=screen, force_terminal=True, width=200)
         monkeypatch.setattr(f"ltbench.benchmark.{module}.console", terminal)
     evaluate("chance", seeds=[1, 2], **SMALL)

@@ -1,4 +1,4 @@
-"""The Python examples of the README and of docs/python.md run as they stand."""
+"""The Python examples of the README, of docs/python.md and of docs/models.md run as they stand."""
 
 from __future__ import annotations
 
@@ -34,6 +34,13 @@ def test_examples_of_the_documentation_run(tmp_path: Path) -> None:
     out = ran("\n".join(python_blocks(ROOT / "docs" / "python.md")), tmp_path, "-W", "error")
     assert "one class only" in out
     assert (tmp_path / "site" / "index.html").exists()
+
+
+def test_the_example_of_the_page_on_models_runs(tmp_path: Path) -> None:
+    (block,) = python_blocks(ROOT / "docs" / "models.md")
+    out = ran(block, tmp_path, "-W", "error")
+    assert out.count("(224, 224)") == 3
+    assert (tmp_path / "model" / "model.json").exists()
 
 
 def test_the_example_of_the_readme_runs(tmp_path: Path) -> None:

@@ -6,8 +6,9 @@ import copy
 import dataclasses
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -26,7 +27,7 @@ from ltbench.benchmark.settings import Settings
 from ltbench.benchmark.stopwatch import Stopwatch
 from ltbench.benchmark.visible_images import visible_images
 from ltbench.methods import catalog
-from ltbench.methods.base import Method, Progress
+from ltbench.methods.base import Method, Progress, Title, no_progress
 from ltbench.methods.state.fitted import state_of
 from ltbench.results.environment import environment
 from ltbench.splits.datasets.decoding import AS_STORED
@@ -78,7 +79,13 @@ def _fitted(
 ) -> Model:
     watch = Stopwatch(settings.device, torch.get_num_threads())
     figures: dict[str, float] = {}
-    context = context_of(prepared, settings, open_cache(settings), progress, report=figures.__setitem__)
+    shown: Progress = progress
+
+    def until_fitted(items: Iterable[Any], title: Title, total: int | None = None) -> Iterator[Any]:
+        yield from shown(items, title, total)
+
+    # The method keeps the context, and the bar is gone when it scores new images.
+    context = context_of(prepared, settings, open_cache(settings), until_fitted, report=figures.__setitem__)
     method = copy.deepcopy(prepared.method)
     with watch.time("fit"):
         method.fit(visible_images("fit", prepared.split.train, prepared), context)
@@ -94,8 +101,8 @@ def _fitted(
         map_range=held_out.map_range,
         timing=watch.facts(0),
     )
-    # New images are seen once: the cache would only grow.
-    model = Model(method, facts, dataclasses.replace(context, cache=None))
+    shown = no_progress
+    model = Model(method, facts, context)
     model.facts = dataclasses.replace(facts, self_test=model.self_test())
     return model
 
