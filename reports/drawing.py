@@ -111,20 +111,7 @@ def _value(mean: float | None) -> float:
 
 
 def _standings(sheet: Sheet, metric: Metric, table: Table) -> str:
-    rows = [
-        stands.Standing(
-            method=label,
-            mean=_value(numbers[ALL].mean),
-            low=interval[0],
-            high=interval[1],
-            rank_low=one.rank_low if one else math.nan,
-            rank_high=one.rank_high if one else math.nan,
-            tier=one.tier if one else 0,
-        )
-        for label, numbers in _named(table)
-        for one in [numbers[ALL].standing]
-        for interval in [numbers[ALL].interval or (_value(numbers[ALL].mean),) * 2]
-    ]
+    rows = [(label, numbers[ALL]) for label, numbers in _named(table)]
     if len(rows) < 2:
         return ""
     return stands.standings_figure(

@@ -18,8 +18,10 @@ from ltbench.reports.figures.roc import roc_curves, roc_points
 from ltbench.reports.figures.score_by_parameter import Curve, Reading, score_by_parameter
 from ltbench.reports.figures.score_by_size import SizedScore, score_by_size
 from ltbench.reports.figures.score_distributions import ClassScores, score_distributions
-from ltbench.reports.figures.standings import Standing, standings_figure
+from ltbench.reports.figures.standings import standings_figure
 from ltbench.reports.figures.tail_head_gap import Pair, tail_head_gap
+from ltbench.reports.numbers import Number
+from ltbench.reports.statistics.standings import Standing
 
 FEW = ("TailedCore", "PatchCore", "SoftPatch", "PaDiM", "UniAD")
 MANY = (
@@ -66,15 +68,18 @@ def drawings(
         "critical_difference": lambda: critical_difference_diagram(
             [Ranked(name, 1 + at * 0.9) for at, name in enumerate(methods)], 2.4, **facts
         ),
-        "standings": lambda: standings_figure(
-            [
-                Standing(name, score, score - 0.02, min(1.0, score + 0.02), max(1, at - 2), at + 2, at % 4)
-                for at, (name, score) in enumerate(scores.items(), start=1)
-            ],
-            **facts,
-        ),
+        "standings": lambda: standings_figure(_numbers(scores), **facts),
     }  # fmt: skip
     return {name: make() for name, make in made.items()}
+
+
+def _numbers(scores: dict[str, float]) -> list[tuple[str, Number]]:
+    found = []
+    for at, (name, score) in enumerate(scores.items(), start=1):
+        ends = (score - 0.02, min(1.0, score + 0.02))
+        standing = Standing(at, max(1, at - 2), at + 2, 0.1, at % 4, 0.5, at) if at % 4 else None
+        found.append((name, Number(score, interval=ends, standing=standing)))
+    return [(name, number) for name, number in found if math.isfinite(number.mean or 0)]
 
 
 def _sizes(categories: tuple[str, ...], rng: np.random.Generator) -> list[ClassSize]:

@@ -2,34 +2,23 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from ltbench.reports.figures import theme
 from ltbench.reports.figures.axes import Area, heading, legend, mark, nothing, swatch, x_axis
 from ltbench.reports.figures.scale import Scale, padded
 from ltbench.reports.figures.svg import document, group, line, text, tip
+from ltbench.reports.numbers import Number
 
 ROW = 23.0
 
 
-@dataclass(frozen=True)
-class Standing:
-    """A method's number, its interval (fractions) and the interval of its rank."""
-
-    method: str
-    mean: float
-    low: float
-    high: float
-    rank_low: float
-    rank_high: float
-    tier: int
-    """1 = not significantly worse than the best; 0 = not ranked."""
+Named = tuple[str, Number]
+"""A method's name and a number that has a mean."""
 
 
 def standings_figure(
-    standings: Sequence[Standing],
+    rows: Sequence[Named],
     *,
     title: str,
     subtitle: str = "",
@@ -40,56 +29,64 @@ def standings_figure(
 
     The best group has bold names and marks of its own, methods that are not ranked come last.
     """
-    told = sorted(
-        (s for s in standings if math.isfinite(s.mean)), key=lambda s: (s.tier == 0, -s.mean, s.method)
-    )
+    told = sorted(rows, key=lambda row: (row[1].standing is None, -_mean(row), row[0]))
     if not told:
         return nothing(title, subtitle, width)
     top, y = heading(title, subtitle, width)
     entries = [(theme.HEAD, "best group"), (_OTHER, "significantly worse"), (_UNRANKED, "not ranked")]
     keys, y = legend([(swatch(series), words) for series, words in entries], 4, y - 4, width - 4)
-    left = 12 + min(140.0, max(theme.text_width(s.method, theme.SMALL, is_bold=True) for s in told))
+    left = 12 + min(140.0, max(theme.text_width(name, theme.SMALL, is_bold=True) for name, _ in told))
     area = Area(left, y + 18, width - 62, y + 18 + ROW * len(told))
-    ends = [100 * end for s in told for end in (s.mean, s.low, s.high)]
+    ends = [end for row in told for end in (_mean(row), *(100 * side for side in row[1].interval or ()))]
     scale = Scale(*padded(ends, 0.05, (0, 100)), area.left, area.right)
     body = [top, keys, x_axis(area, scale, f"{metric} (%)")]
     body.append(text("rank", width - 4, area.top - 5, anchor="end", size=theme.SMALL, kind="soft"))
-    body += [_row(s, scale, area, area.top + ROW * (at + 0.5), width=width) for at, s in enumerate(told)]
+    body += [_row(row, scale, area, area.top + ROW * (at + 0.5), width=width) for at, row in enumerate(told)]
     return document(width, area.bottom + 42, title, _description(told, metric), body)
 
 
 _OTHER, _UNRANKED = 6, 7
 
 
-def _row(standing: Standing, scale: Scale, area: Area, y: float, *, width: float) -> str:
-    series = {0: _UNRANKED, 1: theme.HEAD}.get(standing.tier, _OTHER)
+def _mean(row: Named) -> float:
+    """In percent."""
+    return 100 * (row[1].mean or 0.0)
+
+
+def _tier(row: Named) -> int:
+    """1 = not significantly worse than the best; 0 = not ranked."""
+    return row[1].standing.tier if row[1].standing else 0
+
+
+def _row(row: Named, scale: Scale, area: Area, y: float, *, width: float) -> str:
+    method, number = row
+    series = {0: _UNRANKED, 1: theme.HEAD}.get(_tier(row), _OTHER)
     kind = f"line{series % len(theme.LIGHT)}"
-    words = f"{standing.method}: {100 * standing.mean:.1f} %"
-    parts = list[str]()
-    if math.isfinite(standing.low):
-        words += f", interval {100 * standing.low:.1f} to {100 * standing.high:.1f}"
-        parts.append(line(scale(100 * standing.low), y, scale(100 * standing.high), y, kind,
-                          stroke=theme.colour(series), stroke_width=2.0))  # fmt: skip
-    ranks = _ranks(standing)
-    is_best = standing.tier == 1
-    name = theme.shortened(standing.method, area.left - 12, theme.SMALL, is_bold=is_best)
-    weight = 600 if is_best else None
-    parts += [
-        mark(series, scale(100 * standing.mean), y, radius=4.6),
-        text(name, area.left - 9, y + 4, anchor="end", size=theme.SMALL, weight=weight),
-        text(ranks, width - 4, y + 4, anchor="end", size=theme.SMALL),
-    ]
-    return group([tip(f"{words}, rank {ranks}"), *parts])
+    words = f"{method}: {_mean(row):.1f} %"
+    low, high = (100 * end for end in number.interval or (number.mean or 0.0,) * 2)
+    words += f", interval {low:.1f} to {high:.1f}"
+    is_best = _tier(row) == 1
+    parts = [
+        line(scale(low), y, scale(high), y, kind, stroke=theme.colour(series), stroke_width=2.0),
+        mark(series, scale(_mean(row)), y, radius=4.6),
+        text(
+            theme.shortened(method, area.left - 12, theme.SMALL, is_bold=is_best), area.left - 9, y + 4,
+            anchor="end", size=theme.SMALL, weight=600 if is_best else None,
+        ),
+        text(_ranks(row), width - 4, y + 4, anchor="end", size=theme.SMALL),
+    ]  # fmt: skip
+    return group([tip(f"{words}, rank {_ranks(row)}"), *parts])
 
 
-def _ranks(standing: Standing) -> str:
-    if not math.isfinite(standing.rank_low):
+def _ranks(row: Named) -> str:
+    one = row[1].standing
+    if one is None:
         return "–"
-    low, high = f"{standing.rank_low:.0f}", f"{standing.rank_high:.0f}"
+    low, high = f"{one.rank_low:.0f}", f"{one.rank_high:.0f}"
     return low if low == high else f"{low} to {high}"
 
 
-def _description(standings: Sequence[Standing], metric: str) -> str:
-    best = ", ".join(s.method for s in standings if s.tier == 1) or "none"
-    told = "; ".join(f"{s.method} {100 * s.mean:.1f} %, rank {_ranks(s)}" for s in standings)
+def _description(rows: Sequence[Named], metric: str) -> str:
+    best = ", ".join(row[0] for row in rows if _tier(row) == 1) or "none"
+    told = "; ".join(f"{row[0]} {_mean(row):.1f} %, rank {_ranks(row)}" for row in rows)
     return f"{metric} with intervals: {told}. Best group: {best}."
