@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -179,6 +180,7 @@ class Processes:
         process = self._multiprocessing.Process(
             target=work, args=(job, arguments, events_in, log_in, self._threads), daemon=True
         )
+        _start_fork_server()
         process.start()
         # Ours must be closed, or the end of the child would not end the pipes.
         events_in.close()
@@ -186,6 +188,18 @@ class Processes:
         if journal is not None:
             journal.open(pid=process.pid, host=platform.node(), threads=self._threads)
         return Child(process, events, LogReader(log_out, log), timeout, memory_gb * 1e9, journal)
+
+
+def _start_fork_server() -> None:
+    """Start the fork server, unless it runs, deaf to Ctrl-C: it would print where it was in its imports."""
+    # It is started with the fork server otherwise, and lets signals through again.
+    resource_tracker.ensure_running()
+    # What is blocked here is blocked in a process that is started meanwhile, and comes to us afterwards.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _resident_bytes(pid: int) -> int:

@@ -108,6 +108,36 @@ def test_failed_cells_end_with_code_3_and_are_tried_again(place: Path) -> None:
     assert ltbench(place, *run_words()).returncode == 0
 
 
+def test_ctrl_c_while_libraries_are_imported_prints_no_traceback(place: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", HEARS_CTRL_C, *run_words()],
+        cwd=place, env=environment(place), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        start_new_session=True,
+    ) as running:  # fmt: skip
+        wait_for_fork_server(running.pid)
+        os.killpg(running.pid, signal.SIGINT)
+        _, words = running.communicate(timeout=60)
+    assert running.returncode == 130, words
+    assert "interrupted" in words
+    assert "Traceback" not in words
+
+
+def wait_for_fork_server(session: int) -> None:
+    """Wait until a process of the session has begun to import what cells need."""
+    for _ in range(600):
+        for process in Path("/proc").glob("[0-9]*"):
+            try:
+                is_ours = os.getsid(int(process.name)) == session
+                libraries = (process / "maps").read_text() if is_ours else ""
+                command = (process / "cmdline").read_text() if is_ours else ""
+            except OSError:
+                continue
+            if "multiprocessing.forkserver" in command and "libtorch" in libraries:
+                return
+        time.sleep(0.05)
+    raise AssertionError("no fork server was started")
+
+
 def test_an_interrupted_run_keeps_what_was_finished_and_the_same_command_does_the_rest(place: Path) -> None:
     words = run_words("--seed", "1-6")
     with subprocess.Popen(
