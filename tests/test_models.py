@@ -18,7 +18,7 @@ from PIL import Image
 from rich.console import Console
 
 import ltbench
-from ltbench.benchmark.errors import BrokenModel, UsageError
+from ltbench.benchmark.errors import BenchmarkError, BrokenModel, UsageError
 from ltbench.benchmark.models import folder as model_folder
 from ltbench.benchmark.models.facts import FORMAT
 from ltbench.methods.errors import NotStorable
@@ -109,7 +109,7 @@ def test_an_interrupted_save_leaves_nothing(
         raise error
 
     monkeypatch.setattr(model_folder, "_flush", fail)
-    with pytest.raises((UsageError, KeyboardInterrupt)) as caught:
+    with pytest.raises((BenchmarkError, KeyboardInterrupt)) as caught:
         model.save(tmp_path / "out" / "model")
     assert list((tmp_path / "out").iterdir()) == []
     if isinstance(error, OSError):
@@ -119,7 +119,7 @@ def test_an_interrupted_save_leaves_nothing(
 def test_a_full_disk_is_one_sentence(model: ltbench.Model, mounted: Callable[[int], Path]) -> None:
     disk = mounted(1)
     (disk / "filler").write_bytes(b"x" * (1 << 20))
-    with pytest.raises(UsageError, match=r"No space left on device.*free space"):
+    with pytest.raises(BenchmarkError, match=r"No space left on device.*free space"):
         model.save(disk / "model")
     assert [path.name for path in disk.iterdir()] == ["filler"]
 

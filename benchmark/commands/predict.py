@@ -17,7 +17,7 @@ from rich.markup import escape
 from ltbench.benchmark.commands import options
 from ltbench.benchmark.commands.output import print_json
 from ltbench.benchmark.console import console
-from ltbench.benchmark.errors import ImagesFailed, UsageError
+from ltbench.benchmark.errors import BenchmarkError, ImagesFailed, UsageError
 
 if TYPE_CHECKING:
     from ltbench.benchmark.models.images import Image
@@ -40,7 +40,7 @@ def predict(
         float | None,
         typer.Option(
             "--false-alarms",
-            help="Rate that sets the threshold: 0.01 or 0.05 [default: lowest that has one].",
+            help="Rate that sets the threshold: 0.01 or 0.05; by default the lower one that has any.",
         ),
     ] = None,
     maps: Annotated[
@@ -105,13 +105,21 @@ def new_images(folders: list[Path]) -> Iterator[list[Image]]:
     sizes: dict[Path, int] = {}
     while True:
         waiting = [path for folder in folders for path in files_in(folder) if path not in done]
-        here = {path: path.stat().st_size for path in waiting}
+        here = {path: size_of(path) for path in waiting}
         ready = [path for path, size in here.items() if size and sizes.get(path) == size]
         sizes = here
         done.update(ready)
         if ready:
             yield list(ready)
         time.sleep(PAUSE_SECONDS)
+
+
+def size_of(path: Path) -> int:
+    """Bytes of a file; 0 for one that has gone."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
 
 
 def row_writer(form: str) -> Callable[[dict[str, Any]], None]:
@@ -168,7 +176,7 @@ def write_map(verdict: Verdict, model: Model, folder: Path) -> Path | None:
     try:
         write_atomically(target, lambda file: picture.save(file, format="PNG"))
     except OSError as error:
-        raise UsageError(
+        raise BenchmarkError(
             f"cannot write '{target}' ({error.strerror or error}): give --maps a folder with free space and "
             "write permission"
         ) from error

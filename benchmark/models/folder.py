@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ltbench.benchmark.errors import BrokenModel, UsageError
+from ltbench.benchmark.errors import BenchmarkError, BrokenModel, UsageError
 from ltbench.benchmark.models.facts import FORMAT, ModelFacts
 from ltbench.methods.state.fitted import State
 
@@ -29,7 +29,8 @@ def require_free(folder: Path) -> None:
 def write_model(folder: Path, facts: ModelFacts, state: State) -> str:
     """Write a model, which appears when all of it is on the disk; return its digest.
 
-    Raises UsageError where the folder exists or its place is full or read-only; nothing is left behind then.
+    Raises UsageError where the folder exists, BenchmarkError where its place is full or read-only; nothing is
+    left behind then.
     """
     from safetensors import SafetensorError
     from safetensors.torch import save_file
@@ -52,7 +53,7 @@ def write_model(folder: Path, facts: ModelFacts, state: State) -> str:
         _flush(folder.parent)
     except (OSError, SafetensorError) as error:
         why = getattr(error, "strerror", None) or error
-        raise UsageError(
+        raise BenchmarkError(
             f"cannot write '{folder}' ({why}): choose a folder with free space and write permission"
         ) from error
     finally:

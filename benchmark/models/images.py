@@ -65,11 +65,15 @@ def listed(images: Image | Sequence[Image]) -> list[Image]:
 
 
 def files_in(folder: Path) -> list[Path]:
-    """Image files directly in a folder, by name."""
-    return sorted(
-        path for path in folder.iterdir()
-        if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
-    )  # fmt: skip
+    """Image files directly in a folder, by name. Raises UsageError for one that cannot be listed."""
+    try:
+        entries = sorted(folder.iterdir())
+    except OSError as error:
+        raise UsageError(
+            f"folder '{folder}' cannot be listed ({error.strerror}): make it readable"
+        ) from error
+    shown = (path for path in entries if not path.name.startswith("."))
+    return [path for path in shown if path.suffix.lower() in IMAGE_SUFFIXES]
 
 
 def in_parts(images: Sequence[Image], reading: Reading) -> Iterator[list[Asked]]:

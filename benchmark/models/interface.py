@@ -35,7 +35,8 @@ def fit(
         split: recipe whose training images are taken; "clean" = all good training images.
         seed: seed of the recipe and of the method's randomness.
         fields: hyper-parameters of a method that is given by its name.
-        view: part of an image that is judged: "256/224" = shorter side to 256, centre crop of 224.
+        view: part of an image that is judged: "256/224" = shorter side to 256, centre crop of 224; None = all
+            of one's own images (squeeze224/224), else 256/224.
         limit: images per category, for a smoke test; None = all.
         folds: further fits, each without its part of the images, whose scores give the thresholds; 0 = none.
         out: new folder for the model; None = it is kept in memory.

@@ -113,7 +113,8 @@ class Model:
         """Write the model into a new folder, as a whole or not at all.
 
         Raises:
-            UsageError: the folder exists or cannot be written, or the method's class is in no file.
+            UsageError: the folder exists, or the method's class is in no file.
+            BenchmarkError: the folder cannot be written.
             NotStorable: the method has learned something that no file can keep.
         """
         path = Path(folder)
@@ -138,7 +139,7 @@ class Model:
         return dataclasses.replace(prediction, scores=prediction.scores[order], grids=grids)
 
     def _category(self, category: str | None) -> str:
-        known = list(self.facts.trained_on.categories)
+        known = [name for name, images in self.facts.trained_on.categories.items() if images]
         if category is None:
             if "class_ids_score" in self.facts.needs and len(known) > 1:
                 raise UsageError(
@@ -185,7 +186,8 @@ class Model:
             np.clip(ramp + draws.normal(0, 20, (side, side, 3)), 0, 255).astype(np.uint8)
             for _ in range(SELF_TEST_IMAGES)
         ]
-        return tuple(self.score(pictures, next(iter(self.facts.trained_on.categories))).scores.tolist())
+        first = next(name for name, images in self.facts.trained_on.categories.items() if images)
+        return tuple(self.score(pictures, first).scores.tolist())
 
 
 def _verdict(asked: Asked, score: float, threshold: float | None, anomaly_map: Map | None) -> Verdict:
