@@ -149,6 +149,7 @@ def united(one: Mapping[str, Any], two: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _suite(facts: Mapping[str, Any]) -> Suite:
+    """Build a Suite from JSON values."""
     return Suite(
         name=facts["name"],
         title=facts.get("title") or facts["name"],

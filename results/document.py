@@ -108,6 +108,7 @@ def _objects(kind: type[Any], name: str) -> Iterator[str]:
 
 
 def _dataclasses(hint: Any) -> list[type[Any]]:
+    """Dataclasses in a type, e.g. of the members of a tuple."""
     if dataclasses.is_dataclass(hint):
         return [typing.cast(type[Any], hint)]
     return [one for argument in typing.get_args(hint) for one in _dataclasses(argument)]
@@ -123,6 +124,7 @@ def _kind(hint: Any) -> str:
 
 
 def _columns(columns: Iterable[Column]) -> str:
+    """Render the columns of a table as Markdown."""
     rows = [(f"`{column.name}`", str(column.kind), column.text) for column in columns]
     return markdown_table(("column", "type", "meaning"), rows)
 

@@ -23,6 +23,7 @@ def package_versions() -> dict[str, str]:
 
 @lru_cache(maxsize=1)
 def _versions() -> tuple[tuple[str, str], ...]:
+    """Installed versions of `PACKAGES`, as pairs."""
     found = []
     for name in PACKAGES:
         try:
@@ -69,6 +70,7 @@ def environment() -> dict[str, Any]:
 
 
 def _cpu_name() -> str:
+    """Model name of the CPU."""
     try:
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith("model name"):
@@ -79,6 +81,7 @@ def _cpu_name() -> str:
 
 
 def _memory_gib() -> float | None:
+    """Physical memory in GiB; None if unknown."""
     try:
         return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)
     except (ValueError, OSError):

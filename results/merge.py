@@ -114,6 +114,7 @@ KEYS = ("dataset", "split", "seed", "method", "config_digest", "category", "metr
 
 
 def _copy(source: Place, target: Place) -> None:
+    """Copy the folder of a cell, which appears complete at once."""
     if isinstance(source, RemotePath) or isinstance(target, RemotePath):
         _copy_files(source, target)
         return
@@ -136,6 +137,7 @@ def _copy_files(source: Place, target: Place) -> None:
 
 
 def _copy_shared(source: Place, target: Place) -> None:
+    """Copy gallery images, call logs and requested cells of suites that the target lacks."""
     for path in (*matches(source, "*/gallery/*"), *matches(source, f"{RUNS}/*.json")):
         destination = target / below(path, source)
         if not path.is_dir() and not destination.exists():

@@ -62,6 +62,7 @@ def write_stages(stages: tuple[Stage, ...], file: Path = FILE) -> None:
 
 
 def _stage(row: dict[str, str]) -> Stage:
+    """Parse a row of the data file."""
     default = row["default_difference"]
     numbers = {name: float(row[name]) for name in ("difference", "tolerance")}
     return Stage(**{**row, **numbers, "default_difference": float(default) if default else None})  # type: ignore[arg-type]

@@ -110,6 +110,7 @@ def export_ranking(cell: StoredCell, out: Path, *, truth: bool = False, limit: i
 
 
 def _read(cell: StoredCell, name: str) -> pd.DataFrame:
+    """Read a file of the ranking. Raises ResultsError if the cell has none."""
     if name not in cell.content.get("files", {}):
         raise ResultsError(
             f"the cell '{cell.folder}' has no ranking of its training images: run it with --rank-training"

@@ -55,6 +55,7 @@ def reader(kind: Any) -> Read:
 
 
 def _generic_reader(kind: Any) -> Read:
+    """Build the reader of "T or None", a tuple or a mapping."""
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin is types.UnionType:
         inner = reader(arguments[0])
@@ -70,6 +71,7 @@ def _generic_reader(kind: Any) -> Read:
 
 
 def _object_reader(kind: Any) -> Read:
+    """Build the reader of a dataclass."""
     hints = typing.get_type_hints(kind)
     fields = [(one.name, reader(hints[one.name]), _is_required(one)) for one in dataclasses.fields(kind)]
 
@@ -89,6 +91,7 @@ def _object_reader(kind: Any) -> Read:
 
 
 def _within(name: str, read: Read, value: Any) -> Any:
+    """Read a member, and add its name to the error of a wrong value."""
     try:
         return read(value)
     except WrongValue as wrong:
@@ -97,12 +100,14 @@ def _within(name: str, read: Read, value: Any) -> Any:
 
 
 def _as(kind: type | tuple[type, ...], value: Any, expected: str) -> Any:
+    """Return a value of this Python type, or raise WrongValue."""
     if not isinstance(value, kind):
         raise WrongValue(repr(value), expected)
     return value
 
 
 def _choice(kind: type[StrEnum], value: Any) -> StrEnum:
+    """Read a member of a StrEnum."""
     try:
         return kind(value)
     except ValueError as error:
@@ -110,6 +115,7 @@ def _choice(kind: type[StrEnum], value: Any) -> StrEnum:
 
 
 def _plain(kind: type, value: Any) -> Any:
+    """Read a text, number or Boolean."""
     # In Python, True is an int.
     if type(value) is kind or (kind is float and type(value) is int):
         return value
@@ -186,6 +192,7 @@ def json_schema(kind: Any) -> dict[str, Any]:
 
 
 def _generic_schema(kind: Any) -> dict[str, Any]:
+    """Build the JSON schema of "T or None", a tuple or a mapping."""
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin is types.UnionType:
         return {"anyOf": [json_schema(arguments[0]), {"type": "null"}]}

@@ -199,6 +199,7 @@ class Store:
         return rows_of(self.cells())
 
     def remove(self, cell: StoredCell) -> None:
+        """Delete a cell with its folder."""
         if isinstance(cell.folder, RemotePath):
             cell.folder.remove_tree()
         else:
@@ -213,6 +214,7 @@ def rows_of(cells: Iterable[StoredCell]) -> pd.DataFrame:
 
 
 def _table(path: Place, schema: pa.Schema) -> pa.Table:
+    """Read a parquet file with exactly this schema. Raises ResultsError if it is damaged."""
     try:
         table = pq.ParquetFile(readable(path)).read()
     except (OSError, pa.ArrowInvalid) as error:

@@ -161,6 +161,7 @@ class Surveyor:
         return Survey(finished, self._running(), self._asked(), self.clock())
 
     def _running(self) -> list[Running]:
+        """Cells that were started and have no record yet."""
         cells = []
         for path in matches(self.root, f"*/*/*/*/{STARTED}"):
             name = below(path.parent, self.root)
@@ -192,6 +193,7 @@ def _record(path: Place) -> Record:
 
 
 def _finished(name: str, record: Record) -> Finished:
+    """Summarise a record."""
     same, timing = record.identity, record.timing
     start, end = _seconds(timing.started_at), _seconds(timing.finished_at)
     return Finished(

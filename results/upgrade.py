@@ -70,6 +70,7 @@ def asked_upgraded(facts: dict[str, Any]) -> dict[str, Any]:
 
 
 def _asked_cell(folder: str) -> dict[str, Any]:
+    """Parse the folder of a requested cell."""
     dataset, split, seed, name = folder.split("/")
     return {
         "folder": folder,
@@ -81,6 +82,7 @@ def _asked_cell(folder: str) -> dict[str, Any]:
 
 
 def _from_version_1(content: Mapping[str, Any], path: Place) -> dict[str, Any]:
+    """Convert a record of schema version 1."""
     same, split, method = content["identity"], content["split"], content["method"]
     words = shlex.split(content["command"])
     settings = [word for before, word in pairwise(words) if before == "--set"]
@@ -126,6 +128,7 @@ def _table(texts: list[str]) -> dict[str, Any]:
 
 
 def _value(text: str) -> Any:
+    """Parse a value of a host's field."""
     if "|" in text:
         return [_value(part) for part in text.split("|")]
     if text in ("none", "true", "false"):
@@ -149,6 +152,7 @@ def _parameters(split: str) -> dict[str, Any]:
 
 
 def _parameter(name: str, text: str) -> Any:
+    """Parse a parameter in the name of a split."""
     if name in _FLAGS:
         return True
     if name in ("noise", "added_noise"):

@@ -72,12 +72,14 @@ class CellWriter:
         return cell
 
     def _write(self, name: str, write: Any) -> None:
+        """Add a file that `write` fills."""
         # Into memory first: NumPy needs to seek, and the files are small.
         buffer = io.BytesIO()
         write(buffer)
         self._hold(name, buffer.getbuffer())
 
     def _hold(self, name: str, content: memoryview) -> None:
+        """Write a file, or hold it in memory until the commit behind a URL; record its digest."""
         self._files[name] = hashlib.sha256(content).hexdigest()
         if isinstance(self.folder, RemotePath):
             self._held[name] = content
@@ -85,6 +87,7 @@ class CellWriter:
             write_bytes(self.folder / name, content)
 
     def _commit(self, folder: RemotePath, cell: StoredCell) -> None:
+        """Upload all files and the record until they are found to be of this writer."""
         for number in range(COMMITS):
             for name, content in self._held.items():
                 write_bytes(folder / name, content)
@@ -131,6 +134,7 @@ def rewrite_tables(
 
 
 def _parquet(rows: pa.Table) -> memoryview:
+    """Encode a table as a parquet file."""
     buffer = io.BytesIO()
     pq.write_table(rows, buffer, compression="zstd")
     return buffer.getbuffer()

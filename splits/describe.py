@@ -100,6 +100,7 @@ def describe(split: Split, dataset: Dataset) -> Description:
 
 
 def _count(split: Split, category: str, available: int, tested: set[str]) -> CategoryCounts:
+    """Count the images of one class."""
     train = [image for image in split.train if image.category == category]
     test = [image for image in split.test if image.category == category]
     injected = [image for image in train if image.is_defective]

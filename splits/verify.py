@@ -109,6 +109,7 @@ def verify(dataset: str | None = None, progress: Callable[[str], None] | None = 
 
 
 def _check_split(name: NamedSplit, dataset: Dataset, row: dict[str, str] | None) -> Iterator[Check]:
+    """Compare one named split with the lock and with its released files."""
     try:
         split = recipes.build(name.recipe, dataset, name.seed)
     except (SplitsError, UnknownName) as error:
@@ -120,6 +121,7 @@ def _check_split(name: NamedSplit, dataset: Dataset, row: dict[str, str] | None)
 
 
 def _released() -> dict[tuple[str, str, int], dict[str, str]]:
+    """Digests of released files by (data set, recipe, seed), then by file name."""
     found: dict[tuple[str, str, int], dict[str, str]] = {}
     for row in inventories.table("released.csv"):
         found.setdefault((row["dataset"], row["recipe"], int(row["seed"])), {})[row["file"]] = row["sha256"]

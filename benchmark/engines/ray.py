@@ -77,6 +77,7 @@ def run_here(cell: Cell, settings: Settings, options: Options) -> StoredCell:
 
 
 def _connect(settings: Settings) -> Any:
+    """Import Ray and connect to the cluster, or start Ray on this machine."""
     try:
         import ray
     except ImportError as error:
@@ -121,6 +122,7 @@ def _anywhere(cell: Cell) -> Cell:
 
 
 def _resources(settings: Settings) -> dict[str, Any]:
+    """Resources of a task."""
     wanted: dict[str, Any] = {"num_cpus": settings.task_cpus}
     if settings.device.startswith("cuda"):
         wanted["num_gpus"] = 1
@@ -130,6 +132,7 @@ def _resources(settings: Settings) -> dict[str, Any]:
 
 
 def _result(ray: Any, reference: Any, entry: Prepared) -> StoredCell:
+    """Result of a finished task, or a stored failure if Ray gave it up."""
     try:
         stored: StoredCell = ray.get(reference)
     except ray.exceptions.RayError as error:

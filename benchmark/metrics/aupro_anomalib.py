@@ -60,6 +60,7 @@ class _NormalPixels:
 
     @classmethod
     def of(cls, values: npt.NDArray[np.float32], limit: float) -> _NormalPixels:
+        """Build the curve of normal pixels up to the limit."""
         scores, counts = np.unique(values, return_counts=True)
         rates = np.append(0.0, np.cumsum(counts[::-1]) / len(values))
         needed = int(np.sum(rates <= limit)) + 1

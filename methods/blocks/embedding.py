@@ -139,6 +139,7 @@ def coarsen(vectors: torch.Tensor, grid: int | None) -> torch.Tensor:
 
 
 def _resize(features: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+    """Resize maps bilinearly unless they have the size already."""
     if tuple(features.shape[2:]) == size:
         return features
     return functional.interpolate(features, size=size, mode="bilinear", align_corners=False)

@@ -92,6 +92,7 @@ class LazyGreedy:
         return self.chosen
 
     def _squared_distance(self, index: int) -> npt.NDArray[np.float64]:
+        """Squared distance of each row to one row, float64 (N,), by direct differences."""
         distance = np.empty(len(self.rows))
         for low in range(0, len(self.rows), BLOCK):
             difference = self.rows[low : low + BLOCK].astype(np.float64)
@@ -100,6 +101,7 @@ class LazyGreedy:
         return distance
 
     def _take(self, index: int) -> None:
+        """Add a row to the centres."""
         self.chosen[self.taken] = index
         self.centres[self.taken] = self.rows[index]
         self.half[self.taken] = self.square[index] / 2

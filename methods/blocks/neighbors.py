@@ -111,6 +111,7 @@ class ExactIndex:
         return distance, index
 
     def _nearest(self, queries: Rows) -> tuple[npt.NDArray[np.float64], Indices]:
+        """Nearest rows of a block of queries; float32 screens where bfloat16 leaves too many candidates."""
         if self.backend == "float32":
             pairs = self._fine.candidates(queries)
             return _decide(queries, self.rows, pairs.query, pairs.row, pairs.distance)
@@ -143,6 +144,7 @@ class ExactIndex:
 
     @cached_property
     def _flat(self):
+        """faiss' exact index of the rows."""
         import faiss
 
         index = faiss.IndexFlatL2(self.rows.shape[1])
@@ -150,6 +152,7 @@ class ExactIndex:
         return index
 
     def _search_faiss(self, queries: Rows, k: int) -> tuple[Rows, Indices]:
+        """Search by faiss for a few more than k candidates and decide by direct differences in float64."""
         wide = min(k + 4, len(self.rows))
         _, index = self._flat.search(queries, wide)
         index = np.sort(index.astype(np.int64), axis=1)

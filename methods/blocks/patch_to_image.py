@@ -137,6 +137,7 @@ def _similarity(rows: torch.Tensor, half: torch.Tensor | None, near: slice, far:
 
 
 def _distance(similarity: torch.Tensor, metric: Metric) -> torch.Tensor:
+    """Convert similarities to distances of the metric."""
     if metric == "cosine":
         return (1 - similarity).clamp_min(0)
     return (-2 * similarity).clamp_min(0).sqrt()

@@ -153,6 +153,7 @@ class Screen:
         return self.bank.matrix.new_empty(QUERIES * min(BANK, len(self.bank.half)))
 
     def _value(self, product: npt.NDArray) -> npt.NDArray[np.float64]:
+        """Values of stored products as non-negative numbers."""
         product = np.maximum(product, 0)
         return torch.from_numpy(product).view(torch.bfloat16).double().numpy() if self.is_coarse else product
 

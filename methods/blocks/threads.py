@@ -18,6 +18,7 @@ def one_blas_thread() -> AbstractContextManager[object]:
 
 @cache
 def _libraries() -> ThreadpoolController:
+    """Controller of the loaded BLAS libraries."""
     # SciPy brings its own BLAS library, which a controller finds only once it is loaded.
     import scipy.linalg  # noqa: F401
 

@@ -37,7 +37,7 @@ class EncodedImages:
     def batches(
         self, images: ImageSet, *, title: str, indices: Sequence[int] | None = None
     ) -> Iterator[FeatureBatch]:
-        """Features of the images at `indices` (None = all); raises MethodsError for one that is not finite."""
+        """Features of the images at `indices` (None = all); raises MethodsError if one is not finite."""
         for batch in self._extractor.batches(images, indices=indices, title=title):
             _require_finite(batch, images)
             yield batch
@@ -58,7 +58,7 @@ class EncodedImages:
 
 
 class EncoderBackbone:
-    """Backbone of an encoder's feature maps, named as in `ltbench.methods.language.paths` or by its network."""
+    """Backbone of an encoder's feature maps; `methods/language/paths.py` names a transformer's layers."""
 
     def __init__(self, encoder: Encoder, layers: Sequence[str] | None) -> None:
         self.name = encoder.name
@@ -80,6 +80,7 @@ def load(
 
 
 def _require_finite(batch: FeatureBatch, images: ImageSet) -> None:
+    """Raise MethodsError, naming the image, if a feature is not finite."""
     for values in (*batch.maps, batch.pooled):
         finite = values.flatten(1).isfinite().all(dim=1)
         if not finite.all():

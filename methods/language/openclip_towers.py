@@ -34,6 +34,7 @@ class Blocks:
         return self._blocks[index](tokens.transpose(0, 1), attn_mask=mask).transpose(0, 1)
 
     def among_values(self, index: int, tokens: torch.Tensor) -> torch.Tensor:
+        """Value-to-value attention of block `index`, without residual."""
         block = self._blocks[index]
         attention = block.attn
         width = tokens.shape[-1]

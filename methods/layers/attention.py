@@ -39,6 +39,7 @@ class _Cross(nn.Module):
         self.proj = nn.Linear(width, width)
 
     def _heads(self, queries: torch.Tensor, source: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Project to queries, keys and values, each split into heads."""
         key, value = self.kv(source).chunk(2, dim=-1)
         return tuple(_split(part, self.heads) for part in (self.q(queries), key, value))
 
@@ -80,6 +81,7 @@ def fitting_heads(width: int, wanted: int) -> int:
 def _linear_attention(
     query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, eps: float
 ) -> torch.Tensor:
+    """Linear attention of heads (B, heads, T, d), see `LinearAttention`."""
     query, key = functional.elu(query) + 1, functional.elu(key) + 1
     summary = key.transpose(-2, -1) @ value
     norm = query @ key.sum(dim=-2).unsqueeze(-1)

@@ -107,6 +107,7 @@ def inverse(theta: torch.Tensor) -> torch.Tensor:
 
 
 def _halving(inputs: int, outputs: int) -> tuple[nn.Module, ...]:
+    """Convolution block that halves the resolution."""
     return (
         nn.Conv2d(inputs, outputs, 3, padding=1, bias=False),
         nn.BatchNorm2d(outputs),

@@ -96,6 +96,7 @@ class SlimStudent(nn.Module):
 
 
 def _convolution(inputs: int, outputs: int) -> nn.Conv2d:
+    """Padded 3 x 3 convolution without bias, with Xavier-uniform weights."""
     convolution = nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
     nn.init.xavier_uniform_(convolution.weight)
     return convolution

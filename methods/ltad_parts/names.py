@@ -80,6 +80,7 @@ class PseudoNames(nn.Module):
         return self._encoded(self._normal), self._encoded(self._abnormal)
 
     def _encoded(self, prompts: Sequence[Prompts]) -> torch.Tensor:
+        """Mean embedding (K, d) of the prompts of each class."""
         vectors = [self._encode(prompt.filled(self.vectors), prompt.tokens) for prompt in prompts]
         mean = torch.stack(vectors).mean(dim=0)
         return functional.normalize(mean, dim=-1) if self._normalise else mean
@@ -158,6 +159,7 @@ def starting_names(
 
 
 def _words_of(text: TextTower, name: str) -> torch.Tensor:
+    """Token embeddings (length, W) of a class name. Raises BadParameter for an empty name."""
     tokens, empty = text.tokenize([name]), text.tokenize([""])
     count = int(tokens.valid.sum() - empty.valid.sum())
     if count < 1:

@@ -67,6 +67,7 @@ class Stepping:
         *,
         title: str,
     ) -> engine.Outcome:
+        """Train a model by AdamW with these settings."""
         sampler = Sampler(len(training.bank), self.batch_size, context.rng)
         steps = self.iterations if self.epochs is None else iterations_of(self.epochs, sampler)
         schedule: Schedule = drop(steps) if self.late_drop else constant

@@ -42,6 +42,7 @@ class Codes:
 
     @classmethod
     def learn(cls, pooled: torch.Tensor, ids: torch.Tensor, *, standardise: bool) -> Codes:
+        """Compute standardisation and class means from pooled embeddings (N, P) and class ids (N,)."""
         mean, scale = torch.zeros_like(pooled[0]), torch.ones_like(pooled[0])
         if standardise:
             mean, deviation = pooled.mean(dim=0), pooled.std(dim=0, correction=0)
@@ -51,6 +52,7 @@ class Codes:
         return cls(mean, scale, chosen.T @ codes / chosen.sum(dim=0)[:, None])
 
     def of(self, pooled: torch.Tensor) -> torch.Tensor:
+        """Standardise pooled embeddings (B, P)."""
         return (pooled - self.mean) * self.scale
 
     def nearest(self, pooled: torch.Tensor) -> torch.Tensor:
@@ -178,6 +180,7 @@ class Scorer:
             done += count
 
     def _inferred(self, pooled: torch.Tensor, by_text: bool) -> torch.Tensor:
+        """Infer the class of each image by the nearest mean code or the nearest class prototype."""
         if not by_text:
             return self.codes.nearest(pooled)
         if pooled.shape[1] != self._prototypes.shape[1]:
@@ -189,6 +192,7 @@ class Scorer:
         return cosine.argmax(dim=-1)
 
     def _require_known(self, classes: torch.Tensor) -> None:
+        """Raise MethodsError for a class without training images."""
         if int(classes.max()) >= len(self._prototypes):
             raise MethodsError(
                 f"a test image is of class {int(classes.max())}, but training images showed "

@@ -53,6 +53,7 @@ def pyramid(side: int | None, levels: int = 3) -> Arrange:
 
 
 def _pyramid(maps: Sequence[torch.Tensor], side: int | None, levels: int) -> Maps:
+    """Pool maps to a pyramid, see `pyramid`."""
     if len(maps) == 1:
         maps = tuple(maps) * levels
     first = side or maps[0].shape[2]
@@ -60,12 +61,14 @@ def _pyramid(maps: Sequence[torch.Tensor], side: int | None, levels: int) -> Map
 
 
 def _resized(features: torch.Tensor, side: int) -> torch.Tensor:
+    """Resize maps to `side` x `side` bilinearly with aligned corners."""
     if features.shape[2:] == (side, side):
         return features
     return functional.interpolate(features, (side, side), mode="bilinear", align_corners=True)
 
 
 def _pooled(features: torch.Tensor, side: int) -> torch.Tensor:
+    """Average-pool maps to `side` x `side`."""
     if features.shape[2:] == (side, side):
         return features
     return functional.adaptive_avg_pool2d(features, (side, side))

@@ -24,5 +24,6 @@ class NearestCentroid:
 
 
 def _pooled(maps: Maps) -> torch.Tensor:
+    """Mean feature vectors of all maps, concatenated and normalised, on the CPU."""
     means = torch.cat([features.flatten(2).mean(dim=2) for features in maps], dim=1)
     return torch.nn.functional.normalize(means.cpu(), dim=1)

@@ -219,6 +219,7 @@ class TrainedHost:
         return self.host.predict(self.grids(images))
 
     def _given_ids(self, images: ImageSet) -> torch.Tensor | None:
+        """Class ids from the harness, if the student uses them. Raises MethodsError for unknown classes."""
         if self.host.class_ids is None or self.host.classify is not None:
             return None
         if images.class_ids is None:

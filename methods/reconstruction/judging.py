@@ -86,5 +86,6 @@ def _chunks(grids: Floats) -> list[Floats]:
 
 
 def _prediction(grids: Floats, parts: list[Floats], post: MapPost) -> Prediction:
+    """Assemble a prediction from parts of the image scores."""
     scores = np.concatenate(parts) if parts else np.zeros(0)
     return Prediction(scores=scores.astype(np.float32), grids=grids.astype(np.float32), post=post)

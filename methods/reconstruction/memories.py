@@ -74,6 +74,7 @@ class ClassMemories:
         return None if self.cameras is None else self.cameras[members]
 
     def _cached(self, class_id: int, members: Ids, vectors: Floats, context: Context) -> Floats:
+        """Scores of one class' training patches, read from or written to the cache."""
         cache = context.cache
         keys = [self.host.images.content_digest(index) for index in members.tolist()]
         spec = self._spec(class_id, members, vectors, context)

@@ -88,6 +88,7 @@ def _on_side(rebuilt: Rebuilt, side: int) -> torch.Tensor:
 
 
 def _at(maps: torch.Tensor, side: int) -> torch.Tensor:
+    """Resize maps to `side` x `side`: average pooling to smaller sides, bilinear to larger ones."""
     if maps.shape[2] == side:
         return maps
     if maps.shape[2] > side:

@@ -121,10 +121,12 @@ class SelectiveTraining(nn.Module):
         )  # fmt: skip
 
     def _objective(self, rebuilt: Rebuilt, batch: Batch) -> torch.Tensor:
+        """Loss of the host, which also records the elapsed iterations."""
         self.done.fill_(batch.iteration + 1)
         return self.student.loss(rebuilt, batch.iteration / batch.iterations)
 
     def _choose(self, sampler: Sampler) -> None:
+        """Select the images of the next pass."""
         moment = int(self.done) / self._iterations
         initial = self.initial.cpu().numpy()
         current = initial

@@ -86,11 +86,13 @@ def _per_channel(picture: Image.Image, tables: Sequence[np.ndarray]) -> Image.Im
 
 
 def _gamma(picture: Image.Image, rng: np.random.Generator) -> Image.Image:
+    """Apply a random gamma to each channel."""
     levels = np.arange(256) / 255
     return _per_channel(picture, [255 * levels**power for power in rng.uniform(0.5, 2.0, size=3)])
 
 
 def _brightness(picture: Image.Image, rng: np.random.Generator) -> Image.Image:
+    """Scale and shift the luminance, in random order."""
     factor, summand = rng.uniform(0.8, 1.2), rng.uniform(-30, 30)
     table = np.arange(256)
     if rng.random() < 0.5:
@@ -106,6 +108,7 @@ def _sharpness(picture: Image.Image, rng: np.random.Generator) -> Image.Image:
 
 
 def _hue_and_saturation(picture: Image.Image, rng: np.random.Generator) -> Image.Image:
+    """Shift hue and saturation at random."""
     coded = np.asarray(picture.convert("HSV")).astype(int)
     coded[..., 0] = (coded[..., 0] + rng.integers(-50, 51)) % 256
     coded[..., 1] = np.clip(coded[..., 1] + rng.integers(-50, 51), 0, 255)

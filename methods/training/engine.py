@@ -103,6 +103,7 @@ class _Counters:
         self.seen = self.iteration
 
     def text(self) -> str:
+        """Loss and speed for the progress report."""
         rate = self.images / self.seconds if self.seconds > 0 else 0.0
         return f"loss {self.loss:.4g}, {rate:.0f} images/s"
 
@@ -205,6 +206,7 @@ class _Run:
         return parts if self.average is None else {**parts, "average": self.average}
 
     def save(self, checkpoint: Checkpoint) -> None:
+        """Save a checkpoint, unless the training has diverged."""
         # A diverged training must not be resumed.
         self.read_loss()
         checkpoint.save(self.parts(), vars(self.counters), self.context.rng)
@@ -221,6 +223,7 @@ class _Run:
             counters.seconds += time.monotonic() - started
 
     def step(self) -> None:
+        """Train on one batch."""
         counters, plan = self.counters, self.plan
         batch = Batch(self.sampler.next(), counters.iteration, plan.iterations, self.context.rng)
         groups = self.optimizer.param_groups
@@ -255,12 +258,14 @@ class _Run:
         self.counters.record_loss(loss)
 
     def outcome(self) -> Outcome:
+        """Summarise the training."""
         counters = self.counters
         truncated = counters.iteration < self.plan.iterations
         return Outcome(counters.iteration, counters.seconds, counters.images, counters.loss, truncated)
 
 
 def _report(outcome: Outcome, name: str, context: Context) -> None:
+    """Report the figures of a training under its name."""
     context.report(f"{name}_iterations", float(outcome.iterations))
     context.report(f"{name}_images_per_second", round(outcome.images_per_second, 2))
     if math.isfinite(outcome.loss):

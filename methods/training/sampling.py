@@ -73,6 +73,7 @@ class Sampler:
         self._images, self._order = state["images"].numpy(), state["order"].numpy()
 
     def _begin(self) -> None:
+        """Begin a pass: shuffle the images, without an incomplete last batch if it is to be dropped."""
         order = np.random.default_rng([self._seed, self.passes]).permutation(self._images)
         whole = len(order) // self.batch_size * self.batch_size
         self._order = order[:whole] if self._drop_last and whole else order

@@ -45,6 +45,7 @@ def document() -> str:
 
 
 def _overview() -> str:
+    """Table of the numbers of findings by paper and verdict."""
     verdicts = get_args(Verdict)
     lines = [f"| paper | comparisons | findings | {' | '.join(verdicts)} |", "|---" + "|---:" * 7 + "|"]
     for paper in PAPERS.values():
@@ -57,6 +58,7 @@ def _overview() -> str:
 
 
 def _section(check: Check) -> str:
+    """Section of one check with its findings."""
     found = len(check.findings)
     if check.compared == 0:
         result = "Nothing to compare."
@@ -69,6 +71,7 @@ def _section(check: Check) -> str:
 
 
 def _rows(findings: Iterable[Finding]) -> str:
+    """Table of findings."""
     lines = ["| table | row | where | printed | instead | verdict | why |", "|---:|---|---|---|---|---|---|"]
     for one in findings:
         texts = (str(one.table), one.row, one.where, one.printed, one.recomputed, one.verdict, one.argument)

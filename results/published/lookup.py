@@ -60,12 +60,14 @@ def _is_ablation(cell: PublishedCell) -> bool:
 
 
 def _preference(cell: PublishedCell) -> tuple[int, bool, int, int]:
+    """Sort key of cells with the same quantity; the lowest is preferred."""
     origin = table(cell.paper, cell.table)
     return _LAST.get(origin.kind, 0), cell.suspicious, -origin.decimals, cell.table
 
 
 @cache
 def _index() -> dict[_Key, PublishedCell]:
+    """Preferred cell by data set, split, method, metric and category."""
     best: dict[_Key, PublishedCell] = {}
     for cell in cells():
         key = (cell.dataset, cell.split, cell.method, cell.metric, cell.category)
@@ -76,6 +78,7 @@ def _index() -> dict[_Key, PublishedCell]:
 
 @cache
 def _columns() -> dict[tuple[str, str, str, str], dict[str, PublishedCell]]:
+    """Cells by column, then by method, without ablations."""
     found: dict[tuple[str, str, str, str], dict[str, PublishedCell]] = {}
     for (dataset, split, method, metric, category), cell in _index().items():
         if _is_ablation(cell):

@@ -24,6 +24,7 @@ class Paper:
 
 
 def _bibtex(key: str, kind: str, fields: dict[str, str]) -> str:
+    """Format a BibTeX entry."""
     lines = ",\n".join(f"  {name} = {{{value}}}" for name, value in fields.items())
     return f"@{kind}{{{key},\n{lines}\n}}"
 

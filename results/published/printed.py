@@ -190,6 +190,7 @@ def parse(row: dict[str, str]) -> PublishedCell:
 
 @cache
 def _all_cells() -> tuple[PublishedCell, ...]:
+    """All printed numbers in the order of papers, tables and files."""
     order = list(PAPERS)
     files = sorted(path for path in FOLDER.glob("*.csv") if path != TABLES_FILE)
     read = (parse(row) for path in files for row in _rows(path))
@@ -203,6 +204,8 @@ def _rows(path: Path) -> Iterator[dict[str, str]]:
 
 
 def _describe(row: dict[str, str], members: list[PublishedCell]) -> Table:
+    """Describe a table by its row in the list of tables and its cells."""
+
     def distinct(name: str) -> tuple[str, ...]:
         return tuple(sorted({getattr(cell, name) for cell in members}))
 

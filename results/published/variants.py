@@ -94,6 +94,7 @@ _MEDS_STAGES: Mapping[str, Fields] = {
 
 
 def _meds_rows() -> Mapping[str, Fields]:
+    """Changed fields of MeDS by printed name."""
     rows: dict[str, Fields] = {"hvq+meds": {"host": "hvq"}}
     for host in ("dinomaly", "inpformer"):
         rows |= {f"{host}+meds{end}": {"host": host, **stage} for end, stage in _MEDS_STAGES.items()}

@@ -57,6 +57,7 @@ def _is_root(place: Path) -> bool:
 
 
 def _locate(root: Path, path: str) -> Path:
+    """File of a path in the original or nested layout, with the ending in either case."""
     category, *rest = PurePosixPath(path).parts
     file = _class_folder(root, category).joinpath(*rest)
     if not file.is_file():

@@ -93,6 +93,7 @@ def download(
 
 
 def _checked(file: Path, archive: Archive) -> str:
+    """sha256 of a file; deletes it and raises VerificationFailed if it differs from the known digest."""
     with file.open("rb") as opened:
         found = hashlib.file_digest(opened, "sha256").hexdigest()
     if archive.sha256 and found != archive.sha256:

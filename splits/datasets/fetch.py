@@ -156,6 +156,7 @@ def unpack(file: Path, folder: Path) -> None:
 
 
 def _refuse_outside(names: Sequence[str], file: Path) -> None:
+    """Raise SplitsError if a member of an archive would be unpacked outside its folder."""
     bad = next((n for n in names if n.startswith(("/", "\\")) or ".." in PurePosixPath(n).parts), None)
     if bad is not None:
         raise SplitsError(f"archive '{file}' names '{bad}', a place outside of its folder: do not use it")

@@ -62,6 +62,7 @@ def _is_good(entry: Mapping[str, Any], normal_class: str) -> bool:
 
 
 def _entries(document: Any) -> Iterator[tuple[Part, LabelledImage]]:
+    """Yield the images of a class' JSON document with their parts."""
     meta = document["meta"]
     prefix, normal_class = meta["prefix"], meta["normal_class"]
     parts: tuple[Part, ...] = ("train", "test")

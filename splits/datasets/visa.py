@@ -44,6 +44,7 @@ def _is_original(place: Path) -> bool:
 
 
 def _is_root(place: Path) -> bool:
+    """Whether a folder holds VisA in the original or an MVTec-style layout."""
     converted = any(
         (place / category / "train" / "good").is_dir() for category in ("candle", "pcb1", "cashew")
     )
@@ -63,6 +64,7 @@ def original_path(path: str) -> str:
 
 
 def _locate(root: Path, path: str) -> Path:
+    """File of a path in the layout of the folder; masks may lack the ending `_mask`."""
     file = root / (original_path(path) if _is_original(root) else path)
     if "/ground_truth/" in path and not file.is_file():
         bare = file.with_name(file.name.replace("_mask.", "."))

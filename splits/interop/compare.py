@@ -41,6 +41,7 @@ class Difference:
         ]
 
     def sentence(self) -> str:
+        """Describe the difference in one sentence, with the first few files."""
         if not self.files:
             return f"equal to '{self.name}'"
         shown = self.listed()
@@ -62,6 +63,7 @@ class Comparison:
     """Groups of the equal split, else of the first one with the same counts, else none."""
 
     def sentence(self) -> str:
+        """Describe the comparison in one sentence."""
         if self.equal:
             return f"equal to {', '.join(repr(name) for name in self.equal)}"
         if self.nearest is None:

@@ -48,6 +48,7 @@ def parse_text(text: str, source: str) -> Listing:
 
 
 def _read_folder(folder: Path) -> Listing:
+    """Read the list in a folder: TailedCore's files, a training list with its test list, or a folder tree."""
     if any((folder / name).is_file() for name in _TAILEDCORE):
         return _read_tailedcore(folder)
     train = next((folder / name for name in _TRAIN_NAMES if (folder / name).is_file()), None)
@@ -81,6 +82,7 @@ def _read_tailedcore(folder: Path) -> Listing:
 
 
 def _read_tree(folder: Path) -> Listing:
+    """List the images of a folder tree in MVTec's layout."""
     parts: dict[str, list[str]] = {"train": [], "test": []}
     for category in class_names(folder):
         for part, paths in parts.items():
@@ -90,6 +92,7 @@ def _read_tree(folder: Path) -> Listing:
 
 
 def _read_archive(file: Path) -> Listing:
+    """Read the manifest of an exported archive."""
     try:
         return _read_members(file)
     except zipfile.BadZipFile as error:
@@ -97,6 +100,7 @@ def _read_archive(file: Path) -> Listing:
 
 
 def _read_members(file: Path) -> Listing:
+    """Read the only manifest of an archive. Raises SplitsError if there is none or more than one."""
     with zipfile.ZipFile(file) as archive:
         members = [name for name in archive.namelist() if name.endswith("manifest.txt")]
         if len(members) != 1:
@@ -108,6 +112,7 @@ def _read_members(file: Path) -> Listing:
 
 
 def _parse_json(text: str, source: str) -> Listing:
+    """Parse a manifest with a header, a JSON document or JSON lines."""
     head, _, body = text.partition("\n")
     if '"manifest"' in head and body.startswith(("train\t", "test\t")):
         return _parse_manifest(body, source)
@@ -128,6 +133,7 @@ def _parse_json(text: str, source: str) -> Listing:
 
 
 def _parse_json_lines(text: str, source: str, whole: json.JSONDecodeError) -> Listing:
+    """Parse one JSON object per line; `whole` is the error of parsing the text as one document."""
     found: list[Entry] = []
     for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
@@ -168,6 +174,7 @@ def _entries(document: Any, part: str, prefix: str) -> Iterator[Entry]:
 
 
 def _parse_manifest(body: str, source: str) -> Listing:
+    """Parse the body of a manifest: lines of part, tab and path."""
     found: list[Entry] = []
     for number, line in enumerate(body.split("\n"), start=2):
         part, tab, path = line.partition("\t")
@@ -194,6 +201,7 @@ def _delimiter(header: str) -> str:
 
 
 def _parse_csv(text: str, delimiter: str, source: str) -> Listing:
+    """Parse a table with or without a header."""
     rows = [row for row in csv.reader(text.split("\n"), delimiter=delimiter) if any(row)]
     header = [field.strip().lower() for field in rows[0]]
     column = next((header.index(name) for name in PATH_FIELDS if name in header), None)

@@ -103,5 +103,6 @@ def resolve(paths: Sequence[str], known: Index, source: str) -> tuple[list[Label
 
 
 def _some(paths: Iterable[str]) -> str:
+    """Enumerate the first few paths in quotes."""
     shown = [repr(path) for path in paths]
     return ", ".join(shown[:_SHOWN]) + (" ..." if len(shown) > _SHOWN else "")

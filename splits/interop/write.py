@@ -57,6 +57,7 @@ def tailedcore(split: Split, dataset: Dataset) -> Files:
 
 
 def _table(header: list[str], rows: Iterable[list[str]]) -> bytes:
+    """Encode a CSV table."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(header)

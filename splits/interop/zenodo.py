@@ -91,6 +91,7 @@ def archive(
 
 
 def _zip(files: Files) -> bytes:
+    """Build a zip archive without compression and times, in the order of names."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as file:
         for name in sorted(files):
@@ -102,6 +103,7 @@ def _zip(files: Files) -> bytes:
 
 
 def _readme(title: str, descriptions: Sequence[Description], datasets: Sequence[Dataset]) -> str:
+    """Render the README of an archive."""
     lines = [
         f"# {title}",
         "",
@@ -130,11 +132,13 @@ def _readme(title: str, descriptions: Sequence[Description], datasets: Sequence[
 
 
 def _papers(descriptions: Sequence[Description]) -> list[str]:
+    """Papers that the splits' sources mention."""
     sources = " ".join(description.source for description in descriptions)
     return [paper for paper in PAPERS if paper in sources]
 
 
 def _citation(descriptions: Sequence[Description], datasets: Sequence[Dataset]) -> str:
+    """BibTeX entries of the papers and data sets of an archive."""
     entries = [PAPERS[paper] for paper in _papers(descriptions)]
     entries += [dataset.citation for dataset in datasets if dataset.citation]
     return "\n\n".join(entries) + "\n"

@@ -69,6 +69,7 @@ def bit_mask(chosen: Iterable[int]) -> str:
 
 @cache
 def _listing() -> dict[tuple[str, str, str], tuple[int, ...]]:
+    """Listing order by data set, class and pool, as positions in path order."""
     return {
         (row["dataset"], row["class"], row["pool"]): tuple(numbers(row["order"]))
         for row in table("listing.csv")

@@ -30,6 +30,7 @@ def _read(path: Path) -> list[Row]:
 
 
 def _write(name: str, columns: list[str], rows: list[list[str]]) -> None:
+    """Write a table into this folder."""
     with (_HERE / name).open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)

@@ -50,6 +50,7 @@ def as_released(dataset: str, base: str, seed: int, noise: Noise) -> tuple[Prove
 
 
 def _other_machine(seed: int) -> Provenance:
+    """Provenance of a list that was generated on the other machine."""
     note = (
         f"released for the noise ablation, made by the generator's seed {_SEED_OFFSET + seed} on another "
         "listing order: other good images and other head classes than at 0, 10 and 40 %"
@@ -68,6 +69,7 @@ def pools(dataset: Dataset, facts: Provenance) -> tuple[Pools, Pools]:
 
 
 def _relisted(images: Pools) -> Pools:
+    """Sort the images of each category by the listing order of the other machine."""
     folders, ranks = _listing()
 
     def place(image: LabelledImage) -> tuple[int, int]:

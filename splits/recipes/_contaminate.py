@@ -53,6 +53,7 @@ def _per_type(pool: Sequence[LabelledImage], count: int) -> dict[str, int]:
 def _take(
     pool: Sequence[LabelledImage], count: int, stratified: bool, key: tuple[object, ...]
 ) -> list[LabelledImage]:
+    """Draw defects of a class, from all types together or from each type."""
     if not stratified:
         return draw(pool, count, *key)
     taken: list[LabelledImage] = []

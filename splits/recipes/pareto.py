@@ -69,6 +69,7 @@ def spread_over_heads(sizes: dict[str, int], total: int, source: random.Random) 
 
 
 def _shortages(goods: Pools, counts: dict[str, int], total: int) -> list[str]:
+    """Notes on classes with too few images and on defects that do not fit into the heads."""
     notes = []
     short = sorted(category for category, images in goods.items() if len(images) < SMALLEST)
     if short:

@@ -94,6 +94,7 @@ def pcb(frame: Frame, rng: np.random.Generator, fault: Fault) -> Scene:
 
 
 def _traces(frame: Frame) -> Plane:
+    """Coverage of all traces."""
     cover = np.zeros_like(frame.x)
     reach = TRACE_HALF + 2 * frame.pixel
     for points in TRACES:
@@ -137,6 +138,7 @@ def _broken_traces(frame: Frame, cover: Plane, fault: Fault) -> Plane:
 
 
 def _misplaced(part: Part, fault: Fault) -> Part:
+    """Rotate and shift a component by the defect's strength."""
     rng = fault.rng
     turn = (1 if rng.random() < 0.5 else -1) * between(rng, 0.35, 0.6) * fault.strength
     angle, move = between(rng, 0, 2 * np.pi), between(rng, 0.03, 0.05) * fault.strength
@@ -145,6 +147,7 @@ def _misplaced(part: Part, fault: Fault) -> Part:
 
 
 def _via(colour: Plane, frame: Frame, centre: Point, gold: Plane) -> None:
+    """Draw a via, a gold ring with a dark hole, in place."""
     window = frame.window(centre[0] - 0.06, centre[1] - 0.06, centre[0] + 0.06, centre[1] + 0.06)
     away = np.hypot(window.x - centre[0], window.y - centre[1])
     piece = over(colour[:, *window.box], gold, coverage(away - 0.042, frame.pixel))
@@ -154,6 +157,7 @@ def _via(colour: Plane, frame: Frame, centre: Point, gold: Plane) -> None:
 def _chip(
     colour: Plane, frame: Frame, chip: tuple[float, float, float, float], silver: Plane, weave: Plane
 ) -> None:
+    """Draw a chip with legs, a dot and printed lines, in place."""
     x0, y0, half_width, half_height = chip
     reach = 0.09
     window = frame.window(
@@ -184,11 +188,13 @@ def _chip(
 
 
 def rounded_plate(distance: Plane, width: float, pixel: float) -> Plane:
+    """Height in pixels of a plate whose edge rises linearly over `width`, from signed distances."""
     height: Plane = np.clip(distance * np.float32(-1 / width), 0, 1) * np.float32(0.7 * width / pixel)
     return height
 
 
 def _pads(colour: Plane, frame: Frame, part: Part, silver: Plane) -> None:
+    """Draw the two solder pads of a component, in place."""
     window = frame.window(part.x - 0.17, part.y - 0.1, part.x + 0.17, part.y + 0.1)
     across = np.abs(window.x - part.x)
     pads = box(across, window.y, (part.half_length, part.y), (0.042, 0.052), 0.008)
@@ -198,6 +204,7 @@ def _pads(colour: Plane, frame: Frame, part: Part, silver: Plane) -> None:
 
 
 def _small_part(colour: Plane, frame: Frame, part: Part, silver: Plane, tone: float) -> None:
+    """Draw a small component with two silver ends, in place."""
     window = frame.window(part.x - 0.2, part.y - 0.2, part.x + 0.2, part.y + 0.2)
     cosine, sine = float(np.cos(part.turn)), float(np.sin(part.turn))
     dx, dy = window.x - part.x, window.y - part.y

@@ -83,6 +83,7 @@ def _head(x: Plane, y: Plane, distance: Plane) -> Plane:
 
 
 def _chip(frame: Frame, fault: Fault) -> Plane:
+    """Signed distance to a chip at a corner of the head."""
     rng = fault.rng
     corner = (HEAD_HALF * (1 if rng.random() < 0.5 else -1), HEAD_TOP + between(rng, 0.0, 0.22))
     return bite(frame, rng, corner, between(rng, 0.06, 0.085) * fault.strength, 0.35)

@@ -95,6 +95,7 @@ class Scene:
 
 
 def _span(positions: list[float]) -> slice:
+    """Range of pixels that covers positions with a margin, clipped to the image."""
     low = min(max(int(np.floor(min(positions))) - 1, 0), SIZE)
     high = min(max(int(np.ceil(max(positions))) + 2, low), SIZE)
     return slice(low, high)

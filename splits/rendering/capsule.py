@@ -50,6 +50,7 @@ def capsule(frame: Frame, rng: np.random.Generator, fault: Fault) -> Scene:
 
 
 def _squeezed(frame: Frame, fault: Fault) -> Plane:
+    """Radius of the capsule along its length, pinched from one or both sides."""
     rng = fault.rng
     place = between(rng, -0.30, 0.30)
     depth = between(rng, 0.05, 0.075) * fault.strength

@@ -62,6 +62,7 @@ class Shelf:
         write_atomically(self.folder / path, save)
 
     def _digest(self, path: str, pixels: Pixels) -> str:
+        """Digest of the renderer, the name and the pixels of an image."""
         digest = hashlib.sha256(f"{self._identity}/{path}/{pixels.shape}/".encode())
         digest.update(np.ascontiguousarray(pixels).data)
         return digest.hexdigest()

@@ -162,6 +162,7 @@ def thread(scene: Scene, fault: Fault) -> Overlaid:
 
 
 def _laid(scene: Scene, window: Patch, piece: Plane, mask: Mask) -> Overlaid:
+    """Insert a window into the image, and restrict the defect's mask to the object."""
     colour = scene.colour.copy()
     colour[:, *window.box] = piece
     whole = np.zeros((SIZE, SIZE), dtype=np.bool_)

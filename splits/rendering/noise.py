@@ -21,6 +21,7 @@ def _frequencies() -> tuple[Plane, Plane]:
 
 @cache
 def _power_law(slope: float, lowest: float, highest: float) -> Plane:
+    """Amplitude spectrum (H, W / 2 + 1) of clouds, without a mean."""
     along, down = _frequencies()
     radius = np.sqrt(along**2 + down**2)
     amplitude = np.maximum(radius, 1) ** -slope * (radius >= lowest) * np.exp(-((radius / highest) ** 2))

@@ -83,6 +83,7 @@ def render(
 
 
 def _drawn(kind: Kind, name: Name, seed: int, fault: Fault) -> Scene:
+    """Draw an object with its own pose and random numbers and a defect."""
     normal = stream(seed, name.category, name.part, name.defect, name.index, "normal")
     frame = draw_frame(kind.pose, normal)
     return kind.draw(frame, normal, fault)

@@ -14,6 +14,7 @@ _WHOLE.setflags(write=False)
 
 
 def leather(frame: Frame, rng: np.random.Generator, fault: Fault) -> Scene:  # noqa: ARG001  nothing structural
+    """Draw leather from cells with rounded pebbles."""
     colour = jittered(rng, (0.52, 0.28, 0.18))
     density = between(rng, 8.4, 9.4)
     wander = clouds(rng, 1.8, highest=24) * np.float32(0.25)
@@ -30,6 +31,7 @@ def leather(frame: Frame, rng: np.random.Generator, fault: Fault) -> Scene:  # n
 
 
 def wood(frame: Frame, rng: np.random.Generator, fault: Fault) -> Scene:
+    """Draw wood with annual rings, fibres, pores and, as a defect, a knot."""
     light, dark = jittered(rng, (0.76, 0.56, 0.34)), jittered(rng, (0.50, 0.31, 0.16))
     turn = float(np.arctan2(frame.sine, frame.cosine))
     bands = between(rng, 4.0, 9.0)
@@ -65,6 +67,7 @@ def _knot(frame: Frame, fault: Fault) -> tuple[Plane, Plane]:
 
 
 def granite(frame: Frame, rng: np.random.Generator, fault: Fault) -> Scene:  # noqa: ARG001  nothing structural
+    """Draw granite from cells of four minerals."""
     stone = jittered(rng, (0.63, 0.62, 0.60), 0.02)
     minerals = np.stack(
         [
@@ -94,6 +97,7 @@ def granite(frame: Frame, rng: np.random.Generator, fault: Fault) -> Scene:  # n
 
 
 def brushed(frame: Frame, rng: np.random.Generator, fault: Fault) -> Scene:  # noqa: ARG001  nothing structural
+    """Draw brushed metal from long and short streaks."""
     colour = jittered(rng, (0.62, 0.64, 0.67))
     turn = float(np.arctan2(frame.sine, frame.cosine))
     long = streaks(rng, 330, 1.1, turn, slope=0.45)

@@ -24,6 +24,7 @@ def lock_washer(frame: Frame, rng: np.random.Generator, fault: Fault) -> Scene:
 def _ring(
     frame: Frame, rng: np.random.Generator, fault: Fault, *, middle: float, half_width: float, slit: bool
 ) -> Scene:
+    """Draw a metal ring, optionally with a slit, lying on a table."""
     steel, table = jittered(rng, (0.80, 0.80, 0.82)), jittered(rng, (0.20, 0.22, 0.27))
     felt = clouds(rng, 0.6)
     patina = clouds(rng, 1.5, highest=60)
@@ -53,6 +54,7 @@ def _ring(
 
 
 def _squashed(x: Plane, y: Plane, fault: Fault) -> tuple[Plane, Plane]:
+    """Stretch coordinates in a random direction, which deforms a circle to an ellipse."""
     angle = between(fault.rng, 0, np.pi)
     amount = 0.085 * fault.strength
     cosine, sine = float(np.cos(angle)), float(np.sin(angle))
@@ -71,6 +73,7 @@ def _slit(frame: Frame, fault: Fault, middle: float) -> Plane:
 
 
 def _chip(frame: Frame, fault: Fault, middle: float, half_width: float) -> Plane:
+    """Signed distance to a chip at the inner or outer edge of a ring."""
     rng = fault.rng
     angle = between(rng, 0, 2 * np.pi)
     edge = middle + half_width * (1 if rng.random() < 0.65 else -1)

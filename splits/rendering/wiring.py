@@ -66,6 +66,7 @@ def cable(frame: Frame, rng: np.random.Generator, fault: Fault) -> Scene:
 
 
 def _insulate(piece: Plane, window: Frame, centre: tuple[float, float], plastic: Plane) -> Plane:
+    """Draw the insulation of a wire over a window."""
     away = np.hypot(window.x - centre[0], window.y - centre[1])
     wire = away - WIRE_RADIUS
     under = np.clip(np.exp(np.maximum(wire, 0) * np.float32(-1 / 0.03)), 0, 1)
@@ -90,6 +91,7 @@ class _Core:
 
 
 def _strands(piece: Plane, window: Frame, centre: tuple[float, float], core: _Core) -> Plane:
+    """Draw the strands of a wire's core over a window."""
     away = np.full_like(window.x, 1.0)
     tone = np.full_like(window.x, 1.0)
     for strand in range(7):

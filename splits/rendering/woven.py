@@ -43,6 +43,7 @@ def linen(frame: Frame, rng: np.random.Generator, fault: Fault) -> Scene:
 
 
 def _weave(yarn: Yarn, frame: Frame, rng: np.random.Generator, fault: Fault) -> Scene:
+    """Draw a plain weave of a yarn."""
     colour = jittered(rng, yarn.colour)
     wander = clouds(rng, 1.8, highest=14)
     fluff = clouds(rng, 0.4)

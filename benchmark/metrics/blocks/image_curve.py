@@ -20,6 +20,7 @@ def image_curve(truth: Truth, answer: Answer) -> CurveInMemory:
 
 
 def _image_curve(truth: Truth, answer: Answer) -> CurveInMemory:
+    """Compute the curve of image scores, see `image_curve`."""
     curve = curve_of_scores(answer.require_scores(truth), truth.labels)
     require_both(curve, "defective image", "good image")
     return curve

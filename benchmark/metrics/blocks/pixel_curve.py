@@ -35,6 +35,7 @@ def pixel_curve(truth: Truth, answer: Answer) -> Curve:
 
 
 def _pixel_curve(truth: Truth, answer: Answer) -> Curve:
+    """Compute the curve in memory if the maps fit, else as a stream."""
     maps, masks = answer.require_maps(truth), truth.require_masks()
     if isinstance(masks, (np.ndarray, MapSource)) and (
         isinstance(maps, np.ndarray) or (isinstance(maps, MapSource) and _bytes(maps) <= answer.memory_bytes)

@@ -53,6 +53,7 @@ def sorted_pixels(truth: Truth, answer: Answer) -> Pixels:
 
 
 def _sorted_pixels(truth: Truth, answer: Answer) -> Pixels:
+    """Sort the pixels, see `sorted_pixels`."""
     maps, _ = answer.require_arrays(truth, "a metric at thresholds of its own")
     require_both(pixel_curve(truth, answer), "anomalous pixel", "normal pixel")
     values = maps.reshape(-1)

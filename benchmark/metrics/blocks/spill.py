@@ -110,6 +110,7 @@ class PositivesOnDisk:
         return order_positives(*self._take())
 
     def _take(self) -> tuple[npt.NDArray[Any], Weights]:
+        """Return the pixels in memory and forget them."""
         values = np.concatenate(self._values) if self._values else np.empty(0, np.float32)
         weights = np.concatenate(self._weights) if self._weights else np.empty(0)
         self._values, self._weights, self._held = [], [], 0

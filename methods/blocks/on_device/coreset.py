@@ -97,6 +97,7 @@ class DeviceGreedy:
         return np.asarray(self.chosen.cpu())
 
     def _take(self, indices: torch.Tensor) -> None:
+        """Add rows to the centres."""
         self.chosen[self.taken : self.taken + len(indices)] = indices
         self.bound[indices] = -1
         self.taken += len(indices)
@@ -185,6 +186,7 @@ class _PlainLoop:
         return self.farthest.clone(), int((self.values > self.rival).sum())
 
     def _steps(self) -> None:
+        """Run STEPS steps in place: select the farthest row and update all distances."""
         for step in range(STEPS):
             value, farthest = self.values[step : step + 1], self.farthest[step : step + 1]
             torch.max(self.bound, dim=0, keepdim=True, out=(value, farthest))

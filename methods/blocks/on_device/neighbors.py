@@ -84,6 +84,7 @@ class DeviceIndex:
         return distance, index
 
     def _nearest(self, queries: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Nearest rows of a block of queries: screen by products, then decide by direct differences."""
         rounded = _rounded(queries, self._mean)
         lowest = queries.new_full((len(queries),), torch.inf)
         crowded = torch.zeros(len(queries), dtype=torch.bool, device=queries.device)
@@ -129,6 +130,7 @@ class DeviceIndex:
     def _decide(
         self, queries: torch.Tensor, query: torch.Tensor, row: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Select the nearest candidate of each query by float64 differences; ties go to the lowest index."""
         exact = torch.cat(
             [
                 (self.rows[right].double() - queries[left].double()).square_().sum(dim=1)

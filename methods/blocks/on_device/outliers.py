@@ -38,6 +38,7 @@ def nearest_others(
 
 
 def _nearest(rows: torch.Tensor, k: int, wide: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+    """k nearest other rows at each position, by direct differences among the `wide` best products."""
     half = rows.square().sum(dim=2) / 2
     # Half the squared distance minus half the row's own square.
     value = torch.baddbmm(half[:, None], rows, rows.transpose(1, 2), alpha=-1)

@@ -50,6 +50,7 @@ class Block(nn.Module):
         return tokens + self.feed_forward(self.second_norm(tokens))
 
     def among_values(self, tokens: torch.Tensor) -> torch.Tensor:
+        """Value-to-value attention of the block, without residual."""
         values = self.queries_keys_values(self.first_norm(tokens)).chunk(3, dim=-1)[2]
         return self.out(attention_among_values(values, HEADS))
 

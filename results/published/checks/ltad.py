@@ -56,6 +56,7 @@ def wrong_groups(key: RowKey, row: Row) -> list[str]:
 
 
 def _means() -> Check:
+    """Check that All, High and Low are the means of their classes."""
     found = []
     for key, row in per_class_rows().items():
         wrong = wrong_groups(key, row)
@@ -72,6 +73,7 @@ def _means() -> Check:
 
 
 def _wrong_means(key: RowKey, row: Row, wrong: list[str]) -> Finding:
+    """Build the finding of a row with wrong means."""
     verdict, argument = _explain(row, wrong)
     return Finding(
         paper=PAPER,
@@ -100,6 +102,7 @@ def _copies(key: RowKey, row: Row) -> tuple[PublishedCell, ...]:
 
 
 def _explain(row: Row, wrong: list[str]) -> tuple[Verdict, str]:
+    """Verdict and argument for the wrong means of a row."""
     if len(wrong) == 1:
         rest = [group.title() for group in GROUPS if group not in wrong]
         return "misprint", (
@@ -162,6 +165,7 @@ def _ablation_means() -> Check:
 
 
 def _repeats() -> Check:
+    """Check that no class implausibly repeats the value of another class of its row."""
     found = []
     compared = 0
     for key, row in per_class_rows().items():
@@ -183,6 +187,7 @@ def _repeats() -> Check:
 
 
 def _repeat(key: RowKey, one: PublishedCell, other: PublishedCell, reasons: list[str]) -> Finding:
+    """Build the finding of two classes with a repeated value."""
     return Finding(
         paper=PAPER,
         table=key.table,

@@ -30,6 +30,7 @@ def check_headers() -> list[Check]:
 
 
 def _witness_rows() -> dict[RowKey, Row]:
+    """Rows of the witness method in DAGM tables."""
     return {
         key: row
         for key, row in per_class_rows().items()
@@ -54,6 +55,7 @@ def largest_gap(values: Mapping[str, float], profile: Mapping[str, float]) -> tu
 
 
 def _headers() -> Check:
+    """Check that the headers of the DAGM tables name the right classes."""
     found = []
     for key, row in _witness_rows().items():
         profile = _profile(key.metric)
@@ -108,6 +110,7 @@ def _spread(of_classes: Mapping[str, list[PublishedCell]]) -> float:
 
 
 def _constant() -> Check:
+    """Check that every method's values change between the DAGM configurations."""
     found = []
     compared = 0
     for metric in ("image_auroc", "pixel_auroc"):
@@ -129,6 +132,7 @@ def _constant() -> Check:
 
 
 def _never_changes(metric: str, method: str, spread: float, least: float) -> Finding:
+    """Build the finding of a method whose values never change."""
     doubted = tuple(
         cell
         for cell in cells(PAPER)

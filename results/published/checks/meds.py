@@ -49,6 +49,7 @@ def main_means() -> dict[_Mean, PublishedCell]:
 
 
 def _means() -> Check:
+    """Check that the last line of each table is the mean of the classes."""
     found = []
     main = main_means()
     for key, row in per_class_rows().items():
@@ -84,6 +85,7 @@ def _means() -> Check:
 
 
 def _deviations() -> Check:
+    """Check that printed standard deviations are those of the classes."""
     found = []
     compared = 0
     for key, row in per_class_rows().items():
@@ -132,6 +134,7 @@ def _fits(description: Table, split: str, main: Mapping[_Mean, PublishedCell]) -
 
 
 def _captions() -> Check:
+    """Check that captions name the noise ratio of their numbers."""
     found = []
     main = main_means()
     with_classes = [each for each in tables() if (each.paper, each.kind) == (PAPER, "per class")]
@@ -179,6 +182,7 @@ def _class_results() -> dict[tuple[str, str, str], dict[str, dict[str, Published
 
 
 def _copied_rows() -> Check:
+    """Check that no class has all the same numbers at two noise ratios."""
     found = []
     compared = 0
     for by_split in _class_results().values():

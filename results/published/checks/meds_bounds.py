@@ -35,6 +35,7 @@ def f1_floor(good: int, defective: int) -> float:
 
 
 def _floors() -> Check:
+    """Check that F1-max is not below the F1 of calling every image defective."""
     found = []
     compared = 0
     for key, row in per_class_rows().items():
@@ -62,6 +63,7 @@ def _floors() -> Check:
 
 
 def _below_floor(key: RowKey, below: list[PublishedCell]) -> Finding:
+    """Build the finding of values below that bound."""
     floors = [f1_floor(*TEST_IMAGES[cell.dataset][cell.category]) for cell in below]
     return Finding(
         paper=PAPER,
@@ -154,6 +156,7 @@ def _depths() -> Check:
 
 
 def _wrong_depth(key: RowKey, cell: PublishedCell, defects: int, size: int) -> Finding:
+    """Build the finding of an impossible inspection depth."""
     return Finding(
         paper=PAPER,
         table=key.table,

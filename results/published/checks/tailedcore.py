@@ -40,6 +40,7 @@ def _printed(row: Row) -> str:
 
 
 def _steps() -> Check:
+    """Check in the step splits that all is the weighted mean of tail and head."""
     found = []
     compared = 0
     for key, row in _grouped().items():
@@ -63,6 +64,7 @@ def _steps() -> Check:
 
 
 def _wrong_step(key: RowKey, row: Row, weighted: float) -> Finding:
+    """Build the finding of a row with a wrong weighted mean."""
     rest = [other for other in rows(PAPER) if (other.table, other.split) == (key.table, key.split)]
     all_wrong = sum(_off(other) > 0 for other in rest)
     if all_wrong == len(rest):
@@ -121,6 +123,7 @@ def _largest_printed_gap() -> float:
 
 
 def _pareto() -> Check:
+    """Check in the Pareto splits that all is compatible with tail and head."""
     found = []
     compared = 0
     largest = _largest_printed_gap()
@@ -146,6 +149,7 @@ def _pareto() -> Check:
 
 
 def _wrong_pareto(key: RowKey, row: Row, needed: float, bound: float, largest: float) -> Finding:
+    """Build the finding of a row whose all is incompatible with tail and head."""
     tail, head, everything = _three(row)
     outside = not min(tail, head) <= everything <= max(tail, head)
     where = "outside [C_t, C_h]" if outside else "between C_t and C_h"
@@ -193,6 +197,7 @@ def _neighbour(key: RowKey, row: Row) -> str:
 
 
 def _zero_shot() -> Check:
+    """Check that methods without training have the same all in every split."""
     found = []
     compared = 0
     for key, row in rows(PAPER).items():

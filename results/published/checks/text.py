@@ -18,6 +18,7 @@ def check_text() -> list[Check]:
 
 
 def _numbers(paper: str) -> Check:
+    """Check that every cell is a number."""
     findings = [
         Finding(
             paper=paper,
@@ -60,6 +61,7 @@ def _proof(cell: PublishedCell) -> str:
 
 
 def _percentages(paper: str) -> Check:
+    """Check that no percentage exceeds 100."""
     over: dict[RowKey, list[PublishedCell]] = {}
     for cell in cells(paper):
         digits = cell.printed.replace(" ", "")
@@ -77,6 +79,7 @@ def _percentages(paper: str) -> Check:
 
 
 def _over_hundred(key: RowKey, found: list[PublishedCell]) -> Finding:
+    """Build the finding of a row with numbers above 100."""
     first = found[0]
     row = rows(first.paper)[key]
     unit = table(first.paper, first.table).unit

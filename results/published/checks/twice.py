@@ -33,6 +33,7 @@ def check_twice() -> list[Check]:
 
 
 def _check(paper: str) -> Check:
+    """Check all quantities that a paper prints more than once."""
     pairs = list(_pairs(paper))
     wrong = [
         (doubted, trusted)
@@ -68,6 +69,7 @@ def _place(cell: PublishedCell) -> tuple[int, str, str]:
 
 
 def _tolerance(one: PublishedCell, other: PublishedCell) -> float:
+    """Largest difference of two cells that counts as equal."""
     units = {table(cell.paper, cell.table).unit for cell in (one, other)}
     return 0.0 if len(units) == 1 else max(units)
 
@@ -90,6 +92,7 @@ def _pairs(paper: str) -> Iterator[tuple[PublishedCell, PublishedCell]]:
 
 
 def _finding(pairs: list[tuple[PublishedCell, PublishedCell]]) -> Finding:
+    """Build the finding of a row that differs from other tables."""
     first, _ = pairs[0]
     verdict, argument = _judge(pairs)
     tables = sorted({cell.table for _, cell in pairs})
@@ -122,6 +125,7 @@ def _classes_of(cell: PublishedCell) -> list[PublishedCell]:
 
 
 def _judge(pairs: list[tuple[PublishedCell, PublishedCell]]) -> tuple[Verdict, str]:
+    """Verdict and argument for numbers that differ between tables."""
     doubted, trusted = pairs[0]
     if table(doubted.paper, doubted.table).kind == "ablation":
         return "contradiction", (
