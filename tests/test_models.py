@@ -18,6 +18,7 @@ from PIL import Image
 from rich.console import Console
 
 import ltbench
+from ltbench.benchmark.conformance import check_method
 from ltbench.benchmark.errors import BenchmarkError, BrokenModel, UsageError
 from ltbench.benchmark.models import folder as model_folder
 from ltbench.benchmark.models.facts import FORMAT
@@ -231,6 +232,13 @@ def test_what_cannot_be_kept_is_said_before_the_other_fits(tmp_path: Path) -> No
     with pytest.raises(NotStorable, match=r"'self.learned\['why'\]' is the unnamed 'HoldsAFunction"):
         ltbench.fit(HoldsAFunction(), limit=3, folds=2, out=tmp_path / "model", **SMALL)
     assert not (tmp_path / "model").exists()
+
+
+def test_the_check_of_a_method_says_whether_it_can_be_kept() -> None:
+    kept, lost = (check_method(f"{__file__}:{name}")[-1] for name in ("InAScript", "HoldsAFunction"))
+    assert (kept.ok, kept.detail) == (True, "")
+    assert lost.ok, "a method that cannot be kept can be measured all the same"
+    assert "'self.learned['why']' is the unnamed" in lost.detail
 
 
 def test_a_method_that_is_told_products_asks_for_the_category(tmp_path: Path) -> None:
