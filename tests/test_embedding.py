@@ -140,3 +140,11 @@ def test_impossible_requests_name_the_value() -> None:
         embed(features((4, 4, 4)), kind="patchwork")
     with pytest.raises(BadParameter, match="grid is 0"):
         embed(features((4, 4, 4)), kind="concat", grid=0)
+
+
+@pytest.mark.parametrize("sides", [(38, 19), (37, 19), (10, 5), (13, 7)])
+def test_grids_that_do_not_divide_each_other_are_joined(sides: tuple[int, int]) -> None:
+    """Odd views give them: 300 pixels at strides 8 and 16 are 38 and 19 cells."""
+    maps = [torch.rand(1, 3, side, side) for side in sides]
+    for embedding in (padim_embedding, concat_embedding):
+        assert embedding(maps).shape[1:3] == (sides[0], sides[0])
