@@ -6,27 +6,20 @@ from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar
 
-import numpy as np
 import torch
 from torch import nn
 
-from ltbench.methods import catalog
 from ltbench.methods.base import Card, Context, Need, Prediction
 from ltbench.methods.features.backbone import DEFAULT_BACKBONE
-from ltbench.methods.features.tokens import TokenReader
 from ltbench.methods.features.transform import VIEWED
-from ltbench.methods.layers.uniad import ReconstructionTransformer, feature_jitter
+from ltbench.methods.layers.uniad import ReconstructionTransformer
 from ltbench.methods.reconstruction.arrangements import resized_side_by_side
-from ltbench.methods.reconstruction.hosting import Host
+from ltbench.methods.reconstruction.hosting import Host, fit_host
 from ltbench.methods.reconstruction.judging import max_of_pooled
 from ltbench.methods.reconstruction.recipes import seconds, steps_of
 from ltbench.methods.reconstruction.teacher import Teacher, TeacherSettings
 from ltbench.methods.reconstruction.uniad_student import UniadStudent
-from ltbench.methods.training import engine
-from ltbench.methods.training.engine import Batch, Plan
-from ltbench.methods.training.identity import identity_of
-from ltbench.methods.training.randomness import repeatable, seeded
-from ltbench.methods.training.sampling import Sampler, iterations_of
+from ltbench.methods.training.randomness import repeatable
 from ltbench.methods.training.schedules import late_drop
 from ltbench.splits.images import ImageSet
 
@@ -65,7 +58,7 @@ class UniAD:
         ),
     )
     needs: ClassVar[frozenset[Need]] = frozenset()
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
 
     backbone: str = DEFAULT_BACKBONE
     """Frozen features; the paper's: timm:tf_efficientnet_b4.aa_in1k?padding_size=380."""
@@ -114,36 +107,14 @@ class UniAD:
 
     @repeatable()
     def fit(self, train: ImageSet, context: Context) -> None:
-        self._reader = TokenReader(
-            self.backbone, context, layers=self.layers, grid=self.grid, standardise=self.standardise
-        )
-        bank = self._reader.fit(train, title="embed training images")
-        with seeded(context):
-            self._model = self._network(bank.vectors.shape[-1]).to(context.device)
-            optimizer = self._optimizer(self._model)
-            sampler = Sampler(len(bank), self.batch_size, context.rng)
-            plan = self._plan(sampler)
+        self._trained = fit_host(self.host(train, context), context)
 
-            def loss(batch: Batch) -> torch.Tensor:
-                return self._loss(self._model, bank.gather(batch.indices).vectors)
-
-            engine.train(
-                self._model, loss, sampler, optimizer, plan=plan, context=context, title="train",
-                identity=identity_of(catalog.config(self), train),
-            )  # fmt: skip
-
-    @torch.inference_mode()
     @repeatable()
     def score(self, test: ImageSet, context: Context) -> Prediction:
-        parts = [
-            (self._model(tokens.vectors) - tokens.vectors).norm(dim=-1).cpu().numpy()
-            for tokens in self._reader.batches(test, title="score test images")
-        ]
-        grids = np.concatenate(parts).reshape(-1, self.grid, self.grid)
-        return max_of_pooled(grids, context.view.crop, self.pool)
+        return self._trained.predict(test)
 
     def host(self, train: ImageSet, context: Context) -> Host:
-        """Teacher, network and settings for methods that train it their own way; channels as in `fit`."""
+        """Teacher, network and settings, ready to be trained on this training set."""
         settings = TeacherSettings(
             self.backbone, self.layers, resized_side_by_side(self.grid),
             standardise=self.standardise, alike_layers=True, for_cosines=False,
@@ -156,7 +127,7 @@ class UniAD:
             targets=targets,
             images=train,
             class_ids=None,
-            build=lambda: UniadStudent(self._network(channels), self.jitter, self.jitter_probability),
+            build=lambda: self._student(self._network(channels)),
             optimizer=self._optimizer,
             schedule=late_drop,
             iterations=steps_of(self.iterations, self.epochs, len(train), self.batch_size, drop_last=False),
@@ -182,20 +153,8 @@ class UniAD:
             query_scale=self.query_scale,
         )
 
-    def _loss(self, model: ReconstructionTransformer, tokens: torch.Tensor) -> torch.Tensor:
-        """Mean squared difference of tokens (B, T, C) to what their jittered copies become."""
-        rebuilt = model(feature_jitter(tokens, self.jitter, self.jitter_probability))
-        return (rebuilt.float() - tokens).square().mean()
+    def _student(self, network: ReconstructionTransformer) -> UniadStudent:
+        return UniadStudent(network, self.jitter, self.jitter_probability)
 
     def _optimizer(self, module: nn.Module) -> torch.optim.Optimizer:
         return torch.optim.AdamW(module.parameters(), lr=self.learning_rate, weight_decay=self.weight_decay)
-
-    def _plan(self, sampler: Sampler) -> Plan:
-        steps = self.iterations if self.epochs is None else iterations_of(self.epochs, sampler)
-        return Plan(
-            steps,
-            max_seconds=seconds(self.max_minutes),
-            schedule=late_drop(steps),
-            clip=self.clip,
-            mixed_precision=self.mixed_precision,
-        )

@@ -145,14 +145,3 @@ def test_more_training_rebuilds_normal_features_better() -> None:
         return figures["train_loss"]
 
     assert loss(60) < 0.9 * loss(1)
-
-
-@pytest.mark.parametrize("standardise", [True, False])
-def test_a_host_learns_from_features_as_scaled_as_its_own(standardise: bool) -> None:
-    images = small_images(12, "train")
-    method = catalog.create("uniad", **SMALL, standardise=standardise)
-    method.fit(images, small_context())
-    own = torch.cat([tokens.vectors for tokens in method._reader.batches(images, title="")])
-    (hosted,) = method.host(images, small_context()).targets[torch.arange(12)]
-    hosted = hosted.flatten(2).transpose(1, 2)
-    torch.testing.assert_close(hosted, own, rtol=0.05, atol=0.05 * float(own.std()))

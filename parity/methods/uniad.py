@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 from types import SimpleNamespace
 from typing import Any
@@ -12,14 +11,16 @@ import numpy as np
 import torch
 from torch import nn
 
-from ltbench.methods.blocks.image_scores import largest_of_pooled
+from ltbench.methods.base import Prediction
 from ltbench.methods.blocks.score_maps import maps_after
 from ltbench.methods.features.tokens import on_grid
 from ltbench.methods.layers.uniad import ReconstructionTransformer
+from ltbench.methods.reconstruction.judging import max_of_pooled
 from ltbench.methods.training import engine
+from ltbench.methods.training.engine import Plan
 from ltbench.methods.training.sampling import Sampler
 from ltbench.methods.training.schedules import late_drop
-from ltbench.methods.uniad import POST, UniAD
+from ltbench.methods.uniad import UniAD
 from parity import inputs
 from parity import uniad_family as family
 from parity.case import Arrays, Case
@@ -138,7 +139,8 @@ def _official_forward(clone: Clone) -> Arrays:
 
 def _loss(model: ReconstructionTransformer, step: int) -> torch.Tensor:
     with mock.patch.object(torch, "randn_like", return_value=_noise(step)):
-        return _method()._loss(model, _tokens(step))
+        student = _method()._student(model).train()
+        return student.loss(student((_square(_tokens(step)),), None), 0.0)
 
 
 def _official_loss(clone: Clone, model: nn.Module, step: int) -> torch.Tensor:
@@ -178,7 +180,7 @@ def _training() -> Arrays:
 
     shared = context(SIDE)
     sampler = Sampler(BATCH, BATCH, shared.rng)
-    plan = replace(method._plan(sampler), iterations=STEPS)
+    plan = Plan(STEPS, schedule=late_drop(1000), clip=method.clip)
     engine.train(model, loss, sampler, method._optimizer(model), plan=plan, context=shared, title="train")
     return {"losses": np.array(losses)} | arrays(into=model.into.weight, back=model.back.weight)
 
@@ -231,8 +233,12 @@ def _grids() -> torch.Tensor:
         return (_filled().eval()(_tokens()) - _tokens()).norm(dim=-1).unflatten(1, (SIDE, SIDE))
 
 
+def _answer() -> Prediction:
+    return max_of_pooled(_grids().numpy(), SIDE * 16, _method().pool)
+
+
 def _map() -> Arrays:
-    return {"map": maps_after(_grids().numpy(), SIDE * 16, POST)}
+    return {"map": maps_after(_grids().numpy(), SIDE * 16, _answer().post)}
 
 
 def _official_map(clone: Clone) -> Arrays:
@@ -242,7 +248,7 @@ def _official_map(clone: Clone) -> Arrays:
 
 
 def _scores() -> Arrays:
-    return {"scores": largest_of_pooled(_grids().numpy(), SIDE * 16, POST, _method().pool)}
+    return {"scores": _answer().scores}
 
 
 def _official_scores(clone: Clone) -> Arrays:
