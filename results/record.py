@@ -15,12 +15,12 @@ from ltbench.results.status import Status
 
 @dataclass(frozen=True)
 class Identity:
-    """Facts that are equal where two cells answer the same question."""
+    """Facts that identify a cell: two cells with equal identities must have equal results."""
 
     dataset: str
     """Name of the data set."""
     split: str
-    """Name of the split, with the limit where there is one ("step_k4-limit2")."""
+    """Name of the split, including a limit ("step_k4-limit2")."""
     seed: int
     """Seed of split and method."""
     overlap_policy: str
@@ -44,7 +44,7 @@ class CategoryCounts:
     category: str
     """Name of the category."""
     group: str
-    """Group that the split puts the category in: "head", "tail", "high", "low" or ""."""
+    """Group of the category in the split: "head", "tail", "high", "low" or ""."""
     n_train_good: int
     """Good training images."""
     n_train_defects: int
@@ -67,28 +67,28 @@ class CategoryCounts:
 
 @dataclass(frozen=True)
 class SplitRecord:
-    """The split: which images trained and which were tested."""
+    """Split into training and test images."""
 
     id: str
     """Data set, recipe and seed: "mvtec/pareto/seed1"."""
     dataset: str
     """Name of the data set."""
     recipe: str
-    """Name of the split, with the limit where there is one."""
+    """Name of the split, including a limit."""
     seed: int
     """Seed of the split."""
     parameters: Mapping[str, Any]
-    """Recipe and its numbers, such as {"recipe": "step", "tail_images": 4, "noise": 0.2}."""
+    """Recipe and its parameters, such as {"recipe": "step", "tail_images": 4, "noise": 0.2}."""
     digest: str
     """sha256 of the training and test lists."""
     overlap: int
-    """Injected defects that are tested too."""
+    """Number of injected defects that are also in the test list."""
     evidence: str
     """Origin of the list: "release-exact", "generator-exact", "counts-only", "imported" or "own"."""
     source: str
     """Paper, record or file that the list comes from."""
     notes: tuple[str, ...]
-    """Shortages, realised ratios and the like, a sentence each."""
+    """Remarks such as shortages and realised ratios, one sentence each."""
     groups: Mapping[str, tuple[str, ...]]
     """Categories of each group, such as "head" and "tail"."""
     categories: tuple[CategoryCounts, ...]
@@ -97,7 +97,7 @@ class SplitRecord:
 
 @dataclass(frozen=True)
 class DatasetRecord:
-    """The data set."""
+    """Data set with its licence and origin."""
 
     name: str
     """Name on the command line."""
@@ -108,33 +108,33 @@ class DatasetRecord:
     citation: str = ""
     """Citation."""
     address: str = ""
-    """Place where the images can be had."""
+    """Address from which the images can be obtained."""
     digest: str = ""
     """sha256 of the data set's files."""
     gallery_allowed: bool = False
-    """The licence allows that a report shows images."""
+    """Whether the licence allows reports to show images."""
 
 
 @dataclass(frozen=True)
 class MetricRecord:
-    """A metric that was computed."""
+    """Metric that was computed."""
 
     title: str
-    """Name as a table's head has it."""
+    """Title of the table column."""
     recipe: str
-    """Exact definition; values of two recipes are never compared."""
+    """Exact definition; values of different recipes are never compared."""
     needs: str = ""
     """Part of the prediction that it is computed from: "scores" or "maps"."""
     order: int = 1000
-    """Place among a table's columns, lowest first."""
+    """Position among the columns of a table, lowest first."""
     shown: bool = True
-    """It is computed where no metrics are asked for."""
+    """Whether it is computed by default."""
     unit: str = "%"
-    """"%" for a fraction in [0, 1], which tables show in percent; else the value's own unit."""
+    """"%" for a fraction in [0, 1], which tables show in percent; else the unit of the value."""
     higher_is_better: bool = True
-    """A higher value is a better one."""
+    """Whether higher values are better."""
     curve: str = ""
-    """Stored curve under which it is the area: "pro" or ""."""
+    """Stored curve that the metric is the area of: "pro" or ""."""
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,7 @@ class EnvironmentRecord:
     python: str
     """Version of Python."""
     packages: Mapping[str, str]
-    """Versions of the packages that can move a value."""
+    """Versions of the packages that can change results."""
     system: str = ""
     """Operating system."""
     cpu: str = ""
@@ -154,44 +154,44 @@ class EnvironmentRecord:
     cores: int | None = None
     """Number of processor cores."""
     memory_gib: float | None = None
-    """Memory of the machine."""
+    """Memory of the machine in GiB."""
     accelerator: str | None = None
-    """GPU and its library; null where a processor computed."""
+    """GPU and its library; null if the CPU computed."""
     git_commit: str = ""
     """Commit of ltbench; "" for an installed package."""
     git_dirty: bool | None = None
-    """The checkout had uncommitted changes; null for an installed package."""
+    """Whether the checkout had uncommitted changes; null for an installed package."""
 
 
 @dataclass(frozen=True)
 class TimingRecord:
-    """Time and memory that the cell took; null where it did not come so far."""
+    """Time and memory that the cell took; null for steps that it did not reach."""
 
     device: str | None = None
     """Device that computed: "cpu", "cuda", "cuda:1"."""
     threads: int | None = None
-    """Threads of torch."""
+    """Number of threads of torch."""
     started_at: str | None = None
     """Start, ISO 8601, UTC."""
     finished_at: str | None = None
     """End, ISO 8601, UTC."""
     fit_seconds: float | None = None
-    """Time of fitting."""
+    """Time of fitting in seconds."""
     score_seconds: float | None = None
-    """Time of scoring all test images."""
+    """Time of scoring all test images in seconds."""
     evaluate_seconds: float | None = None
-    """Time of computing the metrics."""
+    """Time of computing the metrics in seconds."""
     score_ms_per_image: float | None = None
-    """Time of scoring one test image."""
+    """Time of scoring one test image in milliseconds."""
     peak_rss_mb: float | None = None
-    """Most memory of the process."""
+    """Peak memory of the process in MB."""
     peak_vram_mb: float | None = None
-    """Most memory of the GPU."""
+    """Peak memory of the GPU in MB."""
 
 
 @dataclass(frozen=True)
 class PictureRecord:
-    """A test image that reports show."""
+    """Test image that reports show."""
 
     key: str
     """Hash of the image's path."""
@@ -223,38 +223,38 @@ class ViewLossRecord:
 
 @dataclass(frozen=True)
 class Record:
-    """All that is known of a finished cell."""
+    """Record of a finished cell."""
 
     schema_version: int
     """Version of this layout."""
     status: Status
     """"ok", or how the run failed."""
     cell: CellRecord
-    """The cell as it was asked for."""
+    """Requested cell."""
     identity: Identity
-    """Facts that make it the same cell again."""
+    """Facts that identify the cell."""
     method: MethodRecord
-    """The method with all its fields."""
+    """Method with all its fields."""
     split: SplitRecord
-    """The split with its numbers of images."""
+    """Split with its numbers of images."""
     dataset: DatasetRecord
-    """The data set."""
+    """Data set with its licence and origin."""
     metrics: Mapping[str, MetricRecord]
     """Metrics by name."""
     environment: EnvironmentRecord
     """Machine, packages and commit."""
     command: str = ""
-    """Command line that makes the cell."""
+    """Command line that runs the cell."""
     error: str = ""
-    """Reason of a failure; "" for a cell that ended well."""
+    """Reason of a failure; "" for a successful cell."""
     log_tail: str = ""
-    """Last lines that a failed cell printed."""
+    """Last lines of a failed cell's output."""
     timing: TimingRecord = field(default_factory=TimingRecord)
     """Time and memory."""
     figures: Mapping[str, float | None] = field(default_factory=dict)
-    """Figures that the method reported, such as "memory_bank_mb"."""
+    """Numbers that the method reported, such as "memory_bank_mb"."""
     map_post: Mapping[str, Any] | None = None
-    """Upsampling and smoothing that make an anomaly map of a patch score grid."""
+    """Upsampling and smoothing from patch scores to anomaly maps."""
     label_correction: Mapping[str, Any] | None = None
     """Summary of the ranking of training images (--rank-training); null without one."""
     gallery: tuple[PictureRecord, ...] = ()
@@ -262,13 +262,13 @@ class Record:
     view_loss: tuple[ViewLossRecord, ...] = ()
     """Images and defects that the view leaves out, one entry per category."""
     cache: Mapping[str, int] = field(default_factory=dict)
-    """Counts of the feature cache."""
+    """Hits, misses and other counts of the feature cache."""
     files: Mapping[str, str] = field(default_factory=dict)
     """sha256 of each of the cell's files."""
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any], path: Place) -> Record:
-        """Read a record of the present schema version.
+        """Read a record of the current schema version.
 
         Args:
             content: the JSON document; names that are not known are ignored.

@@ -1,4 +1,4 @@
-"""The columns of a result: one row per cell, category and metric, and one row per tested image."""
+"""Columns of result tables: one row per cell, category and metric, and one row per test image."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import pyarrow as pa
 from ltbench.results.errors import ResultsError
 
 SCHEMA_VERSION = 2
-"""Raised when a column or a field of the record changes its meaning; `results.upgrade` reads older records.
+"""Number raised when a column or field of the record changes its meaning; `results.upgrade` reads older ones.
 
-2: the record holds the cell as it was asked for ("cell") and the numbers of its split ("split.parameters").
+2: the record holds the requested cell ("cell") and the parameters of its split ("split.parameters").
 """
 
 
 class Column(NamedTuple):
-    """A column of a table of results."""
+    """Column of a result table."""
 
     name: str
     kind: pa.DataType
@@ -26,7 +26,7 @@ class Column(NamedTuple):
 
 
 def schema_of(columns: Iterable[Column]) -> pa.Schema:
-    """The Arrow schema of some columns."""
+    """Build the Arrow schema of columns."""
     return pa.schema([(column.name, column.kind) for column in columns])
 
 
@@ -36,11 +36,11 @@ METRIC_COLUMNS = (
     Column("data_digest", pa.string(), "sha256 of the data set's files"),
     Column("split", pa.string(), 'Name of the split, such as "step_k4"'),
     Column("split_digest", pa.string(), "sha256 of the training and test lists"),
-    Column("overlap", pa.int32(), "Injected defects that are tested too"),
+    Column("overlap", pa.int32(), "Number of injected defects that are also in the test list"),
     Column("seed", pa.int32(), "Seed of split and method"),
     Column("method", pa.string(), "Name of the method"),
     Column(
-        "method_version", pa.int32(), "Number that is raised by each change of the code that moves values"
+        "method_version", pa.int32(), "Version number, raised by each change of the code that changes results"
     ),
     Column(
         "config_digest", pa.string(), "sha256 of method, version, fields, weights, view and overlap policy"
@@ -57,25 +57,25 @@ METRIC_COLUMNS = (
     Column("n_test_defects", pa.int32(), "Defective test images of the category"),
     Column("metric", pa.string(), "Name of the metric"),
     Column("recipe", pa.string(), "Exact definition of the metric"),
-    Column("value", pa.float64(), "Value as a fraction, 0 to 1; null where it could not be computed"),
+    Column("value", pa.float64(), "Value as a fraction, 0 to 1; null if it could not be computed"),
     Column("why", pa.string(), "Reason of a missing value"),
     Column("note", pa.string(), "Caution about a value, such as defects that the view does not show"),
-    Column("ci_low", pa.float64(), "Lower end of a confidence interval; null where none was computed"),
-    Column("ci_high", pa.float64(), "Upper end of it"),
+    Column("ci_low", pa.float64(), "Lower end of the confidence interval; null if none was computed"),
+    Column("ci_high", pa.float64(), "Upper end of the confidence interval"),
     Column("status", pa.string(), '"ok", or how the run failed'),
     Column("error", pa.string(), "Reason of a failure"),
-    Column("fit_seconds", pa.float64(), "Time of fitting"),
-    Column("score_ms_per_image", pa.float64(), "Time of scoring one test image"),
-    Column("peak_rss_mb", pa.float64(), "Most memory of the process"),
-    Column("peak_vram_mb", pa.float64(), "Most memory of the GPU"),
-    Column("memory_bank_mb", pa.float64(), "Size of the memory bank that the method reported"),
+    Column("fit_seconds", pa.float64(), "Time of fitting in seconds"),
+    Column("score_ms_per_image", pa.float64(), "Time of scoring one test image in milliseconds"),
+    Column("peak_rss_mb", pa.float64(), "Peak memory of the process in MB"),
+    Column("peak_vram_mb", pa.float64(), "Peak memory of the GPU in MB"),
+    Column("memory_bank_mb", pa.float64(), "Size of the memory bank in MB, as reported by the method"),
     Column("device", pa.string(), 'Device that computed: "cpu", "cuda"'),
     Column("host", pa.string(), "Name of the machine"),
     Column("python", pa.string(), "Version of Python"),
     Column("torch", pa.string(), "Version of torch"),
     Column("packages", pa.string(), "Versions of packages, JSON"),
     Column("git_commit", pa.string(), "Commit of ltbench"),
-    Column("git_dirty", pa.bool_(), "The checkout had uncommitted changes"),
+    Column("git_dirty", pa.bool_(), "Whether the checkout had uncommitted changes"),
     Column("started_at", pa.string(), "Start, ISO 8601, UTC"),
     Column("source", pa.string(), '"measured"'),
 )
@@ -95,13 +95,13 @@ CURVE_COLUMNS = (
     Column("category", pa.string(), "Name of the category"),
     Column("curve", pa.string(), '"pro": mean overlap of the defect regions'),
     Column("false_positives", pa.float32(), "Rate of false positives, 0 to 0.3"),
-    Column("covered", pa.float32(), "Mean share of each defect region that is found"),
+    Column("covered", pa.float32(), "Mean share of the pixels of each defect region that are found"),
 )
 CURVES = schema_of(CURVE_COLUMNS)
 
 
 def table(rows: Iterable[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
-    """Rows as a table of exactly this schema; a missing column is null, an unknown one is an error."""
+    """Build a table of exactly this schema; missing columns are null, unknown ones raise ResultsError."""
     rows = list(rows)
     unknown = {name for row in rows for name in row} - set(schema.names)
     if unknown:
