@@ -9,6 +9,7 @@ import typer
 from rich.markup import escape
 
 from ltbench.benchmark.commands import (
+    audit,
     bench,
     cache,
     cite,
@@ -47,8 +48,8 @@ UsageMistake: type[typer.BadParameter] = next(
 app = typer.Typer(
     name="ltbench",
     help="Benchmark of visual anomaly detection on long-tailed, contaminated training data.",
-    epilog="Exit codes: 0 ok, 1 error, 2 usage, 3 finished with failed cells, 4 data or weights missing, "
-    "5 verification or diff failed, 130 interrupted.",
+    epilog="Exit codes: 0 ok, 1 error, 2 usage, 3 finished with failed cells or images, 4 data or weights "
+    "missing, 5 verification or diff failed, 130 interrupted.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -59,6 +60,7 @@ app.command("run")(run.run)
 app.command("plan")(plan.plan)
 app.command("status")(status.status)
 app.command("report")(report.report)
+app.add_typer(audit.app, name="audit")
 app.command("fit")(fit.fit)
 app.command("predict")(predict.predict)
 app.add_typer(data.app, name="data")

@@ -91,5 +91,5 @@ def _source(backbone: str, root) -> str:  # type: ignore[no-untyped-def]
 
     family, _, model = backbone.partition(":")
     if family == "timm":
-        return timm_weights.source(model, root)
+        return str(timm_weights.source(model, root))
     return "its hub's cache" if needs_download(backbone) else "ltbench"

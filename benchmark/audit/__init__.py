@@ -1,0 +1,1 @@
+"""Audit of training images without labels: products, suspicious images, duplicates and outliers."""
