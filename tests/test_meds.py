@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -277,17 +278,15 @@ def test_a_table_of_a_method_without_a_host_is_refused() -> None:
 
 
 def test_a_table_has_the_digest_that_a_list_of_texts_had() -> None:
-    """As stored by ltbench 0.1 for the same fields (tests/golden_results)."""
+    """As stored by ltbench 0.1 for the same fields and backbone."""
+    (file,) = Path(__file__).parent.glob("golden_results/**/meds-7975c7ca1d/cell.json")
+    stored = json.loads(file.read_text())["method"]
     inner = {"width": "16", "depth": 1, "ratio": 1, "batch_size": 8, "iterations": 2}
-    fields = {"host": "dinomaly", "draws": 2, "host_fields": inner}
+    fields = {"host": "dinomaly", "draws": 2, "host_fields": inner, "backbone": stored["backbone"]}
     cell = Cell("synthetic", "meds_nr10_total", 1, "meds", fields, view=View(64, 56))
     method = catalog.create("meds", **cell.fields)
-    digest = config_digest(
-        cell,
-        method.version,
-        {**catalog.config(method), "limit": 2},
-        "f87494a10bbc844b597fe274d44dc1825c4f463b7657999f5a923380fc92b9c2",
-    )
+    config = {**catalog.config(method), "limit": 2}
+    digest = config_digest(cell, method.version, config, stored["weights_digest"])
     assert digest == "7975c7ca1da4505fc437ddd215d4523c651ff939c53bf4e189c8ab722543a68b"
 
 
