@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,6 +13,8 @@ from ltbench.benchmark.commands import options
 from ltbench.benchmark.commands.output import percent, print_json, print_table, print_text
 from ltbench.benchmark.console import console, would
 from ltbench.benchmark.errors import UsageError
+from ltbench.home_folders import expanded
+from ltbench.results.files import write_bytes
 from ltbench.splits.errors import SplitsError, VerificationFailed
 
 if TYPE_CHECKING:
@@ -122,6 +125,40 @@ def _print_losses(losses: Sequence[ViewLossRecord], view: str) -> None:
     ]
     columns = ["class", "area, %", "defects' pixels, %", "regions", "whole defects"]
     print_table(columns, rows, title=f"Left out by the view {view}")
+
+
+@app.command("import")
+def import_folder(
+    source: Annotated[Path, typer.Argument(help="Folder of images in any layout, or a labelled CSV list.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder for dataset.toml; default: that of the images.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a dataset.toml.")] = False,
+    dry_run: options.DryRunOption = False,
+) -> None:
+    """Guess the layout of your own images and write it down as dataset.toml, which folder:PATH reads.
+
+    Example: ltbench data import parts, then ltbench run --method patchcore --dataset folder:parts ...
+    """
+    from ltbench.splits.datasets import importing
+    from ltbench.splits.datasets.described import FILE_NAME
+    from ltbench.splits.datasets.folder import listed
+
+    root, described = importing.describe(expanded(source).resolve())
+    place = expanded(out).resolve() if out else root
+    rows = [list(row) for row in importing.counts(listed(root, described))]
+    print_table(["class", "train good", "test good", "defects", "with mask", "kinds"], rows, title=str(root))
+    if place != root:
+        described = replace(described, root=str(root))
+    file = place / FILE_NAME
+    if dry_run:
+        would(f"write '{file}'")
+        print_text(importing.toml(described))
+        return
+    if file.exists() and not force:
+        raise UsageError(f"'{file}' exists: correct it, or replace it with --force")
+    write_bytes(file, importing.toml(described).encode())
+    console.print(f"wrote '{file}': correct what is wrong, then use folder:{place}", soft_wrap=True)
 
 
 @app.command()

@@ -6,11 +6,12 @@ import csv
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ltbench.splits.datasets.decoding import WHITE, Reading
 from ltbench.splits.datasets.layout import (
+    MASK_ENDING,
     MEANT_AS_GOOD,
     image_names,
     mask_names,
@@ -64,8 +65,8 @@ class Description:
     """Folder of the images; "" = that of the description."""
     white: int = WHITE
     """Value of a grey 16-bit image that becomes 255."""
-    mask_ending: str = "_mask"
-    """End of a mask's name after the image's: "_mask" for 000_mask.png."""
+    mask_ending: str = MASK_ENDING
+    """End of a mask's name after the image's, beside "_mask" and none: "_gt" for 000_gt.png."""
     mask_above: int = 0
     """Pixels of a mask above this value are marked."""
     inverted_masks: bool = False
@@ -114,15 +115,15 @@ class Description:
             for part, folders in (("train", own.good), ("test", own.test_good)):
                 for folder in folders:
                     for name in _names(root, folder):
-                        yield LabelledImage(f"{folder}/{name}", category, _part(part))
+                        yield LabelledImage(_path(folder, name), category, _part(part))
             for defect, kind in own.defects.items():
                 names = _names(root, kind.images)
                 masks = mask_names(root / kind.masks, self.mask_ending) if kind.masks else {}
                 require_own_masks(root / kind.images, names, masks)
                 for name in names:
                     mask = masks.get(stem_of(name), "")
-                    path = f"{kind.images}/{name}"
-                    yield LabelledImage(path, category, "test", defect, mask and f"{kind.masks}/{mask}")
+                    path = _path(kind.images, name)
+                    yield LabelledImage(path, category, "test", defect, mask and _path(kind.masks, mask))
 
 
 def read_description(file: Path) -> Description:
@@ -152,6 +153,10 @@ def _names(root: Path, folder: str) -> list[str]:
     if not (root / folder).is_dir():
         raise DataMissing(f"folder '{root / folder}' does not exist: correct '{FILE_NAME}'")
     return image_names(root / folder)
+
+
+def _path(folder: str, name: str) -> str:
+    return PurePosixPath(folder, name).as_posix()
 
 
 def _part(text: str) -> Part:

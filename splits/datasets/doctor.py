@@ -196,7 +196,9 @@ def _stray_files(dataset: FileDataset, images: tuple[LabelledImage, ...]) -> Ite
             if file in listed or any(part.startswith(".") for part in path.parts) or not file.is_file():
                 continue
             category, suffix = path.parts[0], file.suffix.lower()
-            is_mask = any(part in ("ground_truth", "Masks", "Label") for part in path.parts)
+            is_mask = any(
+                part in ("ground_truth", "Label") or "mask" in part.lower() for part in path.parts[:-1]
+            )
             if suffix in _OTHER_SUFFIXES:
                 yield Finding("other file", path.as_posix(), category)
             elif suffix not in IMAGE_SUFFIXES:

@@ -68,13 +68,19 @@ def open_dataset(data_root: Path, argument: str) -> FolderDataset:
         gallery_allowed=described.gallery_allowed,
     )
     place = (found / described.root).resolve()
-    root = place.parent if is_class_folder(place) and not described.has_layout else place
+    root = root_of(place, described)
+    return FolderDataset(facts, lambda: listed(place, described), root, root, reading=described.reading)
 
-    def listing() -> tuple[LabelledImage, ...]:
-        if described.has_layout:
-            return described.images(root)
-        if root != place:
-            return tuple(scan_class(root, place.name, described.mask_ending))
-        return scan(root, described.mask_ending)
 
-    return FolderDataset(facts, listing, root, root, reading=described.reading)
+def root_of(place: Path, described: Description) -> Path:
+    """The folder that paths of images are relative to: of one class in MVTec AD's layout, the one above."""
+    return place.parent if is_class_folder(place) and not described.has_layout else place
+
+
+def listed(place: Path, described: Description) -> tuple[LabelledImage, ...]:
+    """All images of a folder as its description, or MVTec AD's layout, has them. Raises SplitsError."""
+    if described.has_layout:
+        return described.images(place)
+    if is_class_folder(place):
+        return tuple(scan_class(place.parent, place.name, described.mask_ending))
+    return scan(place, described.mask_ending)

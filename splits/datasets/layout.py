@@ -21,6 +21,7 @@ IMAGE_SUFFIXES = (
 )  # fmt: skip
 PARTS: tuple[Part, ...] = ("train", "test")
 GOOD = "good"
+MASK_ENDING = "_mask"
 MEANT_AS_GOOD = frozenset({"good", "goods", "ok", "normal", "pass"})
 """What people call the folder of good images, in any case of letters."""
 
@@ -89,14 +90,16 @@ def stem_of(name: str) -> str:
     return unicodedata.normalize("NFC", Path(name).stem)
 
 
-def mask_names(folder: Path, ending: str = "_mask") -> dict[str, str]:
-    """Stem of the image -> name of its mask file; "000_mask.png" and "000.png" both belong to "000"."""
-    found: dict[str, str] = {}
-    for name in image_names(folder):
-        found.setdefault(stem_of(name), name)
+def mask_names(folder: Path, ending: str = MASK_ENDING) -> dict[str, str]:
+    """Stem of the image -> name of its mask file; "000_mask.png" and "000.png" both belong to "000".
+
+    So does "000_gt.png" where `ending` is "_gt".
+    """
+    found = {stem_of(name): name for name in reversed(image_names(folder))}
     for stem, name in list(found.items()):
-        if ending and stem.endswith(ending):
-            found[stem.removesuffix(ending)] = name
+        for end in {MASK_ENDING, ending} - {""}:
+            if stem.endswith(end):
+                found[stem.removesuffix(end)] = name
     return found
 
 
@@ -113,7 +116,7 @@ def require_own_masks(folder: Path, names: Iterable[str], masks: Mapping[str, st
         seen[stem] = name
 
 
-def scan_class(root: Path, category: str, mask_ending: str = "_mask") -> list[LabelledImage]:
+def scan_class(root: Path, category: str, mask_ending: str = MASK_ENDING) -> list[LabelledImage]:
     """All images of one class, by path. Raises SplitsError if it has no good training or no test image."""
     images: list[LabelledImage] = []
     for part in PARTS:
@@ -165,7 +168,7 @@ def _not_read(folder: Path) -> str:
     return f" ({others} there; images are {', '.join(IMAGE_SUFFIXES)})" if others else ""
 
 
-def scan(root: Path, mask_ending: str = "_mask") -> tuple[LabelledImage, ...]:
+def scan(root: Path, mask_ending: str = MASK_ENDING) -> tuple[LabelledImage, ...]:
     """All images of all classes in `root`, by class and path. Raises SplitsError where there is no class."""
     found = class_names(root)
     for name in subfolders(root):
