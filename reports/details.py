@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from scipy import stats
@@ -15,20 +15,22 @@ Facts = dict[str, Any]
 
 
 def table_details(
-    columns: Iterable[str], lines: Iterable[Line], numbers: Iterable[Iterable[Number]]
+    columns: Iterable[str], lines: Sequence[Line], numbers: Iterable[Iterable[Number]]
 ) -> Facts:
-    """Facts of one table: its columns, and for each row a list per column and the row's seeds at the end.
+    """Facts of one table: the anchor and seeds of each row, and for each column a list over the rows.
 
     A number is [values by seed, both ends over images, both ends of its rank]: values and ends in hundredths
     of a point, null = none. "t" is Student's quantile by number of seeds: with it a script makes the interval
     over seeds.
     """
-    rows, counts = dict[str, list[Any]](), set[int]()
-    for line, row in zip(lines, numbers, strict=True):
-        rows[line.entry.anchor] = [*map(evidence, row), list(line.entry.finished)]
-        counts.add(len(line.entry.finished))
-    quantiles = {n: round(float(stats.t.ppf((1 + LEVEL) / 2, n - 1)), 4) for n in sorted(counts) if n > 1}
-    return {"columns": list(columns), "rows": rows, "t": quantiles}
+    counts = sorted({len(line.entry.finished) for line in lines})
+    by_column = zip(*(map(evidence, row) for row in numbers), strict=True)
+    return {
+        "rows": [line.entry.anchor for line in lines],
+        "seeds": [line.entry.finished for line in lines],
+        "columns": dict(zip(columns, by_column, strict=True)),
+        "t": {n: round(float(stats.t.ppf((1 + LEVEL) / 2, n - 1)), 4) for n in counts if n > 1},
+    }
 
 
 def evidence(number: Number) -> list[Any] | None:

@@ -39,8 +39,8 @@ def packed(html: str) -> Markup:
     # All low bytes, then all high bytes, which are much alike.
     parts = (text.encode(), values.view(np.uint8).reshape(-1, 2).T.tobytes())
     return Markup(
-        '<div data-packed="{} {}"><noscript><p class="notice">Packed: needs JavaScript. Its numbers are in '
-        'the <a href="data.html">data</a>.</p></noscript></div>'
+        '<div data-packed="{} {}"><noscript><p>Needs JavaScript: see <a href="data.html">data</a>.</p>'
+        "</noscript></div>"
     ).format(*(base64.b64encode(zlib.compress(part, 9)).decode() for part in parts))
 
 

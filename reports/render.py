@@ -21,8 +21,8 @@ from ltbench.reports.writing import (
     ticks,
 )
 
-STATIC = ("site.css", "unpack.js", "table.js", "page.js", "export.js", "board.js")
-"""Files that pages link to."""
+SCRIPTS = ("unpack.js", "table.js", "page.js", "export.js", "board.js")
+"""Parts of the pages' one script, in the order in which they run."""
 
 
 class Renderer:

@@ -14,7 +14,7 @@ from ltbench.reports import material as material_model
 from ltbench.reports.leaderboard import sheet
 from ltbench.reports.page import File, Site
 from ltbench.reports.pages import pages
-from ltbench.reports.render import STATIC, Renderer
+from ltbench.reports.render import SCRIPTS, Renderer
 from ltbench.reports.uncertainty import image_ends
 from ltbench.results.errors import ResultsError
 from ltbench.results.places import Place
@@ -64,8 +64,11 @@ def build_site(
         # Boards of one data set share pictures: the same file may come twice.
         written[file.path] = len(file.content)
 
-    for name in STATIC:
-        write(File(f"static/{name}", (Path(__file__).parent / "static" / name).read_bytes()))
+    static = Path(__file__).parent / "static"
+    for name in ("site.css", "theme.js"):
+        write(File(f"static/{name}", (static / name).read_bytes()))
+    # One file: a line less in every page for each.
+    write(File("static/site.js", b"".join((static / name).read_bytes() for name in SCRIPTS)))
     for page in site.pages:
         if page.build is not None and page in site.site_pages:
             steps.append((page.title, _writes(page.build, site, write=write)))

@@ -135,7 +135,7 @@ def test_without_scripts_the_leaderboard_is_a_plain_table_and_the_rest_says_wher
     assert all(cell.is_displayed() for cell in rows[0].find_elements(By.TAG_NAME, "td"))
     assert driver.find_elements(By.CSS_SELECTOR, "button") == []
     driver.get((site / BOARD.replace(".html", ".classes.html")).as_uri())
-    assert "needs JavaScript" in driver.find_element(By.TAG_NAME, "main").text
+    assert "Needs JavaScript" in driver.find_element(By.TAG_NAME, "main").text
 
 
 def test_dark_follows_the_system_and_the_button(site: Path, browser: Any) -> None:

@@ -26,7 +26,7 @@ def build(site: Site) -> Iterable[File]:
     summary, runs = _summary(site.sheets), _runs(site.material.cells)
     # Brotli at its best is a tenth smaller, but for long texts takes half a minute.
     yield File("data/summary.parquet", _parquet(summary, "brotli", 11))
-    yield File("data/runs.parquet", _parquet(runs, "zstd", 9))
+    yield File("data/runs.parquet", _parquet(runs, "zstd", 19))
     entries = "\n".join(bibtex(sheet.board) for sheet in site.sheets)
     unique = dict.fromkeys(entry.strip() for entry in entries.split("\n\n") if entry.strip())
     yield File("data/all.bib", ("\n\n".join(unique) + "\n").encode())

@@ -1,8 +1,7 @@
 /* The leaderboard's controls: search, filters, columns, precision; the address remembers the view. */
-"use strict";
-
 ltbench.ready.then(() => {
   const table = document.getElementById("scores");
+  if (!table) return;
   const state = { q: "", m: null, hide: "", family: "", needs: "", backbone: "", d: "1", heat: "1", sd: "1", sort: "" };
   const defaults = { ...state };
   const spans = [...table.tHead.querySelectorAll("th[data-metric][colspan]")];

@@ -1,6 +1,4 @@
 /* Figures as files of their own; the address of a leaderboard's view. */
-"use strict";
-
 ltbench.ready.then(() => {
   function save(name, svg) {
     const link = document.createElement("a");

@@ -1,6 +1,4 @@
 /* Theme, tabs, copying, links of numbers, and the small panel with the seeds of a number. */
-"use strict";
-
 /* Theme: as the system has it, light, or dark. */
 {
   const themes = { "": "system", light: "light", dark: "dark" };
@@ -180,11 +178,11 @@ document.addEventListener("keydown", (event) => {
     if (!header) return null;
     ltbench.details ??= ltbench.facts("details");
     const facts = ltbench.details[table.dataset.name];
-    const row = facts?.rows[cell.parentElement.dataset.row ?? cell.parentElement.id];
-    const found = row?.[facts.columns.indexOf(header.dataset.key)];
+    const at = facts?.rows.indexOf(cell.parentElement.dataset.row ?? cell.parentElement.id);
+    const found = facts?.columns[header.dataset.key]?.[at];
     if (!found) return null;
     const [values = [], overImages = [], rank = []] = found;
-    return { table, header, values, rank, overSeeds: overSeeds(values, facts.t), overImages, seeds: row.at(-1) };
+    return { table, header, values, rank, overSeeds: overSeeds(values, facts.t), overImages, seeds: facts.seeds[at] };
   };
 
   const show = (cell, { table, header, values, rank, overSeeds, overImages, seeds }) => {

@@ -1,6 +1,4 @@
 /* Tables: exact values, sorting by mouse and keyboard, shading. Every table reads without this script. */
-"use strict";
-
 Object.assign(ltbench, {
   /* The number in a cell, or NaN: "−1.23", "12 345", "2/3", "9 + 1" (the first of the two). */
   value(cell) {
