@@ -34,7 +34,7 @@ def show_all(data: options.DataOption = None, as_json: options.JsonOption = Fals
     rows = []
     for name in datasets.names():
         if name == "folder":
-            rows.append(["folder:PATH", "Your own images in MVTec AD's layout", "yours", "", "", ""])
+            rows.append(["folder:PATH", "Your own images (docs/own_images.md)", "yours", "", "", ""])
             continue
         found = _open(name, data)
         rows.append([name, found.title, found.licence, found.size, found.address, _state(found)])
