@@ -142,6 +142,41 @@ def test_where_nothing_tells_what_is_good_it_is_asked_for(tmp_path: Path) -> Non
         describe(tmp_path / "x")
 
 
+def test_masks_among_images_are_not_taken_for_images(tmp_path: Path) -> None:
+    images(tmp_path / "x" / "train", 3)
+    draw_mask(tmp_path / "x" / "train" / "002_GT.png")
+    with pytest.raises(SplitsError, match=r"side by side \('002\.png', '002_GT\.png'\)"):
+        describe(tmp_path / "x")
+
+
+def test_a_table_that_is_no_list_does_not_hide_the_folders(tmp_path: Path) -> None:
+    images(tmp_path / "x" / "ok", 5)
+    (tmp_path / "x" / "orders.csv").write_text("number,customer\n1,a\n")
+    assert understood(tmp_path / "x") == {"x": (4, 1, 0, 0, "")}
+
+
+@pytest.mark.parametrize("layout", ["mvtec_ad_2", "btad", "visa"])
+def test_layouts_of_public_data_sets_are_understood(tmp_path: Path, layout: str) -> None:
+    train, good, bad, masks = {
+        "mvtec_ad_2": ("train/good", "test_public/good", "test_public/bad", "test_public/ground_truth/bad"),
+        "btad": ("train/ok", "test/ok", "test/ko", "ground_truth/ko"),
+        "visa": (
+            "Data/Images/Normal",
+            "Data/Images/Test/Normal",
+            "Data/Images/Anomaly",
+            "Data/Masks/Anomaly",
+        ),
+    }[layout]
+    for number, (folder, count) in enumerate({train: 5, good: 2, bad: 2}.items()):
+        images(tmp_path / "x" / "can" / folder, count, 10 * number)
+    for name in ("020.png", "021.png"):
+        draw_mask(
+            tmp_path / "x" / "can" / masks / name.replace(".", "_mask." if layout == "mvtec_ad_2" else ".")
+        )
+    kind = bad.rpartition("/")[2]
+    assert understood(tmp_path / "x") == {"can": (5, 2, 2, 2, kind)}
+
+
 def test_the_command_writes_a_description_that_can_be_corrected(tmp_path: Path) -> None:
     source, out = tmp_path / "read only", tmp_path / "mine"
     images(source / "normal", 10)
@@ -164,7 +199,8 @@ def test_the_command_writes_a_description_that_can_be_corrected(tmp_path: Path) 
     ("text", "why"),
     [
         ("titel = 'x'", "it has 'titel'"),
-        ("white = 'x'", "'white' is 'x', expected a int"),
+        ("white = 'x'", "'white' is 'x', expected a whole number"),
+        ("white = true", "'white' is True, expected a whole number"),
         ("hold_out = 1.5", "'hold_out' from 0"),
         ("title = ", "cannot read"),
         ("[classes.a]\ngoods = []", "goods"),

@@ -34,6 +34,9 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
 """Columns of a CSV list and the names that they may have; only path and label are needed."""
 
 
+_KINDS = {str: "a text", bool: "true or false", int: "a whole number", float: "a number", dict: "a table"}
+
+
 @dataclass(frozen=True)
 class DefectFolder:
     """Images of one kind of defect."""
@@ -134,8 +137,8 @@ def read_description(file: Path) -> Description:
         for name, value in content.items():
             if name not in known:
                 raise ValueError(f"it has '{name}', expected some of {', '.join(known)}")
-            if not isinstance(value, known[name]) and not (known[name] is float and value in (0, 1)):
-                raise ValueError(f"'{name}' is {value!r}, expected a {known[name].__name__}")
+            if type(value) is not known[name] and not (known[name] is float and type(value) is int):
+                raise ValueError(f"'{name}' is {value!r}, expected {_KINDS[known[name]]}")
         if not 0 <= content.get("hold_out", 0) < 1 or not 0 < content.get("white", WHITE) <= WHITE:
             raise ValueError(f"expected 'hold_out' from 0 to below 1 and 'white' from 1 to {WHITE}")
         classes = {name: _class(value) for name, value in content.get("classes", {}).items()}
@@ -184,6 +187,15 @@ def read_rows(file: Path) -> list[dict[str, str]]:
             "and if known 'mask', 'category' and 'split'"
         )
     return rows
+
+
+def is_list(file: Path) -> bool:
+    """Whether a CSV file has the columns of a labelled list."""
+    try:
+        read_rows(file)
+    except SplitsError:
+        return False
+    return True
 
 
 def _of_list(file: Path, root: Path) -> Iterator[LabelledImage]:

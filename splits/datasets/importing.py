@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from ltbench.splits.datasets.decoding import mask_levels
-from ltbench.splits.datasets.described import ClassFolders, DefectFolder, Description, read_rows
+from ltbench.splits.datasets.described import ClassFolders, DefectFolder, Description, is_list, read_rows
 from ltbench.splits.datasets.folder import listed, root_of
 from ltbench.splits.datasets.layout import (
     MASK_ENDING,
@@ -35,6 +35,7 @@ _DEFECTIVE = frozenset(
 _PARTS = frozenset({"train", "test", "val", "validation"})
 _NAMELESS = frozenset({"image", "images", "img", "imgs", *_PARTS})
 """Folders whose name says nothing of a defect."""
+_MASK_ENDINGS = ("_mask", "_gt", "_label")
 _LOOKED_AT, _FEW_LEVELS, _HALF = 8, 4, 127
 """Masks of which the values are looked at, values of a drawn mask, and the middle of those of a soft one."""
 _INVERTED = 0.5
@@ -63,8 +64,8 @@ def describe(source: Path) -> tuple[Path, Description]:
         except SplitsError:
             # Not quite MVTec AD's layout: a class without train/good, or without test images.
             pass
-    lists = sorted(source.glob("*.csv"))
-    if len(lists) == 1:
+    lists = [file for file in sorted(source.glob("*.csv")) if is_list(file)]
+    if lists:
         return describe(lists[0])
     described = {name: _class(source, roles, ending) for name, roles in _classes(source)}
     return source, _with_masks(source, replace(usual, classes=described))
@@ -143,12 +144,26 @@ def _class(source: Path, roles: Mapping[str, str], ending: str) -> ClassFolders:
             f"nothing tells which images in '{source}' are good ({', '.join(roles)}): expected a folder "
             f"called one of {', '.join(sorted(MEANT_AS_GOOD))}"
         )
+    for folder in (*good, *test_good, *defective):
+        _require_no_masks(source / folder)
     defects: dict[str, DefectFolder] = {}
     for folder in defective:
         name = next((part for part in PurePosixPath(folder).parts[::-1] if _word(part) not in _NAMELESS), "")
         name = name if name and name not in defects else folder.replace("/", " ")
         defects[name] = DefectFolder(folder, _masks_of(source, folder, masks, ending))
     return ClassFolders(tuple(good), tuple(test_good), defects)
+
+
+def _require_no_masks(folder: Path) -> None:
+    names = {stem_of(name): name for name in image_names(folder)}
+    for stem, name in names.items():
+        for end in _MASK_ENDINGS:
+            if stem.casefold().endswith(end) and stem[: -len(end)] in names:
+                raise SplitsError(
+                    f"'{folder}' has images and masks side by side ('{names[stem[: -len(end)]]}', '{name}'): "
+                    "expected the masks in a folder of their own, or a CSV list with the columns path, label "
+                    "and mask"
+                )
 
 
 def _role(parts: Sequence[str]) -> str:
