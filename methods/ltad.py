@@ -150,7 +150,7 @@ class LTAD:
         ids = torch.from_numpy(train.class_ids).to(context.device)
         codes = Codes.learn(bank.pooled, ids, standardise=self.standardise)
         identity = identity_of(catalog.config(self), train)
-        training = TrainingSet(bank, codes.of(bank.pooled), ids, reader.widths, identity)
+        training = TrainingSet(bank, codes.standardised(bank.pooled), ids, reader.widths, identity)
         encoder = encoders.load(self.text_encoder, context.device, context.weights_root)
         with seeded(context):
             names = self._names(encoder, int(ids.max()) + 1, train.class_names).to(context.device)

@@ -101,7 +101,7 @@ def ask(root: Place, facts: Mapping[str, Any]) -> None:
 
 
 def suites(root: Place) -> list[Suite]:
-    """Read every suite once, with the seeds of all calls; raises ResultsError for an invalid file."""
+    """Read all stored suites, files of the same suite merged; raises ResultsError for an invalid file."""
     merged: dict[tuple[str, str], dict[str, Any]] = {}
     for path in matches(root, PATTERN):
         facts = asked_upgraded(read_json(path))

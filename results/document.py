@@ -120,6 +120,7 @@ def _index(hint: Any) -> str:
 
 
 def _kind(hint: Any) -> str:
+    """Describe a type without an article."""
     return description(hint).removeprefix("a ").removeprefix("an ")
 
 

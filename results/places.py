@@ -1,6 +1,6 @@
-"""Folders of this machine and folders behind a URL, with one interface: what we need of `pathlib.Path`.
+"""Local and remote folders with a common interface, a part of that of `pathlib.Path`.
 
-pyarrow reaches s3://, gs:// and abfs:// by itself; every other protocol goes through fsspec, if installed.
+pyarrow reads s3://, gs:// and abfs:// URLs; every other protocol needs fsspec.
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ if TYPE_CHECKING:
 
 _URL = re.compile(r"[a-z][a-z0-9+.-]+://")
 _WHOLE_PUTS = "allow_delayed_open=true"
-"""A small object is put in one request, so that it is there whole or not at all."""
+"""Option of pyarrow by which a small object is written in one request, hence whole or not at all."""
 _WITHOUT_FOLDERS = {"s3", "gcs", "abfs"}
-"""File systems whose folders need not be made."""
+"""Types of file systems on which folders need not be created."""
 
 
 @dataclass(frozen=True, order=True)
 class RemotePath:
-    """A file or folder behind a URL, with the manners of `pathlib.Path`; folders need not be made."""
+    """Remote file or folder with methods like those of `pathlib.Path`; folders need not be created."""
 
     base: str
-    """Protocol, bucket and options, as `place` found them: "s3://bucket?region=eu-central-1"."""
+    """Protocol, bucket and options, as parsed by `place`: "s3://bucket?region=eu-central-1"."""
     inside: PurePosixPath
-    """Below the bucket."""
+    """Path within the bucket."""
 
     def __str__(self) -> str:
-        """The URL without its options and without credentials."""
+        """Format the URL without options and credentials."""
         url = urlsplit(self.base)
         return f"{url.scheme}://{url.netloc.rpartition('@')[2]}/{self.inside}".rstrip("/.")
 
@@ -49,26 +49,33 @@ class RemotePath:
 
     @property
     def name(self) -> str:
+        """Last part of the path."""
         return self.inside.name
 
     @property
     def parent(self) -> RemotePath:
+        """Folder of the file or folder."""
         return RemotePath(self.base, self.inside.parent)
 
     def relative_to(self, root: RemotePath) -> PurePosixPath:
-        """Raises ValueError if this is not below `root`."""
+        """Compute the path relative to `root`; raises ValueError if this is not below it."""
         if root.base != self.base:
             raise ValueError(f"'{self}' is not below '{root}'")
         return self.inside.relative_to(root.inside)
 
     def exists(self) -> bool:
+        """Whether there is a file or folder."""
         return self._kind() != "NotFound"
 
     def is_dir(self) -> bool:
+        """Whether there is a folder."""
         return self._kind() == "Directory"
 
     def modified(self) -> float:
-        """Seconds since the epoch by the store's clock, 0 if it has none. Raises FileNotFoundError."""
+        """Time of the last change in seconds since the epoch by the remote clock, 0 if it has none.
+
+        Raises FileNotFoundError.
+        """
         system, path = self._where()
         info = system.get_file_info(path)
         if info.type.name == "NotFound":
@@ -76,19 +83,20 @@ class RemotePath:
         return float(info.mtime_ns or 0) / 1e9
 
     def read_bytes(self) -> bytes:
+        """Read the whole file."""
         system, path = self._where()
         with system.open_input_file(path) as file:
             content: bytes = file.read()
         return content
 
     def open(self, mode: str = "rb") -> IO[bytes]:
-        """The whole content in memory; for reading alone."""
+        """Read the whole content into memory; raises ValueError for other modes than "rb"."""
         if mode != "rb":
             raise ValueError(f"mode is '{mode}': a file behind a URL is read with 'rb', put by write_bytes")
         return io.BytesIO(self.read_bytes())
 
     def write_bytes(self, content: bytes | memoryview) -> None:
-        """Put the content in this place, whole or not at all; the last writer wins."""
+        """Write the content, whole or not at all; of concurrent writers the last one wins."""
         system, path = self._where()
         if system.type_name not in _WITHOUT_FOLDERS:
             system.create_dir(path.rpartition("/")[0], recursive=True)
@@ -96,6 +104,7 @@ class RemotePath:
             file.write(content)
 
     def unlink(self, *, missing_ok: bool = False) -> None:
+        """Delete the file; raises FileNotFoundError for a missing file unless `missing_ok`."""
         system, path = self._where()
         try:
             system.delete_file(path)
@@ -109,7 +118,7 @@ class RemotePath:
         system.delete_dir_contents(path, missing_dir_ok=True)
 
     def files(self) -> Iterator[tuple[RemotePath, int, float]]:
-        """Every file below this folder, its bytes and when it was changed, in one listing."""
+        """Yield every file below this folder with its size in bytes and the time of its last change."""
         from pyarrow import fs
 
         system, path = self._where()
@@ -123,7 +132,7 @@ class RemotePath:
                 )
 
     def glob(self, pattern: str) -> Iterator[RemotePath]:
-        """Files, not folders, that match: "*" stands for any part of one name, as in `Path.glob`."""
+        """Yield the matching files, not folders; "*" matches within one name, as in `Path.glob`."""
         parts = PurePosixPath(pattern).parts
         wild = (number for number, part in enumerate(parts) if re.search(r"[*?\[]", part))
         fixed = next(wild, len(parts) - 1)
@@ -134,24 +143,26 @@ class RemotePath:
                 yield path
 
     def _where(self) -> tuple[Any, str]:
+        """File system, and the path in it, including the bucket."""
         system, bucket = _filesystem(self.base)
         return system, str(PurePosixPath(bucket or "/") / self.inside).lstrip("/")
 
     def _kind(self) -> str:
+        """Type of the path: "File", "Directory" or "NotFound"."""
         system, path = self._where()
         kind: str = system.get_file_info(path).type.name
         return kind
 
 
 Place = Path | RemotePath
-"""Where results and features may lie."""
+"""Path of results or features, local or remote."""
 
 
 def place(text: str | Place) -> Place:
-    """A folder of this machine, or a URL: "runs", "file:///data/runs", "s3://bucket/runs?region=eu-central-1".
+    """Parse a path or URL: "runs", "file:///data/runs", "s3://bucket/runs?region=eu-central-1".
 
-    What follows "?" are options of the file system, as pyarrow names them. Credentials come from the
-    environment. Raises ResultsError for a protocol that nothing here speaks.
+    The query of a URL holds options of the file system in pyarrow's names. Credentials come from the
+    environment. Raises ResultsError for an unsupported protocol and a URL without a bucket.
     """
     if not isinstance(text, str):
         return text
@@ -168,16 +179,16 @@ def place(text: str | Place) -> Place:
 
 
 def matches(root: Place, pattern: str) -> list[Place]:
-    """Files below `root` that match, in the order of their names; none that is hidden or in a hidden folder.
+    """List the files below `root` that match, sorted by path, without hidden files and folders.
 
-    A name that starts with a dot is that of something unfinished.
+    Unfinished files and folders have names that start with a dot.
     """
-    found: list[Place] = [*root.glob(pattern)]
-    return sorted((path for path in found if "/." not in f"/{below(path, root)}"), key=str)
+    paths: list[Place] = [*root.glob(pattern)]
+    return sorted((path for path in paths if "/." not in f"/{below(path, root)}"), key=str)
 
 
 def below(path: Place, root: Place) -> str:
-    """The way from `root` to `path`, with "/" between names. Raises ValueError if there is none."""
+    """Path of `path` relative to `root`, with "/" between names; raises ValueError if it is not below."""
     if isinstance(path, RemotePath) and isinstance(root, RemotePath):
         return str(path.relative_to(root))
     if isinstance(path, RemotePath) or isinstance(root, RemotePath):
@@ -186,7 +197,7 @@ def below(path: Place, root: Place) -> str:
 
 
 def readable(path: Place) -> Path | BufferReader:
-    """What pyarrow and numpy's readers take: the file itself, or its content in memory."""
+    """Open for readers of pyarrow and NumPy: a local path itself, a remote file as a buffer in memory."""
     if not isinstance(path, RemotePath):
         return path
     from pyarrow import BufferReader
@@ -195,14 +206,14 @@ def readable(path: Place) -> Path | BufferReader:
 
 
 def modified(path: Place) -> float:
-    """Seconds since the epoch; 0 where a store does not tell."""
+    """Time of the last change in seconds since the epoch; 0 if a remote store does not report it."""
     return path.modified() if isinstance(path, RemotePath) else path.stat().st_mtime
 
 
 def local_side(path: Place, home: Path) -> Path:
-    """Where the parts of a folder lie that must be files of this machine: locks, running logs, checkpoints.
+    """Local folder for files that must be local: locks, logs of running cells and checkpoints.
 
-    The folder itself if it is local, else one below `home` that belongs to this URL alone.
+    This is `path` itself if it is local, else a folder below `home` that is unique to the URL.
     """
     if not isinstance(path, RemotePath):
         return path
@@ -212,7 +223,7 @@ def local_side(path: Place, home: Path) -> Path:
 
 @lru_cache(maxsize=16)
 def _filesystem(base: str) -> tuple[Any, str]:
-    """The file system of a URL and the bucket in it."""
+    """Open the file system of a URL; returns it and the bucket in it."""
     from pyarrow import ArrowInvalid, ArrowNotImplementedError, fs
 
     scheme = urlsplit(base).scheme

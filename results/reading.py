@@ -123,6 +123,7 @@ def _plain(kind: type, value: Any) -> Any:
 
 
 def _is_required(field: dataclasses.Field[Any]) -> bool:
+    """Check whether a field lacks a default."""
     return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
 
 
@@ -202,17 +203,18 @@ def _generic_schema(kind: Any) -> dict[str, Any]:
 
 
 def _without_text(schema: dict[str, Any]) -> dict[str, Any]:
+    """Remove the description from a JSON schema."""
     return {name: value for name, value in schema.items() if name != "description"}
 
 
 def field_texts(kind: type) -> dict[str, str]:
     """Read the docstring under each field of a dataclass from its source, in order."""
     (body,) = ast.parse(inspect.cleandoc(inspect.getsource(kind))).body
-    found, name = {}, ""
+    texts, name = {}, ""
     for node in typing.cast(ast.ClassDef, body).body:
         if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
             name = node.target.id
         elif name and isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
-            found[name] = " ".join(str(node.value.value).split())
+            texts[name] = " ".join(str(node.value.value).split())
             name = ""
-    return found
+    return texts

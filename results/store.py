@@ -54,7 +54,10 @@ def picture_stem(key: str, view: str) -> str:
 
 
 def slug(name: str) -> str:
-    """A name as a folder: "folder:parts" -> "folder-parts"; names that lose a letter end in a digest."""
+    """Convert a name to a folder name: "folder:parts" -> "folder-parts".
+
+    Names with other characters to be replaced get a digest as suffix, so that they stay distinct.
+    """
     name = unicodedata.normalize("NFC", name)
     plain = re.sub(r"[^A-Za-z0-9._+=-]+", "-", name)
     if plain == name.replace(":", "-", 1):
@@ -77,6 +80,7 @@ class StoredCell:
 
     @property
     def status(self) -> Status:
+        """Status of the cell, from its record."""
         return Status(self.content["status"])
 
     def metrics(self) -> pd.DataFrame:
@@ -153,6 +157,7 @@ class Store:
         self.root = root
 
     def folder(self, dataset: str, split: str, seed: int, method: str, config_digest: str) -> Place:
+        """Path of the folder of a cell."""
         return self.root / cell_folder(dataset, split, seed, method, config_digest)
 
     def find(self, folder: Place) -> StoredCell | None:
@@ -232,5 +237,6 @@ def _table(path: Place, schema: pa.Schema) -> pa.Table:
 
 
 def _read(path: Place, schema: pa.Schema) -> pd.DataFrame:
+    """Read a Parquet file of the given schema as a DataFrame."""
     frame: pd.DataFrame = _table(path, schema).to_pandas()
     return frame

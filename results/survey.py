@@ -61,6 +61,7 @@ class Running:
 
     @property
     def alive(self) -> bool:
+        """Whether the journal has changed within `SILENT_SECONDS`."""
         return self.silent < SILENT_SECONDS
 
 
@@ -81,6 +82,7 @@ class Survey:
 
     @property
     def failed(self) -> list[Finished]:
+        """Finished cells that failed."""
         return [cell for cell in self.finished if cell.status is not Status.OK]
 
     @property
@@ -176,6 +178,7 @@ class Surveyor:
         return cells
 
     def _asked(self) -> dict[str, Sequence[AskedCell]]:
+        """Read the requested cells of all suites."""
         return {f"{suite.name} on {suite.dataset}": suite.cells for suite in suites(self.root)}
 
 
@@ -189,6 +192,7 @@ def log_tail(root: Place, cell: Finished, lines: int = TAIL_LINES) -> str:
 
 
 def _record(path: Place) -> Record:
+    """Read and check the record of a cell."""
     return StoredCell(path.parent, read_record(path)).record
 
 

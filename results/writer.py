@@ -51,12 +51,15 @@ class CellWriter:
             (folder / name).unlink(missing_ok=True)
 
     def write_table(self, name: str, table: pa.Table) -> None:
+        """Write a table as Parquet file `name`."""
         self._hold(name, _parquet(table))
 
     def write_array(self, name: str, array: npt.NDArray[np.float32]) -> None:
+        """Write an array as .npy file `name`."""
         self._write(name, lambda file: np.save(file, array, allow_pickle=False))
 
     def write_gallery(self, grids: Mapping[str, npt.NDArray[np.float32]]) -> None:
+        """Write the patch score grids of gallery images, by key, as a .npz file."""
         self._write(GALLERY_FILE, lambda file: np.savez(file, allow_pickle=False, **dict(grids)))
 
     def finish(self, record: Mapping[str, Any]) -> StoredCell:

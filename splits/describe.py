@@ -118,4 +118,5 @@ def _count(split: Split, category: str, available: int, tested: set[str]) -> Cat
 
 
 def _good(images: list[LabelledImage]) -> int:
+    """Number of images without a defect."""
     return sum(not image.is_defective for image in images)

@@ -24,6 +24,7 @@ class NamedSplit:
 
     @property
     def id(self) -> str:
+        """Identifier "data set/recipe/seedN"."""
         return f"{self.dataset}/{self.recipe}/seed{self.seed}"
 
 

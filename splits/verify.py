@@ -36,6 +36,7 @@ class Check:
 
     @property
     def ok(self) -> bool:
+        """Whether the found value is the expected one."""
         return self.expected == self.found
 
 
@@ -122,10 +123,10 @@ def _check_split(name: NamedSplit, dataset: Dataset, row: dict[str, str] | None)
 
 def _released() -> dict[tuple[str, str, int], dict[str, str]]:
     """Digests of released files by (data set, recipe, seed), then by file name."""
-    found: dict[tuple[str, str, int], dict[str, str]] = {}
+    lists: dict[tuple[str, str, int], dict[str, str]] = {}
     for row in inventories.table("released.csv"):
-        found.setdefault((row["dataset"], row["recipe"], int(row["seed"])), {})[row["file"]] = row["sha256"]
-    return found
+        lists.setdefault((row["dataset"], row["recipe"], int(row["seed"])), {})[row["file"]] = row["sha256"]
+    return lists
 
 
 def released_digest(split: Split, dataset: Dataset, file: str) -> str:

@@ -29,11 +29,17 @@ class Options:
 class Watcher(Protocol):
     """Receiver of progress; cells are identified by their index in the list."""
 
-    def started(self, index: int) -> None: ...
+    def started(self, index: int) -> None:
+        """Receive the start of a cell."""
+        ...
 
-    def progressed(self, index: int, stage: str, done: int, total: int) -> None: ...
+    def progressed(self, index: int, stage: str, done: int, total: int) -> None:
+        """Receive the progress of a cell: `done` of `total` steps of a stage such as "fit"."""
+        ...
 
-    def finished(self, index: int, status: Status, error: str) -> None: ...
+    def finished(self, index: int, status: Status, error: str) -> None:
+        """Receive the end of a cell; `error` is the reason of a failure, else ""."""
+        ...
 
 
 class Engine(Protocol):

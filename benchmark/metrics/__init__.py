@@ -92,15 +92,18 @@ def recipe_of(metric: Metric, mask_rule: str, view: str) -> str:
 # Cached, since both load every metric and are called once per cell.
 @lru_cache
 def _in_order(chosen: tuple[str, ...]) -> tuple[str, ...]:
+    """Sort names of metrics by the order of their columns."""
     return tuple(sorted(chosen, key=lambda name: (load(name).order, name)))
 
 
 @lru_cache
 def _shown(known: tuple[str, ...]) -> tuple[str, ...]:
+    """Names of the metrics that are computed by default."""
     return tuple(name for name in known if load(name).shown)
 
 
 def _value(name: str, metric: Metric, truth: Truth, answer: Answer) -> Value:
+    """Compute one metric, or the reason why it is undefined."""
     recipe = recipe_of(metric, truth.mask_rule, truth.view)
     try:
         value = metric.compute(truth, answer)
@@ -114,7 +117,7 @@ def _value(name: str, metric: Metric, truth: Truth, answer: Answer) -> Value:
 
 
 def _all_lost(truth: Truth) -> str:
-    """Why no pixel is anomalous although there are defects with masks; "" where some are."""
+    """Explain that all defects lie outside the view; "" if some mask is left or none was lost."""
     defects = int(truth.labels.sum())
     try:
         if truth.view and defects and truth.masks is not None and truth.empty_masks == defects:

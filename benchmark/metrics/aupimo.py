@@ -11,6 +11,7 @@ LOWER, UPPER = 1e-5, 1e-4
 
 
 def compute(truth: Truth, answer: Answer) -> float:
+    """Mean AUPIMO over the images with anomalous pixels."""
     return float(np.mean(aupimo_of_images(truth, answer)))
 
 

@@ -8,6 +8,7 @@ from ltbench.benchmark.metrics.blocks.pixel_curve import pixel_curve
 
 
 def compute(truth: Truth, answer: Answer) -> float:
+    """Area under the per-region overlap up to a false positive rate of 0.3."""
     return area_under_overlap(pixel_curve(truth, answer), 0.3)
 
 

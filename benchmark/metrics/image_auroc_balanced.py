@@ -16,6 +16,7 @@ from ltbench.benchmark.metrics.blocks.image_curve import curve_of_scores
 
 
 def compute(truth: Truth, answer: Answer) -> float:
+    """Mean AUROC of the defective images against the good images of each category."""
     defective = answer.require_scores(truth)[truth.labels]
     if not len(defective):
         raise Undefined("no defective image: one class only")

@@ -15,6 +15,7 @@ RATE = 0.01
 
 
 def compute(truth: Truth, answer: Answer) -> float:
+    """Share of defective images above the highest of the categories' thresholds."""
     defective = answer.require_scores(truth)[truth.labels]
     if not len(defective):
         raise Undefined("no defective image: one class only")

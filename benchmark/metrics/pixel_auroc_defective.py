@@ -9,9 +9,10 @@ from ltbench.benchmark.metrics.blocks.regions import label_regions
 
 
 def compute(truth: Truth, answer: Answer) -> float:
+    """Compute the AUROC of the pixels of images with anomalous pixels."""
     maps, masks = answer.require_arrays(truth, "the AUROC of defective images")
-    shown = truth.regions.pixels_of_image > 0
-    return auroc(curve_of_maps(maps[shown], label_regions(masks[shown])))
+    defective = truth.regions.pixels_of_image > 0
+    return auroc(curve_of_maps(maps[defective], label_regions(masks[defective])))
 
 
 METRIC = Metric(

@@ -11,6 +11,7 @@ RATE = 0.01
 
 
 def compute(truth: Truth, answer: Answer) -> float:
+    """Share of regions with a pixel above the threshold at the false positive rate `RATE`."""
     allowed = RATE * pixel_curve(truth, answer).negatives
     threshold = np.inf
     for piece in pixel_curve(truth, answer).pieces():

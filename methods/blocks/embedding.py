@@ -54,6 +54,7 @@ def patchcore_embedding(maps: Sequence[torch.Tensor], *, dim: int = 1024, patch:
 
 
 def _closed_form_applies(maps: Sequence[torch.Tensor], dim: int, patch: int) -> bool:
+    """Check for layers of D/2 and D channels and 3 x 3 neighbourhoods, as the closed form requires."""
     return len(maps) == 2 and patch == 3 and 2 * maps[0].shape[1] == dim and maps[1].shape[1] == dim
 
 

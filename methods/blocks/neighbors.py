@@ -72,7 +72,7 @@ class ExactIndex:
 
     @classmethod
     def restored(cls, state: Mapping[str, Any], context: Context) -> ExactIndex:
-        """The index of a state, on the context's device."""
+        """Restore an index from its state, on the context's device."""
         return cls(state["rows"], device=context.device)
 
     def __len__(self) -> int:
@@ -80,6 +80,7 @@ class ExactIndex:
 
     @property
     def megabytes(self) -> float:
+        """Size of the rows in MB."""
         return self.rows.nbytes / 1e6
 
     def search(self, queries: Rows, k: int = 1) -> tuple[Rows, Indices]:
@@ -136,10 +137,12 @@ class ExactIndex:
 
     @cached_property
     def _coarse(self) -> Screen:
+        """Screen of bfloat16 products."""
         return Screen(self.rows, self._mean, torch.bfloat16)
 
     @cached_property
     def _fine(self) -> Screen:
+        """Screen of float32 products."""
         return Screen(self.rows, self._mean, torch.float32)
 
     @cached_property

@@ -54,5 +54,6 @@ class LearnedPrompts(nn.Module):
 
 
 def _drawn(*shape: int, device: torch.device) -> nn.Parameter:
+    """Draw a trainable parameter from a normal distribution of standard deviation `_SPREAD`."""
     # Moved before it becomes a parameter: moving a parameter returns a plain tensor, which is not trained.
     return nn.Parameter((torch.randn(shape) * _SPREAD).to(device))

@@ -68,6 +68,7 @@ class TransformerTower:
         self.width = int(visual.class_embedding.shape[0])
 
     def embed(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Embed patches behind a class token: (B, 1 + grid * grid, width)."""
         visual = self._visual
         device = visual.class_embedding.device
         images = normalised(pixels.to(device), self.image_size, self._mean, self._std)
@@ -76,12 +77,15 @@ class TransformerTower:
         return visual.ln_pre(torch.cat([first, patches], dim=1) + visual.positional_embedding)
 
     def block(self, index: int, tokens: torch.Tensor) -> torch.Tensor:
+        """Transform tokens by one block."""
         return self._blocks(index, tokens)
 
     def value_attention(self, index: int, tokens: torch.Tensor) -> torch.Tensor:
+        """Transform tokens by one block's attention among values."""
         return self._blocks.among_values(index, tokens)
 
     def project(self, tokens: torch.Tensor, *, normalise: bool = True) -> torch.Tensor:
+        """Project tokens to the shared space (..., dim)."""
         return (self._visual.ln_post(tokens) if normalise else tokens) @ self._visual.proj
 
 
@@ -132,6 +136,7 @@ class Text:
         self.depth = len(self._blocks)
 
     def tokenize(self, texts: Sequence[str]) -> Tokens:
+        """Tokenise texts; raises BadParameter for a text of more tokens than the context holds."""
         # One token more than fits, since the tokenizer truncates silently.
         ids = self._tokenizer(list(texts), context_length=self.context + 1)
         ends = ids.argmax(dim=-1) if self._end is None else (ids == self._end).int().argmax(dim=-1)
@@ -147,11 +152,13 @@ class Text:
 
     @torch.no_grad()
     def embed(self, ids: torch.Tensor) -> torch.Tensor:
+        """Look up token embeddings (B, N, width)."""
         return self._tower.token_embedding(ids)
 
     def encode(
         self, embeddings: torch.Tensor, tokens: Tokens, overwrite: Mapping[int, torch.Tensor] = NOTHING
     ) -> torch.Tensor:
+        """Encode token embeddings as text embeddings (B, dim), read at each text's end token."""
         tower = self._tower
         length = embeddings.shape[1]
         # Causal attention hides tokens after the end, so padding would not change the embeddings.

@@ -24,6 +24,7 @@ class LinearAttention(nn.Module):
         self.proj = nn.Linear(width, width)
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        """Attend from tokens (B, T, C) to themselves."""
         heads = (_split(part, self.heads) for part in self.qkv(tokens).chunk(3, dim=-1))
         return self.proj(_join(_linear_attention(*heads, self.eps)).to(tokens.dtype))
 
@@ -48,6 +49,7 @@ class SoftmaxCrossAttention(_Cross):
     """softmax(q k^T / sqrt(d)) v, the attention of INP-Former's prototypes to an image's tokens."""
 
     def forward(self, queries: torch.Tensor, source: torch.Tensor) -> torch.Tensor:
+        """Attend from queries (B, T, C) to a source (B, M, C); returns (B, T, C)."""
         return self.proj(_join(functional.scaled_dot_product_attention(*self._heads(queries, source))))
 
 
@@ -63,6 +65,7 @@ class CosineCrossAttention(_Cross):
         self.gain = nn.Parameter(torch.ones(heads, 1, 1))
 
     def forward(self, queries: torch.Tensor, source: torch.Tensor) -> torch.Tensor:
+        """Attend from queries (B, T, C) to a source (B, M, C); returns (B, T, C)."""
         query, key, value = self._heads(queries, source)
         weights = functional.relu(self.gain * _cosines(query, key))
         return self.proj(_join(weights.to(value.dtype) @ value))

@@ -35,6 +35,7 @@ class LinearAttentionBlock(nn.Module):
         self.mlp = Mlp(width, int(width * ratio))
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        """Transform tokens (B, T, C)."""
         tokens = tokens + self.attention(self.norm1(tokens))
         return tokens + self.mlp(self.norm2(tokens))
 
@@ -66,6 +67,7 @@ class PrototypeDecoderBlock(nn.Module):
         self.mlp = Mlp(width, int(width * ratio))
 
     def forward(self, tokens: torch.Tensor, prototypes: torch.Tensor) -> torch.Tensor:
+        """Compose tokens (B, T, C) of prototypes (B, M, C)."""
         tokens = self.attention(self.norm1(tokens), self.norm1(prototypes))
         return tokens + self.mlp(self.norm2(tokens))
 

@@ -117,4 +117,5 @@ def _halving(inputs: int, outputs: int) -> tuple[nn.Module, ...]:
 
 
 def _pointwise(channels: int) -> tuple[nn.Module, ...]:
+    """Layers of a 1 x 1 convolution, batch norm and ReLU."""
     return nn.Conv2d(channels, channels, 1, bias=False), nn.BatchNorm2d(channels), nn.ReLU()

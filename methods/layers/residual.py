@@ -40,6 +40,7 @@ class Bottleneck(nn.Module):
         self.shortcut = None if shortcut is None else nn.Sequential(shortcut, nn.BatchNorm2d(outputs))
 
     def forward(self, maps: torch.Tensor) -> torch.Tensor:
+        """Transform maps (B, inputs, h, w) to `outputs` channels."""
         kept = maps if self.shortcut is None else self.shortcut(maps)
         maps = functional.relu(self.middle(functional.relu(self.reduce(maps))))
         maps = self.expand(maps) + kept
@@ -119,4 +120,5 @@ def kaiming_init(module: nn.Module) -> None:
 
 
 def _halving(inputs: int, outputs: int) -> tuple[nn.Module, ...]:
+    """Layers that halve maps: 3 x 3 convolution of stride 2, batch norm and ReLU."""
     return convolution(inputs, outputs, 3, 2), nn.BatchNorm2d(outputs), nn.ReLU()

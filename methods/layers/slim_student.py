@@ -23,11 +23,13 @@ class GuidedRectifier(torch.autograd.Function):
 
     @staticmethod
     def forward(context: Any, values: torch.Tensor) -> torch.Tensor:
+        """Compute ReLU."""
         context.save_for_backward(values)
         return values.clamp_min(0)
 
     @staticmethod
     def backward(context: Any, gradient: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
+        """Propagate gradients that are positive, where the input was positive."""
         (values,) = context.saved_tensors
         return gradient.clamp_min(0) * (values > 0)
 
@@ -79,6 +81,7 @@ class SlimStudent(nn.Module):
         )
 
     def forward(self, images: torch.Tensor) -> list[torch.Tensor]:
+        """Compute the maps of images (B, 3, s, s), finest first."""
         maps, outputs_of_taps = images, []
         for stage, norms, is_tap in zip(self.stages, self.norms, self._taps, strict=True):
             for step, norm in zip(list(stage)[:-1], norms, strict=True):
@@ -92,6 +95,7 @@ class SlimStudent(nn.Module):
         return outputs_of_taps
 
     def _relu(self, values: torch.Tensor) -> torch.Tensor:
+        """Apply the ReLU, with guided gradients if `guided` is set."""
         return GuidedRectifier.apply(values) if self.guided else functional.relu(values)
 
 

@@ -19,6 +19,7 @@ class LearnedPosition(nn.Module):
         self.columns = nn.Parameter(torch.rand(side, width - width // 2))
 
     def forward(self) -> torch.Tensor:
+        """Embed all positions of the grid: (h w, width)."""
         side = len(self.rows)
         columns = self.columns[None].expand(side, -1, -1)
         rows = self.rows[:, None].expand(-1, side, -1)
@@ -44,6 +45,7 @@ class _Attention(nn.Module):
     def forward(
         self, tokens: torch.Tensor, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: Mask
     ) -> torch.Tensor:
+        """Update tokens (B, T, C) by attention; mask (T, T') is true for hidden keys."""
         update, _ = self.attention(query, key, value, attn_mask=mask, need_weights=False)
         return self.norm(tokens + self.dropout(update))
 
@@ -59,6 +61,7 @@ class EncoderLayer(nn.Module):
         self.norm = nn.LayerNorm(width)
 
     def forward(self, tokens: torch.Tensor, position: torch.Tensor, mask: Mask = None) -> torch.Tensor:
+        """Transform tokens (B, T, C) at positions (T, C); mask (T, T) is true for hidden keys."""
         positioned = tokens + position
         tokens = self.attend(tokens, positioned, positioned, tokens, mask)
         return self.norm(tokens + self.dropout(self.feed(tokens)))
@@ -78,6 +81,7 @@ class DecoderLayer(nn.Module):
     def forward(
         self, tokens: torch.Tensor, memory: torch.Tensor, position: torch.Tensor, mask: Mask = None
     ) -> torch.Tensor:
+        """Transform tokens (B, T, C) with a memory (B, T, C); mask (T, T) is true for hidden keys."""
         positioned = tokens + position
         tokens = self.attend(tokens, positioned, positioned, tokens, mask)
         tokens = self.recall(tokens, tokens + position, memory + position, memory, mask)

@@ -18,6 +18,7 @@ def _convolutions(*widths: int) -> nn.Sequential:
 
 
 def _doubled(maps: torch.Tensor) -> torch.Tensor:
+    """Upsample maps (B, C, h, w) bilinearly to twice the size."""
     return functional.interpolate(maps, scale_factor=2, mode="bilinear", align_corners=True)
 
 
@@ -39,6 +40,7 @@ class Restorer(nn.Module):
         self.last = nn.Conv2d(width, 3, 3, padding=1)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Restore images (B, 3, H, W) of values in [0, 1]."""
         maps = self.down[0](images)
         for stage in list(self.down)[1:]:
             maps = stage(functional.max_pool2d(maps, 2))
@@ -69,6 +71,7 @@ class Segmenter(nn.Module):
         self.last = nn.Conv2d(width, 2, 3, padding=1)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Segment stacked restored and original images (B, 6, H, W): logits (B, 2, H, W)."""
         skips = [self.down[0](images)]
         for stage in list(self.down)[1:]:
             skips.append(stage(functional.max_pool2d(skips[-1], 2)))

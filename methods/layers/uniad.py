@@ -103,6 +103,7 @@ class ReconstructionTransformer(nn.Module):
         self.apply(xavier_init)
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        """Reconstruct tokens (B, side * side, channels)."""
         position = self.position()
         memory = self.into(tokens)
         for encode in self.encoder:

@@ -39,6 +39,7 @@ class SemanticHead(nn.Module):
         self.layers = nn.ModuleList(nn.Linear(count, dim) for count in self._channels)
 
     def forward(self, patches: torch.Tensor) -> torch.Tensor:
+        """Project patches (B, T, sum of channels) to the text space: (B, T, d)."""
         parts = patches.split(self._channels, dim=-1)
         projected = [layer(part) for layer, part in zip(self.layers, parts, strict=True)]
         return pooled_projection(projected, self._pooling)
@@ -54,6 +55,7 @@ class Detection:
     """Semantic head Phi."""
 
     def parts(self) -> Iterator[nn.Module]:
+        """Yield the modules that are present."""
         return (part for part in (self.reconstruction, self.semantic) if part is not None)
 
 

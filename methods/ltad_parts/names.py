@@ -96,9 +96,11 @@ class FreeVectors(nn.Module):
         self.abnormal = nn.Parameter(torch.randn(classes, dim) / dim**0.5)
 
     def prototypes(self) -> torch.Tensor:
+        """Learned class vectors (classes, d)."""
         return self.prototype
 
     def classifiers(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Learned normal and abnormal vectors, (classes, d) each."""
         return self.normal, self.abnormal
 
 

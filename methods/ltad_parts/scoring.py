@@ -51,13 +51,16 @@ class Codes:
         chosen = functional.one_hot(ids).to(codes.dtype)
         return cls(mean, scale, chosen.T @ codes / chosen.sum(dim=0)[:, None])
 
-    def of(self, pooled: torch.Tensor) -> torch.Tensor:
+    def standardised(self, pooled: torch.Tensor) -> torch.Tensor:
         """Standardise pooled embeddings (B, P)."""
         return (pooled - self.mean) * self.scale
 
     def nearest(self, pooled: torch.Tensor) -> torch.Tensor:
         """Class with the nearest mean code by cosine, int64 (B,)."""
-        cosine = functional.normalize(self.of(pooled), dim=-1) @ functional.normalize(self.centres, dim=-1).T
+        cosine = (
+            functional.normalize(self.standardised(pooled), dim=-1)
+            @ functional.normalize(self.centres, dim=-1).T
+        )
         return cosine.nan_to_num(-torch.inf).argmax(dim=-1)
 
 

@@ -32,6 +32,7 @@ def side_by_side(grid: int | None) -> Arrange:
 
 
 def _side_by_side(maps: Sequence[torch.Tensor], grid: int | None) -> Maps:
+    """Concatenate the channels of maps on one grid, as one target."""
     return (coarsen(concat_embedding(maps), grid).permute(0, 3, 1, 2).contiguous(),)
 
 
@@ -41,6 +42,7 @@ def resized_side_by_side(side: int) -> Arrange:
 
 
 def _resized_side_by_side(maps: Sequence[torch.Tensor], side: int) -> Maps:
+    """Concatenate the channels of maps resized to `side` x `side`, as one target."""
     return (torch.cat([_resized(features, side) for features in maps], dim=1),)
 
 

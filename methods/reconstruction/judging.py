@@ -82,6 +82,7 @@ def max_of_pooled(grids: Floats, crop: int, window: int = 16) -> Prediction:
 
 
 def _chunks(grids: Floats) -> list[Floats]:
+    """Split grids into chunks of bounded memory."""
     return [grids[low : low + _CHUNK] for low in range(0, len(grids), _CHUNK)]
 
 

@@ -71,6 +71,7 @@ class ClassMemories:
             yield class_id, members, self.host.memory_vectors(torch.from_numpy(members), title=title)
 
     def _strata(self, members: Ids) -> Ids | None:
+        """Camera of each member, or None if cameras are unknown."""
         return None if self.cameras is None else self.cameras[members]
 
     def _cached(self, class_id: int, members: Ids, vectors: Floats, context: Context) -> Floats:

@@ -162,6 +162,7 @@ def steps_of(
 
 
 def seconds(minutes: float | None) -> float | None:
+    """Convert minutes to seconds; None stays None."""
     return None if minutes is None else minutes * 60
 
 

@@ -53,4 +53,5 @@ def blobs(side: int, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
 
 
 def _fade(share: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Smoothstep of degree 5 from 0 to 1, Perlin's interpolation weight."""
     return share**3 * (share * (6 * share - 15) + 10)

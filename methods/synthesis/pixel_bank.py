@@ -60,6 +60,7 @@ class PixelBank:
         return (self.gather(part) for part in torch.arange(len(self)).split(batch_size))
 
     def _read(self, index: int) -> torch.Tensor:
+        """Read an image in the view, uint8 (3, crop, crop)."""
         return as_tensor(view_pixels(self._images[index], self._view))
 
 

@@ -104,6 +104,7 @@ def _brightness(picture: Image.Image, rng: np.random.Generator) -> Image.Image:
 
 
 def _sharpness(picture: Image.Image, rng: np.random.Generator) -> Image.Image:
+    """Change the sharpness by a random factor from 0 to 2."""
     return ImageEnhance.Sharpness(picture).enhance(rng.uniform(0, 2))
 
 
@@ -117,26 +118,32 @@ def _hue_and_saturation(picture: Image.Image, rng: np.random.Generator) -> Image
 
 
 def _solarised(picture: Image.Image, rng: np.random.Generator) -> Image.Image:
+    """With probability 1/2, invert all values above a random threshold."""
     return ImageOps.solarize(picture, int(rng.integers(32, 129))) if rng.random() < 0.5 else picture
 
 
 def _posterised(picture: Image.Image, rng: np.random.Generator) -> Image.Image:
+    """Reduce each channel to a random number of 1 to 8 bits."""
     return ImageOps.posterize(picture, int(rng.integers(1, 9)))
 
 
 def _inverted(picture: Image.Image, rng: np.random.Generator) -> Image.Image:  # noqa: ARG001
+    """Invert all values."""
     return ImageOps.invert(picture)
 
 
 def _stretched(picture: Image.Image, rng: np.random.Generator) -> Image.Image:
+    """Stretch the contrast, saturating a random share of up to 20 % at both ends."""
     return ImageOps.autocontrast(picture, int(rng.integers(21)))
 
 
 def _equalised(picture: Image.Image, rng: np.random.Generator) -> Image.Image:  # noqa: ARG001
+    """Equalise the histogram."""
     return ImageOps.equalize(picture)
 
 
 def _turned(picture: Image.Image, rng: np.random.Generator) -> Image.Image:
+    """Rotate by a random angle of up to 45 degrees."""
     return picture.rotate(rng.uniform(-45, 45), Image.Resampling.BILINEAR)
 
 

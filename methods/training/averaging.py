@@ -31,8 +31,10 @@ class Average:
             weight.copy_(self._weights[name])
 
     def state_dict(self) -> dict[str, Any]:
+        """Averaged weights by name, for a checkpoint."""
         return self._weights
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore the averaged weights."""
         for name, weight in self._weights.items():
             weight.copy_(state[name])

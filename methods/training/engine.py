@@ -82,6 +82,7 @@ class Outcome:
 
     @property
     def images_per_second(self) -> float:
+        """Training images per second; 0 if no time was measured."""
         return self.images / self.seconds if self.seconds > 0 else 0.0
 
 

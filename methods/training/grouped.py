@@ -37,12 +37,15 @@ class GroupedSampler(Sampler):
         return torch.from_numpy(self._batches[self._position - 1])
 
     def batches_per_pass(self) -> int:
+        """Number of batches in a pass; the last batch of a group may be smaller."""
         return sum(-(-len(group) // self.batch_size) for group in self._groups)
 
     def state_dict(self) -> dict[str, Any]:
+        """Seed and position, from which a checkpoint resumes."""
         return {"seed": self._seed, "passes": self.passes, "position": self._position}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Resume from a state."""
         self._seed, self.passes, self._position = state["seed"], state["passes"], state["position"]
         self._batches = self._drawn() if self.passes else []
 

@@ -60,6 +60,7 @@ class Sampler:
         return whole + (1 if rest and not (self._drop_last and whole) else 0)
 
     def state_dict(self) -> dict[str, Any]:
+        """Seed, position and order, from which a checkpoint resumes."""
         return {
             "seed": self._seed,
             "passes": self.passes,
@@ -69,6 +70,7 @@ class Sampler:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Resume from a state."""
         self._seed, self.passes, self._position = state["seed"], state["passes"], state["position"]
         self._images, self._order = state["images"].numpy(), state["order"].numpy()
 

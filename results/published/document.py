@@ -50,22 +50,22 @@ def _overview() -> str:
     lines = [f"| paper | comparisons | findings | {' | '.join(verdicts)} |", "|---" + "|---:" * 7 + "|"]
     for paper in PAPERS.values():
         compared = sum(check.compared for check in checks() if check.paper == paper.name)
-        found = lint(paper.name)
-        per_verdict = [sum(finding.verdict == verdict for finding in found) for verdict in verdicts]
-        counts = " | ".join(str(count) for count in (compared, len(found), *per_verdict))
+        findings = lint(paper.name)
+        per_verdict = [sum(finding.verdict == verdict for finding in findings) for verdict in verdicts]
+        counts = " | ".join(str(count) for count in (compared, len(findings), *per_verdict))
         lines.append(f"| {paper.short} | {counts} |")
     return "\n".join(lines) + "\n"
 
 
 def _section(check: Check) -> str:
     """Section of one check with its findings."""
-    found = len(check.findings)
+    count = len(check.findings)
     if check.compared == 0:
         result = "Nothing to compare."
-    elif found == 0:
+    elif count == 0:
         result = f"{check.compared} comparisons, all agree."
     else:
-        result = f"{check.compared} comparisons, {found} finding{'s' if found > 1 else ''}."
+        result = f"{check.compared} comparisons, {count} finding{'s' if count > 1 else ''}."
     head = f"### {check.title}\n\nRule: {check.rule}. {result}\n"
     return head + ("\n" + _rows(check.findings) if check.findings else "")
 

@@ -56,6 +56,7 @@ def column(dataset: str, split: str, metric: str, group_or_category: str = "all"
 
 
 def _is_ablation(cell: PublishedCell) -> bool:
+    """Check whether a cell is from a table of ablations."""
     return table(cell.paper, cell.table).kind == "ablation"
 
 
@@ -79,9 +80,9 @@ def _index() -> dict[_Key, PublishedCell]:
 @cache
 def _columns() -> dict[tuple[str, str, str, str], dict[str, PublishedCell]]:
     """Cells by column, then by method, without ablations."""
-    found: dict[tuple[str, str, str, str], dict[str, PublishedCell]] = {}
+    columns: dict[tuple[str, str, str, str], dict[str, PublishedCell]] = {}
     for (dataset, split, method, metric, category), cell in _index().items():
         if _is_ablation(cell):
             continue
-        found.setdefault((dataset, split, metric, category), {})[method] = cell
-    return found
+        columns.setdefault((dataset, split, metric, category), {})[method] = cell
+    return columns

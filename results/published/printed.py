@@ -75,6 +75,7 @@ class PublishedCell:
 
     @property
     def name(self) -> CellName:
+        """Name by which findings and corrections refer to the cell."""
         return CellName(self.paper, self.table, self.split, self.printed_method, self.metric, self.category)
 
     @property
@@ -199,6 +200,7 @@ def _all_cells() -> tuple[PublishedCell, ...]:
 
 
 def _rows(path: Path) -> Iterator[dict[str, str]]:
+    """Yield the rows of a CSV file."""
     with path.open(newline="", encoding="utf-8") as file:
         yield from csv.DictReader(file)
 

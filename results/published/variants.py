@@ -127,15 +127,15 @@ def printed_as(method: str, fields: Fields) -> Name:
     for order, base in enumerate(settings):
         for name, changes in rows.items():
             wanted = {**base, **changes}
-            if all(_is(fields.get(key, base.get(key)), value) for key, value in wanted.items()):
+            if all(_matches(fields.get(key, base.get(key)), value) for key, value in wanted.items()):
                 return Name(name, order)
     return Name("", len(settings))
 
 
-def _is(found: Any, wanted: Any) -> bool:
+def _matches(value: Any, wanted: Any) -> bool:
     """Compare a field's value with the wanted one, which may contain wildcards and alternatives ("a|b")."""
     if isinstance(wanted, str):
-        return any(fnmatch.fnmatchcase(str(found), one) for one in wanted.split("|"))
+        return any(fnmatch.fnmatchcase(str(value), one) for one in wanted.split("|"))
     if isinstance(wanted, list):
-        return isinstance(found, list | tuple) and list(found) == wanted
-    return bool(found == wanted)
+        return isinstance(value, list | tuple) and list(value) == wanted
+    return bool(value == wanted)

@@ -53,6 +53,7 @@ def _class_folder(root: Path, category: str) -> Path:
 
 
 def _is_root(place: Path) -> bool:
+    """Check for the training folder of at least one class."""
     return any((_class_folder(place, f"Class{index}") / "Train").is_dir() for index in range(1, 11))
 
 

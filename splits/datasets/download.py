@@ -95,14 +95,14 @@ def download(
 def _checked(file: Path, archive: Archive) -> str:
     """sha256 of a file; deletes it and raises VerificationFailed if it differs from the known digest."""
     with file.open("rb") as opened:
-        found = hashlib.file_digest(opened, "sha256").hexdigest()
-    if archive.sha256 and found != archive.sha256:
+        digest = hashlib.file_digest(opened, "sha256").hexdigest()
+    if archive.sha256 and digest != archive.sha256:
         file.unlink()
         raise VerificationFailed(
-            f"'{archive.name}' has sha256 {found[:16]}..., expected {archive.sha256[:16]}...: "
+            f"'{archive.name}' has sha256 {digest[:16]}..., expected {archive.sha256[:16]}...: "
             "it was deleted, fetch it again or from another mirror"
         )
-    return found
+    return digest
 
 
 def _persist(address: str, transfer: _Transfer) -> None:

@@ -32,6 +32,7 @@ FACTS = Facts(
 
 
 def _is_root(place: Path) -> bool:
+    """Check for the training images of two typical classes."""
     return (place / "bottle" / "train" / "good").is_dir() or (place / "zipper" / "train" / "good").is_dir()
 
 

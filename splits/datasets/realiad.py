@@ -43,10 +43,12 @@ _RESOLUTIONS = ("realiad_1024", "realiad_512", "realiad_256", "realiad_raw")
 
 
 def _is_root(place: Path) -> bool:
+    """Check for any of the folders of lists."""
     return any((place / folder).is_dir() for folder in LISTS.values())
 
 
 def _has_images(root: Path) -> bool:
+    """Check for any folder of images."""
     return any((root / name).is_dir() for name in _RESOLUTIONS)
 
 

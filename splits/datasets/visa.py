@@ -40,6 +40,7 @@ FACTS = Facts(
 
 
 def _is_original(place: Path) -> bool:
+    """Check for the folder structure of the original release."""
     return any((place / category / "Data" / "Images").is_dir() for category in ("candle", "pcb1", "cashew"))
 
 

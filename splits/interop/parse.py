@@ -124,34 +124,34 @@ def _parse_json(text: str, source: str) -> Listing:
         raise SplitsError(
             f"'{source}' is JSON too deep for a list: expected objects with image paths"
         ) from None
-    found = list(_entries(document, "", ""))
-    if not found:
+    entries = list(_entries(document, "", ""))
+    if not entries:
         raise SplitsError(
             f"'{source}' is JSON without image paths: expected objects with one of {', '.join(PATH_FIELDS)}"
         )
-    return _with_parts("json", source, found)
+    return _with_parts("json", source, entries)
 
 
 def _parse_json_lines(text: str, source: str, whole: json.JSONDecodeError) -> Listing:
     """Parse one JSON object per line; `whole` is the error of parsing the text as one document."""
-    found: list[Entry] = []
+    entries: list[Entry] = []
     for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
             continue
         try:
             document = json.loads(line)
         except json.JSONDecodeError as error:
-            where = number if found else whole.lineno
+            where = number if entries else whole.lineno
             raise SplitsError(
                 f"'{source}' is not complete JSON (line {where}): it seems cut off; get an intact copy"
             ) from error
-        entries = list(_entries(document, "", ""))
-        if not entries:
+        in_line = list(_entries(document, "", ""))
+        if not in_line:
             raise SplitsError(
                 f"line {number} of '{source}' names no image: expected one of {', '.join(PATH_FIELDS)}"
             )
-        found += entries
-    return _with_parts("json-lines", source, found)
+        entries += in_line
+    return _with_parts("json-lines", source, entries)
 
 
 def _entries(document: Any, part: str, prefix: str) -> Iterator[Entry]:
@@ -175,7 +175,7 @@ def _entries(document: Any, part: str, prefix: str) -> Iterator[Entry]:
 
 def _parse_manifest(body: str, source: str) -> Listing:
     """Parse the body of a manifest: lines of part, tab and path."""
-    found: list[Entry] = []
+    entries: list[Entry] = []
     for number, line in enumerate(body.split("\n"), start=2):
         part, tab, path = line.partition("\t")
         if not line:
@@ -184,8 +184,8 @@ def _parse_manifest(body: str, source: str) -> Listing:
             raise SplitsError(
                 f"line {number} of '{source}' is '{line}': expected 'train' or 'test', tab, path"
             )
-        found.append((path, part))
-    return _with_parts("manifest", source, found)
+        entries.append((path, part))
+    return _with_parts("manifest", source, entries)
 
 
 def _delimiter(header: str) -> str:
@@ -208,15 +208,15 @@ def _parse_csv(text: str, delimiter: str, source: str) -> Listing:
     part = next((header.index(name) for name in PART_FIELDS if name in header), None)
     if column is None:  # no header, so that the first column is the path
         column, part, rows = 0, None, [[], *rows]
-    found: list[Entry] = []
+    entries: list[Entry] = []
     for number, row in enumerate(rows[1:], start=2):
         if len(row) <= max(column, part or 0):
             raise SplitsError(
                 f"row {number} of '{source}' has {len(row)} columns, expected at least "
                 f"{max(column, part or 0) + 1}: it seems cut off; get an intact copy"
             )
-        found.append((row[column], "" if part is None else row[part]))
-    return _with_parts("csv", source, found)
+        entries.append((row[column], "" if part is None else row[part]))
+    return _with_parts("csv", source, entries)
 
 
 def _with_parts(kind: str, source: str, entries: list[Entry]) -> Listing:

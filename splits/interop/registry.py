@@ -21,6 +21,7 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9_.+-]*")
 
 
 def _folder(home: Path, dataset: str, name: str) -> Path:
+    """Folder of an imported split, with unusual characters of the data set's name replaced."""
     return home / "splits" / re.sub(r"[^A-Za-z0-9_.+-]", "_", dataset) / name
 
 

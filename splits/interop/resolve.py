@@ -38,6 +38,7 @@ class Index:
 
 
 def _loosely(path: str) -> str:
+    """Key for a tolerant comparison: lower case, without the file's suffix."""
     return str(PurePosixPath(path.lower()).with_suffix("")) if path else path
 
 

@@ -83,6 +83,7 @@ def table(split: Split, dataset: Dataset) -> Files:  # noqa: ARG001
 
 
 def _label(image: LabelledImage) -> str:
+    """Label of an image in a list: "1" = defective, "0" = good, "" = unknown."""
     return "" if image.defect == UNKNOWN else str(int(image.is_defective))
 
 

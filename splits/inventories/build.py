@@ -25,6 +25,7 @@ _HERE = Path(__file__).parent
 
 
 def _read(path: Path) -> list[Row]:
+    """Read the rows of a CSV file."""
     with path.open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
 
@@ -38,6 +39,7 @@ def _write(name: str, columns: list[str], rows: list[list[str]]) -> None:
 
 
 def _number(row: Row) -> int:
+    """Number that the image file is named by."""
     return int(PurePosixPath(row["relative_path"]).stem)
 
 

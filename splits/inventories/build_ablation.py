@@ -30,6 +30,7 @@ class _PlainUnpickler(pickle.Unpickler):
     """Unpickler of plain dictionaries, lists and text, since a pickle with classes could execute code."""
 
     def find_class(self, module: str, name: str) -> None:
+        """Refuse every class; raises SplitsError."""
         raise SplitsError(f"a configuration holds '{module}.{name}': expected lists of paths alone")
 
 

@@ -69,7 +69,7 @@ def pools(dataset: Dataset, facts: Provenance) -> tuple[Pools, Pools]:
 
 
 def _relisted(images: Pools) -> Pools:
-    """Sort the images of each category by the listing order of the other machine."""
+    """Sort the images of each category by the listing order under which the relisted lists were drawn."""
     folders, ranks = _listing()
 
     def place(image: LabelledImage) -> tuple[int, int]:

@@ -30,6 +30,7 @@ class Patch:
 
     @property
     def box(self) -> tuple[slice, slice]:
+        """Slices that cut the patch out of an image."""
         return self.rows, self.columns
 
 

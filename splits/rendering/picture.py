@@ -76,10 +76,10 @@ def render(
     name: Name, difficulty: str = "", seed: int = SEED
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8] | None]:
     """Render an image: pixels uint8 (H, W, 3), and its mask uint8 (H, W) of 0 and 255, None if good."""
-    made = draft(name, difficulty, seed)
+    drafted = draft(name, difficulty, seed)
     camera = stream(seed, name.category, name.part, name.defect, name.index, "camera")
-    pixels = photograph(made.colour, camera)
-    return pixels, None if made.mask is None else made.mask.astype(np.uint8) * np.uint8(255)
+    pixels = photograph(drafted.colour, camera)
+    return pixels, None if drafted.mask is None else drafted.mask.astype(np.uint8) * np.uint8(255)
 
 
 def _drawn(kind: Kind, name: Name, seed: int, fault: Fault) -> Scene:

@@ -58,4 +58,5 @@ def _borders(pixels: Pixels, bins: int) -> npt.NDArray[np.float32]:
 
 
 def _trapezoids(y: npt.NDArray[Any], x: npt.NDArray[Any]) -> float:
+    """Area under a curve with descending x."""
     return float(np.trapezoid(y[::-1], x[::-1]))

@@ -45,6 +45,7 @@ def _pixel_curve(truth: Truth, answer: Answer) -> Curve:
 
 
 def _bytes(maps: MapSource) -> int:
+    """Size of the anomaly maps in bytes."""
     return math.prod(maps.shape) * maps.dtype.itemsize
 
 

@@ -46,7 +46,7 @@ class Ceiling:
 
     @property
     def sorted_pixels(self) -> int:
-        """Pixels sorted at a time; with more, all thresholds are searched for less often."""
+        """Number of pixels to sort at a time."""
         return self.memory_bytes // 8 // BYTES_PER_SORTED_PIXEL
 
 

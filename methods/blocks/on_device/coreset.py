@@ -108,7 +108,7 @@ class DeviceGreedy:
         return torch.cat([(part.double() - centre).square_().sum(dim=1) for part in self.rows.split(PART)])
 
     def _pool(self) -> tuple[torch.Tensor, float]:
-        """Indices with the largest bounds and all ties, ascending; the largest bound left out."""
+        """Indices of the `POOL` largest bounds and all ties, ascending, and the largest of the others."""
         if len(self.bound) <= POOL:
             return torch.arange(len(self.bound), device=self.bound.device), -torch.inf
         inside = self.bound >= self.bound.topk(POOL).values[-1]

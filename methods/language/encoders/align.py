@@ -1,7 +1,7 @@
-"""`align:kakaobrain/align-base` or `align:FOLDER`: ALIGN through transformers, an optional extra.
+"""ALIGN (`align:kakaobrain/align-base` or `align:FOLDER`) through the optional package transformers.
 
-EfficientNet-B7 and BERT with one space of 640 numbers (Jia et al., ICML 2021; weights by Kakao Brain). Image
-layers are named by the number of their block, from 0: LTAD reads 3, 10, 17 and 37, the last blocks at
+EfficientNet-B7 and BERT with a shared space of 640 dimensions (Jia et al., ICML 2021; weights by Kakao
+Brain). Image layers are named by block number, from 0: LTAD reads 3, 10, 17 and 37, the last blocks at
 strides 2, 4, 8 and 16.
 """
 
@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from ltbench.home_folders import expanded
 from ltbench.methods.errors import BadParameter, MethodsError
 from ltbench.methods.features import hub, weights
 from ltbench.methods.language import checkpoints
@@ -26,14 +27,14 @@ from ltbench.methods.language.pixels import normalised
 RECIPE = "align/1"
 PAPER_LAYERS = ("3", "10", "17", "37")
 CONTEXT = 64
-"""Tokens that the authors' processor pads to."""
+"""Number of tokens that the authors' processor pads texts to."""
 _WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 _REST = ("config.json", "vocab.txt", "tokenizer_config.json", "special_tokens_map.json", "tokenizer.json")
 _MIDDLE = (0.5, 0.5, 0.5)
 
 
 class Images:
-    """The EfficientNet: maps after blocks, at the size of the pixels that come in."""
+    """EfficientNet image tower: maps after blocks, at the size of the given pixels."""
 
     def __init__(self, vision: nn.Module) -> None:
         self._vision = vision
@@ -48,17 +49,17 @@ class Images:
                     f"the encoder has no layer '{layer}': expected block numbers 0 to {self._depth - 1}"
                 )
         device = next(self._vision.parameters()).device
-        passed = self._vision.embeddings(normalised(pixels.to(device), None, _MIDDLE, _MIDDLE))
-        answers = {}
+        features = self._vision.embeddings(normalised(pixels.to(device), None, _MIDDLE, _MIDDLE))
+        maps = {}
         for number, block in enumerate(self._vision.encoder.blocks):
-            passed = block(passed)
+            features = block(features)
             if str(number) in layers:
-                answers[str(number)] = passed
-        return {**answers, "pooled": self._vision.pooler(passed).flatten(1)}
+                maps[str(number)] = features
+        return {**maps, "pooled": self._vision.pooler(features).flatten(1)}
 
 
 class Text:
-    """BERT, read at its first token and projected."""
+    """BERT text tower, read at its first token and projected to the shared space."""
 
     context = CONTEXT
 
@@ -69,8 +70,9 @@ class Text:
         self.depth = len(model.text_model.encoder.layer)
 
     def tokenize(self, texts: Sequence[str]) -> Tokens:
-        answer = self._tokenizer(list(texts), padding=True, return_tensors="pt")
-        ids, valid = answer["input_ids"], answer["attention_mask"].bool()
+        """Tokenise texts; raises BadParameter for a text of more than `CONTEXT` tokens."""
+        encoded = self._tokenizer(list(texts), padding=True, return_tensors="pt")
+        ids, valid = encoded["input_ids"], encoded["attention_mask"].bool()
         if ids.shape[1] > CONTEXT:
             text = texts[int(valid.sum(dim=1).argmax())]
             raise BadParameter(
@@ -82,11 +84,13 @@ class Text:
 
     @torch.no_grad()
     def embed(self, ids: torch.Tensor) -> torch.Tensor:
+        """Look up token embeddings (B, N, width)."""
         return self._words(ids)
 
     def encode(
         self, embeddings: torch.Tensor, tokens: Tokens, overwrite: Mapping[int, torch.Tensor] = NOTHING
     ) -> torch.Tensor:
+        """Encode token embeddings as text embeddings (B, dim); raises BadParameter for deep tokens."""
         if overwrite:
             raise BadParameter(f"'{self._name}' takes no deep tokens: expected an encoder 'openclip:...'")
         mask = tokens.valid[:, : embeddings.shape[1]].to(torch.int64)
@@ -100,7 +104,7 @@ class Text:
 
 
 def load(model: str, *, device: str, weights_root: Path | None) -> Encoder:
-    """ALIGN on a device; raises WeightsMissing with the ways out, MethodsError without transformers."""
+    """Load ALIGN; raises WeightsMissing without weights and MethodsError without the package transformers."""
     encoder = f"align:{model}"
     folder = checkpoint_folder(model, encoder, weights_root)
     transformers = imported_transformers()
@@ -113,7 +117,7 @@ def load(model: str, *, device: str, weights_root: Path | None) -> Encoder:
             folder, local_files_only=True, output_loading_info=True
         )
         tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    # transformers draws what a file lacks at random, and goes on.
+    # transformers initialises weights that a file lacks at random, with only a warning.
     lacking = sorted(found["missing_keys"])
     if lacking:
         raise BadParameter(f"the weights '{file}' do not fit ALIGN: they lack {', '.join(lacking[:3])}")
@@ -129,12 +133,19 @@ def load(model: str, *, device: str, weights_root: Path | None) -> Encoder:
 
 
 def checkpoint_folder(model: str, encoder: str, weights_root: Path | None) -> Path:
-    """Folder with weights, configuration and vocabulary; raises WeightsMissing, BadParameter for no name."""
+    """Find the folder with weights, configuration and vocabulary.
+
+    Searches `model` as a path, then the weights folder, then Hugging Face's cache or hub.
+
+    Raises:
+        BadParameter: If `model` is empty.
+        WeightsMissing: If the folder is not found.
+    """
     if not model:
         raise BadParameter(
             "'align:' names no model: expected 'align:kakaobrain/align-base' or 'align:FOLDER'"
         )
-    given = Path(model).expanduser()
+    given = expanded(model)
     if given.is_dir():
         return given
     found = checkpoints.in_mirror((model, model.rpartition("/")[2]), weights_root)
@@ -149,7 +160,7 @@ def checkpoint_folder(model: str, encoder: str, weights_root: Path | None) -> Pa
 
 
 def imported_transformers() -> ModuleType:
-    """transformers itself, or one sentence about why it cannot be imported."""
+    """Import transformers, or raise MethodsError with the reason why it cannot be imported."""
     try:
         import transformers
     except ImportError as error:

@@ -113,9 +113,9 @@ def checkpoint(
     own = f"{name}@{source}"
     mirrored = [f"{own}{suffix}" for suffix in (".safetensors", ".pt", ".bin")]
     mirrored += [f"{repository}/{file}" for file in files] + ([url.rsplit("/", 1)[-1]] if url else [])
-    found = checkpoints.in_mirror(mirrored, weights_root)
-    found = found or (hub.file_of(repository, files) if repository else None)
-    if found is None:
+    checkpoint_file = checkpoints.in_mirror(mirrored, weights_root)
+    checkpoint_file = checkpoint_file or (hub.file_of(repository, files) if repository else None)
+    if checkpoint_file is None:
         address = f"https://huggingface.co/{repository}" if repository else url
         raise checkpoints.missing(encoder, address, f"{own}.safetensors")
-    return found
+    return checkpoint_file

@@ -42,6 +42,7 @@ class Block(nn.Module):
         self.feed_forward = nn.Sequential(nn.Linear(WIDTH, 4 * WIDTH), nn.GELU(), nn.Linear(4 * WIDTH, WIDTH))
 
     def forward(self, tokens: torch.Tensor, causal: bool = False) -> torch.Tensor:
+        """Transform tokens (B, T, C); with `causal`, tokens attend to earlier ones only."""
         batch, count, _ = tokens.shape
         projected = self.queries_keys_values(self.first_norm(tokens))
         split = projected.view(batch, count, 3, HEADS, WIDTH // HEADS).permute(2, 0, 3, 1, 4)
@@ -70,17 +71,21 @@ class ToyImages(nn.Module):
         self.projection = nn.Linear(WIDTH, DIM, bias=False)
 
     def embed(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Embed patches behind a class token: (B, 1 + grid * grid, width)."""
         images = normalised(pixels.to(self.positions.device), IMAGE_SIZE, _MEAN, _STD)
         patches = self.patches(images).flatten(2).transpose(1, 2)
         return torch.cat([self.class_token.expand(len(images), -1, -1), patches], dim=1) + self.positions
 
     def block(self, index: int, tokens: torch.Tensor) -> torch.Tensor:
+        """Transform tokens by one block."""
         return self.blocks[index](tokens)
 
     def value_attention(self, index: int, tokens: torch.Tensor) -> torch.Tensor:
+        """Transform tokens by one block's attention among values."""
         return self.blocks[index].among_values(tokens)
 
     def project(self, tokens: torch.Tensor, *, normalise: bool = True) -> torch.Tensor:
+        """Project tokens to the shared space (..., dim)."""
         return self.projection(self.norm(tokens) if normalise else tokens)
 
 
@@ -111,11 +116,13 @@ class ToyText(nn.Module):
 
     @torch.no_grad()
     def embed(self, ids: torch.Tensor) -> torch.Tensor:
+        """Look up token embeddings (B, N, width)."""
         return self.words(ids)
 
     def encode(
         self, embeddings: torch.Tensor, tokens: Tokens, overwrite: Mapping[int, torch.Tensor] = NOTHING
     ) -> torch.Tensor:
+        """Encode token embeddings as text embeddings (B, dim), read at each text's last token."""
         hidden = embeddings + self.positions[: embeddings.shape[1]]
         for index, block in enumerate(self.blocks):
             if index in overwrite:
@@ -128,6 +135,7 @@ class ToyText(nn.Module):
 
     @torch.no_grad()
     def forward(self, texts: Sequence[str]) -> torch.Tensor:
+        """Embed texts: (B, dim)."""
         tokens = self.tokenize(texts)
         return self.encode(self.embed(tokens.ids), tokens)
 
@@ -151,6 +159,7 @@ def load(model: str, *, device: str, weights_root: Path | None) -> Encoder:
 
 
 def _number(word: str) -> int:
+    """Token id of a word, by its CRC-32; the first three ids are special tokens."""
     return 3 + zlib.crc32(word.encode()) % (VOCABULARY - 3)
 
 

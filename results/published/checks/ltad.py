@@ -57,18 +57,18 @@ def wrong_groups(key: RowKey, row: Row) -> list[str]:
 
 def _means() -> Check:
     """Check that All, High and Low are the means of their classes."""
-    found = []
+    findings = []
     for key, row in per_class_rows().items():
         wrong = wrong_groups(key, row)
         if wrong:
-            found.append(_wrong_means(key, row, wrong))
+            findings.append(_wrong_means(key, row, wrong))
     return Check(
         PAPER,
         "All, High and Low are the means of their classes",
         "within one unit of the last digit, 0.01: what rounding or cutting off can explain; "
         "High = the first floor(n/2) classes by size",
         len(GROUPS) * len(per_class_rows()),
-        tuple(found),
+        tuple(findings),
     )
 
 
@@ -132,7 +132,7 @@ def _explain(row: Row, wrong: list[str]) -> tuple[Verdict, str]:
 
 def _ablation_means() -> Check:
     """Check All = (7 High + 8 Low) / 15 in tables without classes."""
-    found = []
+    findings = []
     compared = 0
     for key, row in rows(PAPER).items():
         if key.table >= _FIRST_PER_CLASS or "high" not in row:
@@ -141,7 +141,7 @@ def _ablation_means() -> Check:
         sizes = [len(ltad_group(row["all"].dataset, key.split, group)) for group in ("high", "low")]
         weighted = (sizes[0] * row["high"].value + sizes[1] * row["low"].value) / sum(sizes)
         if differs(row["all"].value, weighted, table(PAPER, key.table).unit):
-            found.append(
+            findings.append(
                 Finding(
                     paper=PAPER,
                     table=key.table,
@@ -160,13 +160,13 @@ def _ablation_means() -> Check:
         "In the ablations, All is the weighted mean of High and Low",
         "(7 High + 8 Low) / 15 on MVTec AD, within 0.01",
         compared,
-        tuple(found),
+        tuple(findings),
     )
 
 
 def _repeats() -> Check:
     """Check that no class implausibly repeats the value of another class of its row."""
-    found = []
+    findings = []
     compared = 0
     for key, row in per_class_rows().items():
         for one, other in combinations(classes(row), 2):
@@ -174,7 +174,7 @@ def _repeats() -> Check:
             if one.value == other.value < _REPEAT_BELOW:
                 reasons = _why_suspicious(key, row, one, other)
                 if reasons:
-                    found.append(_repeat(key, one, other, reasons))
+                    findings.append(_repeat(key, one, other, reasons))
     return Check(
         PAPER,
         "No class repeats another class of its row",
@@ -182,7 +182,7 @@ def _repeats() -> Check:
         "table repeats the same pair, or one of the two is more than 5 points away from all its values in "
         "other configurations",
         compared,
-        tuple(found),
+        tuple(findings),
     )
 
 
@@ -254,7 +254,7 @@ def _nearest_elsewhere(key: RowKey, cell: PublishedCell) -> float | None:
 
 def _attainable() -> Check:
     """Check that every AUROC over P defective and N good images is a multiple of 1 / (2 P N)."""
-    found = []
+    findings = []
     compared = 0
     for key, row in per_class_rows().items():
         for cell in classes(row):
@@ -266,7 +266,7 @@ def _attainable() -> Check:
             nearest = round(cell.value / step) * step
             decimals = len(cell.printed.partition(".")[2])
             if differs(cell.value, nearest, 10.0**-decimals):
-                found.append(
+                findings.append(
                     Finding(
                         paper=PAPER,
                         table=key.table,
@@ -285,5 +285,5 @@ def _attainable() -> Check:
         "Every image AUROC on MVTec AD can come from the official test images",
         "a multiple of 1/(2 P N) for P defective and N good test images, within one unit of the last digit",
         compared,
-        tuple(found),
+        tuple(findings),
     )

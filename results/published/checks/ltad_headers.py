@@ -56,7 +56,7 @@ def largest_gap(values: Mapping[str, float], profile: Mapping[str, float]) -> tu
 
 def _headers() -> Check:
     """Check that the headers of the DAGM tables name the right classes."""
-    found = []
+    findings = []
     for key, row in _witness_rows().items():
         profile = _profile(key.metric)
         gap, name = largest_gap(_as_printed(row), profile)
@@ -64,7 +64,7 @@ def _headers() -> Check:
             continue
         righted, _ = largest_gap({cell.category: cell.value for cell in classes(row)}, profile)
         printed_order = "reversed" if "reverse" not in key.split else "normal"
-        found.append(
+        findings.append(
             Finding(
                 paper=PAPER,
                 table=key.table,
@@ -86,7 +86,7 @@ def _headers() -> Check:
         "The headers of the DAGM tables name the columns' classes",
         f"{_WITNESS}'s value of a class is within {_SAME} of what most tables print under that name",
         len(_witness_rows()),
-        tuple(found),
+        tuple(findings),
     )
 
 
@@ -111,7 +111,7 @@ def _spread(of_classes: Mapping[str, list[PublishedCell]]) -> float:
 
 def _constant() -> Check:
     """Check that every method's values change between the DAGM configurations."""
-    found = []
+    findings = []
     compared = 0
     for metric in ("image_auroc", "pixel_auroc"):
         methods = sorted({key.printed_method for key in per_class_rows() if key.metric == metric})
@@ -121,13 +121,13 @@ def _constant() -> Check:
         for method, spread in spreads.items():
             if spread <= _SAME:
                 least = min(other for name, other in spreads.items() if name != method)
-                found.append(_never_changes(metric, method, spread, least))
+                findings.append(_never_changes(metric, method, spread, least))
     return Check(
         PAPER,
         "A method's values change with the training list",
         f"over the DAGM configurations some class moves by more than {_SAME}",
         compared,
-        tuple(found),
+        tuple(findings),
     )
 
 

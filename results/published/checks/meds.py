@@ -50,7 +50,7 @@ def main_means() -> dict[_Mean, PublishedCell]:
 
 def _means() -> Check:
     """Check that the last line of each table is the mean of the classes."""
-    found = []
+    findings = []
     main = main_means()
     for key, row in per_class_rows().items():
         cell, recomputed = row["all"], mean(classes(row))
@@ -58,7 +58,7 @@ def _means() -> Check:
             continue
         beside = main.get((cell.dataset, cell.split, cell.method, cell.metric))
         also = f" The main text (Table {beside.table}) prints {beside.printed}." if beside else ""
-        found.append(
+        findings.append(
             Finding(
                 paper=PAPER,
                 table=key.table,
@@ -80,13 +80,13 @@ def _means() -> Check:
         "The last line is the mean of the classes",
         "within one unit of the last digit (0.1; Table 30: 0.01): what rounding or cutting off can explain",
         len(per_class_rows()),
-        tuple(found),
+        tuple(findings),
     )
 
 
 def _deviations() -> Check:
     """Check that printed standard deviations are those of the classes."""
-    found = []
+    findings = []
     compared = 0
     for key, row in per_class_rows().items():
         if "std" not in row:
@@ -95,7 +95,7 @@ def _deviations() -> Check:
         recomputed = stdev(cell.value for cell in classes(row))
         # Rounding changes a deviation by no more than the values themselves, a little more for n - 1.
         if differs(row["std"].value, recomputed, 1.1 * table(PAPER, key.table).unit):
-            found.append(
+            findings.append(
                 Finding(
                     paper=PAPER,
                     table=key.table,
@@ -117,7 +117,7 @@ def _deviations() -> Check:
         "Standard deviations are those of the classes",
         "sample deviation (n - 1) within 0.011",
         compared,
-        tuple(found),
+        tuple(findings),
     )
 
 
@@ -135,7 +135,7 @@ def _fits(description: Table, split: str, main: Mapping[_Mean, PublishedCell]) -
 
 def _captions() -> Check:
     """Check that captions name the noise ratio of their numbers."""
-    found = []
+    findings = []
     main = main_means()
     with_classes = [each for each in tables() if (each.paper, each.kind) == (PAPER, "per class")]
     for each in with_classes:
@@ -145,7 +145,7 @@ def _captions() -> Check:
         if 2 * agree >= compared:
             continue
         ours, _ = _fits(each, split, main)
-        found.append(
+        findings.append(
             Finding(
                 paper=PAPER,
                 table=each.table,
@@ -166,7 +166,7 @@ def _captions() -> Check:
         "The captions name the noise ratio of their numbers",
         "at least half of a table's means agree with the main text's column of that ratio within 0.1",
         len(with_classes),
-        tuple(found),
+        tuple(findings),
     )
 
 
@@ -183,7 +183,7 @@ def _class_results() -> dict[tuple[str, str, str], dict[str, dict[str, Published
 
 def _copied_rows() -> Check:
     """Check that no class has all the same numbers at two noise ratios."""
-    found = []
+    findings = []
     compared = 0
     for by_split in _class_results().values():
         for one, other in combinations(sorted(by_split), 2):
@@ -195,13 +195,13 @@ def _copied_rows() -> Check:
                 metric: cell.value for metric, cell in second.items()
             }
             if same and any(cell.value < 100 for cell in first.values()):
-                found += _copied(one, other, first, second)
+                findings += _copied(one, other, first, second)
     return Check(
         PAPER,
         "No class repeats all its numbers at another noise ratio",
         "the seven metrics of a class, not all 100, differ between any two ratios in at least one",
         compared,
-        tuple(found),
+        tuple(findings),
     )
 
 
@@ -209,12 +209,12 @@ def _copied(
     one: str, other: str, first: dict[str, PublishedCell], second: dict[str, PublishedCell]
 ) -> list[Finding]:
     """Build one finding for each of the two tables of the later ratio."""
-    found = []
+    findings = []
     for number in sorted({cell.table for cell in second.values()}):
         here = [second[metric] for metric in METRIC_TITLES if metric in second]
         here = [cell for cell in here if cell.table == number]
         before = sorted({first[cell.metric].table for cell in here})
-        found.append(
+        findings.append(
             Finding(
                 paper=PAPER,
                 table=number,
@@ -231,4 +231,4 @@ def _copied(
                 doubted=names(here),
             )
         )
-    return found
+    return findings

@@ -36,7 +36,7 @@ def f1_floor(good: int, defective: int) -> float:
 
 def _floors() -> Check:
     """Check that F1-max is not below the F1 of calling every image defective."""
-    found = []
+    findings = []
     compared = 0
     for key, row in per_class_rows().items():
         if key.metric != "image_f1max":
@@ -52,13 +52,13 @@ def _floors() -> Check:
             ):
                 below.append(cell)
         if below:
-            found.append(_below_floor(key, below))
+            findings.append(_below_floor(key, below))
     return Check(
         PAPER,
         "F1-max is not below the F1 of calling everything defective",
         "2P / (2P + N) with the class' P defective and N good test images, within one unit (MVTec AD, VisA)",
         compared,
-        tuple(found),
+        tuple(findings),
     )
 
 
@@ -97,39 +97,39 @@ def _against_each_other() -> Check:
             higher = clean_auroc[cell.category].value > noisy_auroc[cell.category].value
             if higher and other.value - cell.value > _DROP:
                 pairs.setdefault((key.table, key.printed_method), []).append((cell, other))
-    found = tuple(
+    findings = tuple(
         Finding(
             paper=PAPER,
             table=number,
             row=method,
             what="AP against AUROC",
-            where="I-AP " + listed(cell.category for cell, _ in found),
-            printed=", ".join(cell.printed for cell, _ in found),
-            recomputed=f"Table {found[0][1].table} with noise: "
-            + ", ".join(cell.printed for _, cell in found),
+            where="I-AP " + listed(cell.category for cell, _ in drops),
+            printed=", ".join(cell.printed for cell, _ in drops),
+            recomputed=f"Table {drops[0][1].table} with noise: "
+            + ", ".join(cell.printed for _, cell in drops),
             verdict="doubtful",
             argument=(
-                f"In {len(found)} classes the model of the clean list has the higher image AUROC, but an AP "
-                f"that is {_least(found):.0f} to {_most(found):.0f} points lower than with contamination; no "
+                f"In {len(drops)} classes the model of the clean list has the higher image AUROC, but an AP "
+                f"that is {_least(drops):.0f} to {_most(drops):.0f} points lower than with contamination; no "
                 "other method or class does this. It also pulls the mean I-AP of the clean list below that "
                 "of the smallest noise ratio."
             ),
-            doubted=names(cell for cell, _ in found),
+            doubted=names(cell for cell, _ in drops),
         )
-        for (number, method), found in pairs.items()
+        for (number, method), drops in pairs.items()
     )
     return Check(
         PAPER,
         "Image AP does not fall where image AUROC rises",
         f"clean against the smallest noise ratio: AP more than {_DROP:g} points lower while AUROC is higher",
         compared,
-        found,
+        findings,
     )
 
 
 def _depths() -> Check:
     """Check inspection depths k / |D|, where the last defect is the k-th image of the ranking."""
-    found = []
+    findings = []
     compared = 0
     for key, row in per_class_rows().items():
         if key.metric != "inspection_depth":
@@ -144,14 +144,14 @@ def _depths() -> Check:
             is_whole = not differs(cell.value, nearest, table(PAPER, key.table).unit)
             is_perfect = ranking[cell.category].value == 100
             if not is_whole or inspected < defects or (is_perfect and inspected > defects):
-                found.append(_wrong_depth(key, cell, defects, good + defects))
+                findings.append(_wrong_depth(key, cell, defects, good + defects))
     return Check(
         PAPER,
         "Inspection depths count images of the released lists",
         "k / |D| with a whole k not below the number of defects, and equal to it where the AUPRC is 100; "
         "|D| is a class of the released seed-0 list",
         compared,
-        tuple(found),
+        tuple(findings),
     )
 
 
@@ -171,14 +171,14 @@ def _wrong_depth(key: RowKey, cell: PublishedCell, defects: int, size: int) -> F
     )
 
 
-def _least(found: list[tuple[PublishedCell, PublishedCell]]) -> float:
+def _least(drops: list[tuple[PublishedCell, PublishedCell]]) -> float:
     """Smallest rise from the clean to the noisy cell of the pairs."""
-    return min(noisy.value - clean.value for clean, noisy in found)
+    return min(noisy.value - clean.value for clean, noisy in drops)
 
 
-def _most(found: list[tuple[PublishedCell, PublishedCell]]) -> float:
+def _most(drops: list[tuple[PublishedCell, PublishedCell]]) -> float:
     """Largest rise from the clean to the noisy cell of the pairs."""
-    return max(noisy.value - clean.value for clean, noisy in found)
+    return max(noisy.value - clean.value for clean, noisy in drops)
 
 
 def _next_ratio(key: RowKey) -> RowKey:
@@ -197,6 +197,7 @@ def _next_ratio(key: RowKey) -> RowKey:
 
 
 def _dataset(key: RowKey) -> str:
+    """Data set of a row."""
     return next(iter(rows(PAPER)[key].values())).dataset
 
 

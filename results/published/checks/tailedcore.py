@@ -36,12 +36,13 @@ def _three(row: Row) -> tuple[float, float, float]:
 
 
 def _printed(row: Row) -> str:
+    """Printed numbers of the tail, head and all classes."""
     return " / ".join(row[name].printed for name in ("tail", "head", "all"))
 
 
 def _steps() -> Check:
-    """Check in the step splits that all is the weighted mean of tail and head."""
-    found = []
+    """Check in the step splits that the mean over all classes is the weighted one of tail and head."""
+    findings = []
     compared = 0
     for key, row in _grouped().items():
         if not key.split.startswith("step"):
@@ -52,14 +53,14 @@ def _steps() -> Check:
         count, tails = CLASSES[dataset], STEP_TAILS[dataset]
         weighted = (tails * tail + (count - tails) * head) / count
         if differs(everything, weighted, table(PAPER, key.table).unit):
-            found.append(_wrong_step(key, row, weighted))
+            findings.append(_wrong_step(key, row, weighted))
     return Check(
         PAPER,
         "In the step splits, all = weighted mean of C_t and C_h",
         "9/15 C_t + 6/15 C_h on MVTec AD, 7/12 C_t + 5/12 C_h on VisA (the same weights in every seed), "
         "within one unit of the last digit",
         compared,
-        tuple(found),
+        tuple(findings),
     )
 
 
@@ -123,8 +124,8 @@ def _largest_printed_gap() -> float:
 
 
 def _pareto() -> Check:
-    """Check in the Pareto splits that all is compatible with tail and head."""
-    found = []
+    """Check in the Pareto splits that the mean over all classes fits those over tail and head classes."""
+    findings = []
     compared = 0
     largest = _largest_printed_gap()
     for key, row in _grouped().items():
@@ -136,7 +137,7 @@ def _pareto() -> Check:
         outside = everything < min(tail, head) - unit or everything > max(tail, head) + unit
         needed, bound = _needed_gap(row)
         if outside or abs(needed) > largest:
-            found.append(_wrong_pareto(key, row, needed, bound, largest))
+            findings.append(_wrong_pareto(key, row, needed, bound, largest))
     return Check(
         PAPER,
         "In the Pareto splits, all lies between C_t and C_h",
@@ -144,12 +145,12 @@ def _pareto() -> Check:
         "outside [C_t, C_h], or where C_t - C_h would have to differ between seeds by more than the largest "
         f"gap printed anywhere in the paper ({largest:.2f})",
         compared,
-        tuple(found),
+        tuple(findings),
     )
 
 
 def _wrong_pareto(key: RowKey, row: Row, needed: float, bound: float, largest: float) -> Finding:
-    """Build the finding of a row whose all is incompatible with tail and head."""
+    """Build the finding of a row whose overall mean is incompatible with the means of tail and head."""
     tail, head, everything = _three(row)
     outside = not min(tail, head) <= everything <= max(tail, head)
     where = "outside [C_t, C_h]" if outside else "between C_t and C_h"
@@ -197,8 +198,8 @@ def _neighbour(key: RowKey, row: Row) -> str:
 
 
 def _zero_shot() -> Check:
-    """Check that methods without training have the same all in every split."""
-    found = []
+    """Check that methods without training have the same mean over all classes in every split."""
+    findings = []
     compared = 0
     for key, row in rows(PAPER).items():
         if key.printed_method not in ZERO_SHOT:
@@ -210,7 +211,7 @@ def _zero_shot() -> Check:
             if (other.table, other.printed_method) == (key.table, key.printed_method)
         }
         if any(cell.value != row["all"].value for cell in twins.values()):
-            found.append(
+            findings.append(
                 Finding(
                     paper=PAPER,
                     table=key.table,
@@ -229,5 +230,5 @@ def _zero_shot() -> Check:
         "Methods that do not train have the same all in every split",
         "equal in the three blocks of a table",
         compared,
-        tuple(found),
+        tuple(findings),
     )

@@ -44,6 +44,7 @@ def _numbers(paper: str) -> Check:
 
 
 def _fault(cell: PublishedCell) -> str:
+    """Describe a garbled number."""
     return "A stray space stands inside the number" if " " in cell.printed else "Two decimal points"
 
 
@@ -68,7 +69,7 @@ def _percentages(paper: str) -> Check:
         if _NUMBER.fullmatch(digits) and float(digits) > 100:
             key = RowKey(cell.table, cell.split, cell.printed_method, cell.metric)
             over.setdefault(key, []).append(cell)
-    findings = [_over_hundred(key, found) for key, found in over.items()]
+    findings = [_over_hundred(key, too_large) for key, too_large in over.items()]
     return Check(
         paper,
         "No percentage exceeds 100",
@@ -78,9 +79,9 @@ def _percentages(paper: str) -> Check:
     )
 
 
-def _over_hundred(key: RowKey, found: list[PublishedCell]) -> Finding:
+def _over_hundred(key: RowKey, too_large: list[PublishedCell]) -> Finding:
     """Build the finding of a row with numbers above 100."""
-    first = found[0]
+    first = too_large[0]
     row = rows(first.paper)[key]
     unit = table(first.paper, first.table).unit
     fitting = [
@@ -94,9 +95,9 @@ def _over_hundred(key: RowKey, found: list[PublishedCell]) -> Finding:
         table=first.table,
         row=first.printed_method,
         what="over 100",
-        where=first.category if len(found) == 1 else f"all {len(found)} classes",
-        printed=", ".join(cell.printed for cell in found),
-        recomputed=", ".join(f"{cell.value:.2f}" for cell in found),
+        where=first.category if len(too_large) == 1 else f"all {len(too_large)} classes",
+        printed=", ".join(cell.printed for cell in too_large),
+        recomputed=", ".join(f"{cell.value:.2f}" for cell in too_large),
         verdict="garbled",
         argument=(
             "The decimal point is missing: two digits after it, as everywhere in the table, "

@@ -52,19 +52,22 @@ def _check(paper: str) -> Check:
         "A number printed in two tables is the same in both",
         "equal where both have the same number of decimals, else within one unit of the coarser one",
         len(pairs),
-        tuple(_finding(list(found)) for _, found in grouped),
+        tuple(_finding(list(wrong_pairs)) for _, wrong_pairs in grouped),
     )
 
 
 def _rank(doubted: PublishedCell, trusted: PublishedCell) -> tuple[float, int]:
+    """Sort key of the table to compare with: as many decimals first, then the more reliable one."""
     return _tolerance(doubted, trusted), _authority(trusted)
 
 
 def _authority(cell: PublishedCell) -> int:
+    """Rank of a cell's table; lower ranks are more reliable."""
     return _AUTHORITY[table(cell.paper, cell.table).kind]
 
 
 def _place(cell: PublishedCell) -> tuple[int, str, str]:
+    """Row of a cell: table, split and method."""
     return cell.table, cell.split, cell.printed_method
 
 
@@ -82,13 +85,13 @@ def _pairs(paper: str) -> Iterator[tuple[PublishedCell, PublishedCell]]:
             key = (cell.dataset, cell.split, cell.method, cell.metric, cell.category)
             same.setdefault(key, []).append(cell)
     ordered = sorted(
-        (sorted(found, key=lambda cell: (_authority(cell), cell.table)) for found in same.values()),
-        key=lambda found: (_place(found[-1]), _METRICS.index(found[-1].metric), found[-1].category),
+        (sorted(group, key=lambda cell: (_authority(cell), cell.table)) for group in same.values()),
+        key=lambda group: (_place(group[-1]), _METRICS.index(group[-1].metric), group[-1].category),
     )
-    for found in ordered:
-        for last in range(1, len(found)):
+    for group in ordered:
+        for last in range(1, len(group)):
             for first in range(last):
-                yield found[last], found[first]
+                yield group[last], group[first]
 
 
 def _finding(pairs: list[tuple[PublishedCell, PublishedCell]]) -> Finding:
@@ -111,10 +114,12 @@ def _finding(pairs: list[tuple[PublishedCell, PublishedCell]]) -> Finding:
 
 
 def _named(tables: list[int]) -> str:
+    """Format "Table 3" or "Tables 3 and 5"."""
     return ("Table " if len(tables) == 1 else "Tables ") + listed(map(str, tables))
 
 
 def _column(cell: PublishedCell) -> str:
+    """Title of a cell's column."""
     return METRIC_TITLES[cell.metric] + ("" if cell.category == "all" else f" {cell.category.title()}")
 
 
