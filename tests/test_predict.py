@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
 import signal
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +18,7 @@ import pytest
 from PIL import Image
 
 import ltbench
+from ltbench.benchmark.cli import main
 
 ROOT = Path(__file__).parents[1]
 FIT = ("--method", "padim", "--set", "backbone=desc", "--view", "64/64", "--limit", "10", "--folds", "2")
@@ -32,10 +36,12 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     done = ltbench_command(folder, "fit", *FIT, "--dataset", "synthetic:bolt+button", "--out", "model")
     assert done.returncode == 0, done.stderr
     assert "20 images of 2 categories, synthetic:bolt+button clean-limit10" in done.stdout
-    dataset = ltbench.open_dataset("synthetic:bolt")
     (folder / "new").mkdir()
-    for number, image in enumerate(dataset.images()[:18]):
-        Image.fromarray(dataset.pixels(image)).save(folder / "new" / f"{number:02d}.png")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LTBENCH_HOME", str(folder / "home"))
+        dataset = ltbench.open_dataset("synthetic:bolt")
+        for number, image in enumerate(dataset.images()[:18]):
+            Image.fromarray(dataset.pixels(image)).save(folder / "new" / f"{number:02d}.png")
     return folder
 
 
@@ -45,11 +51,25 @@ def environment(place: Path) -> dict[str, str]:
     return {**inherited, **own}
 
 
-def ltbench_command(place: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "ltbench", *words],
-        capture_output=True, text=True, check=False, cwd=place, env=environment(place),
-    )  # fmt: skip
+@dataclass(frozen=True)
+class Done:
+    """What a command left behind."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def ltbench_command(place: Path, *words: str) -> Done:
+    """Run a command in the folder `place`, in this process, which has torch imported."""
+    out, errors = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(errors):
+        patch.chdir(place)
+        patch.setenv("LTBENCH_HOME", str(place / "home"))
+        patch.setattr(sys, "argv", ["ltbench", *words])
+        with pytest.raises(SystemExit) as ended:
+            main()
+    return Done(int(ended.value.code or 0), out.getvalue(), errors.getvalue())
 
 
 def test_rows_of_both_formats_say_the_same(place: Path) -> None:
