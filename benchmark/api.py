@@ -55,7 +55,8 @@ def evaluate(
         dataset: name of the data set, or "folder:PATH".
         seeds: one seed, several, or a text such as "1-3".
         fields: hyper-parameters of a method that is given by its name.
-        view: part of an image that is judged: "256/224" = shorter side to 256, centre crop of 224.
+        view: part of an image that is judged: "256/224" = shorter side to 256, centre crop of 224; None = all
+            of one's own images (squeeze224/224), else 256/224.
         overlap: "paper" leaves injected defects in the test set, "none" takes them out.
         limit: images per category in training and test, for a smoke test; None = all.
         metrics: names of metrics, globs, "standard" or "all"; none = the standard ones.

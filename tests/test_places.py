@@ -15,6 +15,7 @@ import pytest
 from remote_roots import in_memory, new_bucket
 from test_store import IDENTITY, record, write_cell
 
+from ltbench.home_folders import UnknownHome
 from ltbench.results.errors import ResultsDiffer, ResultsError
 from ltbench.results.files import read_json, write_bytes, write_json
 from ltbench.results.merge import merge
@@ -84,6 +85,8 @@ def test_a_path_behind_a_url_travels_to_other_processes(remote: RemotePath) -> N
 def test_local_names_stay_paths() -> None:
     assert place("runs") == Path("runs")
     assert place("~/runs") == Path.home() / "runs"
+    with pytest.raises(UnknownHome, match="a user that is not known here"):
+        place("~no-such-user/runs")
     assert place("file:///data/my%20runs") == Path("/data/my runs")
     assert place(Path("runs")) == Path("runs")
     assert place("c:runs") == Path("c:runs")
