@@ -154,6 +154,9 @@ def test_twelve_bits_in_sixteen_bits_of_colour_are_found(bolt: Path) -> None:
     (bolt / "train" / "good" / "000.png").write_bytes(b"\x89PNG\r\n\x1a\n" + png)
     (finding,) = report(bolt).findings
     assert (finding.kind, finding.detail) == ("dark 16 bits", "its largest value is 3840")
+    # Only grey images can be brightened: of colours, Pillow reads the upper 8 bits.
+    (bolt.parent / "dataset.toml").write_text("white = 4095\n")
+    assert report(bolt).counts() == {"dark 16 bits": 1}
 
 
 def test_two_images_do_not_share_a_mask(bolt: Path) -> None:

@@ -13,7 +13,6 @@ import numpy.typing as npt
 
 from ltbench.splits import inventories
 from ltbench.splits.datasets.decoding import (
-    WHITE,
     Header,
     Reading,
     UnsupportedImage,
@@ -29,8 +28,8 @@ from ltbench.splits.datasets.layout import GOOD, IMAGE_SUFFIXES, PARTS, stem_of
 from ltbench.splits.errors import SplitsError
 from ltbench.splits.images import UNKNOWN, LabelledImage
 
-_FEW_OF_16_BITS = 1 << 14
-"""An image of 16 bits without any value above this one leaves three quarters of the range unused."""
+_DARK = 64
+"""An image of 16 bits that is read without any value as high leaves three quarters of the range unused."""
 _MOST_MARKED = 2 / 3
 """Share of an image that is hardly a drawn defect."""
 _FEW_GREYS, _LEAST_WHITE = 4, 32
@@ -131,8 +130,7 @@ def _of_image(dataset: FileDataset, image: LabelledImage, read_all: bool) -> Ite
     file, reading = dataset.file(image.path), dataset.reading
     try:
         header = read_header(file, reading)
-        if read_all:
-            read_pixels(file, reading)
+        brightest = int(read_pixels(file, reading).max(initial=0)) if read_all else _DARK
     except SplitsError as error:
         yield _unread(error, image.path, image.category)
         return
@@ -140,10 +138,9 @@ def _of_image(dataset: FileDataset, image: LabelledImage, read_all: bool) -> Ite
         yield Finding("several pages", image.path, image.category, f"{header.pages} pages")
     if reading.upright and header.orientation != 1:
         yield Finding("turned", image.path, image.category, f"EXIF orientation {header.orientation}")
-    if read_all and header.is_deep:
-        most = largest_of_16_bits(file)
-        if most * WHITE < _FEW_OF_16_BITS * reading.white:
-            yield Finding("dark 16 bits", image.path, image.category, f"its largest value is {most}")
+    if header.is_deep and brightest < _DARK:
+        detail = f"its largest value is {largest_of_16_bits(file)}"
+        yield Finding("dark 16 bits", image.path, image.category, detail)
     if image.mask:
         yield from _of_mask(dataset, image, header, read_all)
     elif image.part == "test" and image.defect not in ("", UNKNOWN):
