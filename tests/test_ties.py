@@ -7,7 +7,13 @@ import itertools
 import numpy as np
 import pytest
 
-from ltbench.reports.statistics.ties import compare, contributions, range_test
+from ltbench.reports.statistics.ties import (
+    compare,
+    contributions,
+    deviations,
+    flipped_sums,
+    stepped_ranges,
+)
 
 
 @pytest.fixture
@@ -21,6 +27,11 @@ def groups(rng: np.random.Generator, seeds: int = 4, categories: int = 9) -> np.
     for row in members:
         row[rng.permutation(categories)[: categories // 3 + int(rng.integers(2))]] = True
     return members
+
+
+def range_test(parts: np.ndarray) -> np.ndarray:
+    """(method,) p-values for (method, observation) contributions."""
+    return stepped_ranges(parts.sum(axis=1), flipped_sums(deviations(parts), seed=0))
 
 
 def test_contributions_add_up_to_the_number_of_the_table(rng: np.random.Generator) -> None:

@@ -81,8 +81,8 @@ def contributions(values: Floats, members: Bools) -> Floats:
     return np.asarray(parts.sum(axis=1)[:, members.any(axis=0)])
 
 
-def range_test(parts: Floats, seed: int = 0) -> Floats:
-    """(method,) p-values of "worse than the best" for (method, n) contributions, the family held as a whole.
+def stepped_ranges(sums: Floats, flipped: Floats) -> Floats:
+    """(method,) p-values of "worse than the best", the family held as a whole.
 
     The best is found in the same data, so a test against it must allow for its luck. Methods are taken in the
     order of their sums; the distance of the j-th from the first is compared with the largest distance among
@@ -91,12 +91,11 @@ def range_test(parts: Floats, seed: int = 0) -> Floats:
     has 1. It is Tukey's range test by resampling (Westfall and Young 1993), stepping down as Ryan's does; how
     methods' deviations spread and go together does not matter. Drawn patterns include the data's own, so that
     no p-value is below 1/5,000 (Phipson and Smyth 2010).
+
+    Args:
+        sums: (method,) sums of the contributions.
+        flipped: (method, patterns) sums of their deviations under flipped signs, from `flipped_sums`.
     """
-    return stepped_ranges(parts.sum(axis=1), flipped_sums(deviations(parts), seed))
-
-
-def stepped_ranges(sums: Floats, flipped: Floats) -> Floats:
-    """The same from the sums (method,) and, under flipped signs, (method, patterns) of `deviations`."""
     order = np.argsort(-sums, kind="stable")
     ordered = flipped[order]
     largest = np.maximum.accumulate(ordered, axis=0)
