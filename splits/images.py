@@ -50,7 +50,7 @@ class LabelledImage:
 
 
 class PixelSource(Protocol):
-    """What can turn a datum into pixels: every data set."""
+    """Source of an image's pixels; every data set is one."""
 
     def pixels(self, image: LabelledImage) -> Pixels:
         """uint8 (H, W, 3), RGB. Raises SplitsError naming the file when it cannot be read."""

@@ -46,7 +46,7 @@ def centre_crop(pixels: Pixels, crop: int) -> Pixels:
 
 
 def resize_and_crop(pixels: Pixels, resize: int, crop: int, *, squeeze: bool = False) -> Pixels:
-    """What of an image is judged: uint8 (crop, crop, 3).
+    """Resize and crop an image to the part that is judged: uint8 (crop, crop, 3).
 
     Equal, pixel for pixel, to torchvision's `Resize(resize)` (squeeze: `Resize((resize, resize))`) and
     `CenterCrop(crop)` on a PIL image. Raises SplitsError if the crop is larger than the resized image.
@@ -57,7 +57,7 @@ def resize_and_crop(pixels: Pixels, resize: int, crop: int, *, squeeze: bool = F
 def resize_and_crop_mask(
     mask: npt.NDArray[np.generic], resize: int, crop: int, *, squeeze: bool = False
 ) -> npt.NDArray[np.bool_]:
-    """The same part of a mask: bool (crop, crop), True where the mask (H, W) is above zero.
+    """Resize and crop a mask to the same part: bool (crop, crop), True where the mask (H, W) is above zero.
 
     Nearest neighbour, because a bilinear mask grows or shrinks with the threshold it is cut at.
     """

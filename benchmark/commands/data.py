@@ -107,7 +107,7 @@ def doctor(
 
 
 def _print_losses(losses: Sequence[ViewLossRecord], view: str) -> None:
-    """What the view leaves out, class by class; one line where it leaves out nothing."""
+    """Print what the view leaves out, class by class; one line where it leaves out nothing."""
     if not losses:
         return
     if not any(loss.area or loss.pixels or loss.hidden_regions for loss in losses):

@@ -25,7 +25,7 @@ warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 @dataclass(frozen=True)
 class Reading:
-    """How files become pixels where their format leaves it open."""
+    """Choices of decoding that a file's format leaves open."""
 
     upright: bool = False
     """Turn images and masks as their EXIF orientation says, as viewers and labelling tools do."""
@@ -45,7 +45,7 @@ class Header:
     """Facts of an image file that are known before its pixels are decoded."""
 
     height: int
-    """Of the image as it is read: after turning."""
+    """Height of the image as it is read, after turning."""
     width: int
     orientation: int
     """EXIF orientation, 1 = upright."""
@@ -151,7 +151,7 @@ def largest_of_16_bits(path: Path) -> int:
 
 
 def read_otherwise(path: Path, reading: Reading) -> str:
-    """What `reading` changes about a file's pixels; "" where they are those of the file as it is stored."""
+    """List what `reading` changes about a file's pixels; "" where they are as stored."""
     with _opened(path, "image") as image:
         turned = _orientation(image) if reading.upright else 1
         changes = [f"orientation {turned}"] if turned != 1 else []

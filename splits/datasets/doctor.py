@@ -1,4 +1,4 @@
-"""Is a local copy of a data set whole? What is missing, extra or broken, and what to do about it."""
+"""Examination of a local copy: what is missing, extra or broken, and what to do about it."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class ClassFiles:
 
 @dataclass(frozen=True)
 class Report:
-    """What a doctor says of a copy."""
+    """Findings about a local copy, and the numbers of its images."""
 
     dataset: str
     root: str

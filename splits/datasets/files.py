@@ -107,7 +107,7 @@ class FileDataset:
         return read_mask(self.file(image.mask), *self.shape(image), self.reading)
 
     def mask_version(self, image: LabelledImage) -> str:
-        """What changes when somebody changes the mask's file; "" without one."""
+        """Size and time of the mask's file, which change with it; "" without one."""
         if not image.mask:
             return ""
         try:
@@ -129,7 +129,7 @@ class FileDataset:
             raise DataMissing(self.missing_sentence())
 
     def missing_sentence(self) -> str:
-        """What is missing, under which licence, how large, where to get it and where to put it."""
+        """Sentence about missing images: licence, size, source and place."""
         facts = self.facts
         return (
             f"the images of '{facts.name}' ({facts.title}; licence {facts.licence}; {facts.size}) are not in "

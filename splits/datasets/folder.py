@@ -43,7 +43,7 @@ class FolderDataset(FileDataset):
         return hashlib.sha256("\n".join(sorted(rows)).encode()).hexdigest()
 
     def data_digest(self) -> str:
-        """sha256 over paths, labels and contents of images and masks: nobody else keeps a version of them."""
+        """sha256 over paths, labels and contents of images and masks."""
         return self._content
 
 

@@ -23,7 +23,7 @@ PARTS: tuple[Part, ...] = ("train", "test")
 GOOD = "good"
 MASK_ENDING = "_mask"
 MEANT_AS_GOOD = frozenset({"good", "goods", "ok", "normal", "pass"})
-"""What people call the folder of good images, in any case of letters."""
+"""Usual names of the folder of good images, in any case of letters."""
 
 
 def image_names(folder: Path) -> list[str]:
