@@ -14,7 +14,7 @@ from ltbench.reports.cube import ALL
 from ltbench.reports.entries import BASELINE, Entry
 from ltbench.reports.numbers import Mark, Number, gap_number, number
 from ltbench.reports.statistics.standings import Test, standings
-from ltbench.reports.tables import Column, Line, Table, footnotes
+from ltbench.reports.tables import Column, Line, Table
 from ltbench.reports.uncertainty import Ends, category_ends, group_ends, interval_arrays, of_cell
 
 GROUP_TITLES = {"tail": "C_t", "head": "C_h", "low": "Low", "high": "High", ALL: "All"}
@@ -92,7 +92,6 @@ def _metric_table(board: Board, facts: Metric, images: ImageEnds) -> Table:
         "Bold: the best group by a paired test; underlined: the first method after it.",
         columns=columns,
         lines=_ordered(lines, groups.index(ALL), facts.higher_is_better),
-        footnotes=footnotes(lines),
     )
 
 
@@ -174,7 +173,6 @@ def _class_table(board: Board, facts: Metric, like: Table, images: ImageEnds) ->
         caption=f"{facts.title} ({facts.unit}) per category, {_where(board)}.",
         columns=columns,
         lines=lines,
-        footnotes=footnotes(lines),
     )
 
 
@@ -204,7 +202,6 @@ def cost_table(board: Board) -> Table:
         caption=f"Time and memory, {_where(board)}; comparable only on one machine.",
         columns=columns,
         lines=lines,
-        footnotes=footnotes(lines),
     )
 
 

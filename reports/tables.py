@@ -60,15 +60,3 @@ class Table:
     caption: str
     columns: Sequence[Column]
     lines: Sequence[Line]
-    footnotes: Sequence[str] = ()
-    """Reasons of empty cells, in the order of their letters."""
-
-    def footnote(self, why: str) -> str:
-        """Letter of a reason: "a"."""
-        position = self.footnotes.index(why)
-        return chr(ord("a") + position) if position < 26 else f"a{position}"
-
-
-def footnotes(lines: Sequence[Line]) -> tuple[str, ...]:
-    """Every reason once, in order of appearance."""
-    return tuple(dict.fromkeys(number.why for line in lines for number in line.numbers if number.why))
