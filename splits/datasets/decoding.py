@@ -1,4 +1,4 @@
-"""Image and mask files as arrays, and the facts of their headers that change how they are read."""
+"""Decoding of image and mask files to arrays, and facts of their headers."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 @dataclass(frozen=True)
 class Reading:
-    """Choices of decoding that a file's format leaves open."""
+    """Options of decoding, for facts that files do not state reliably."""
 
     upright: bool = False
-    """Turn images and masks as their EXIF orientation says, as viewers and labelling tools do."""
+    """Rotate images and masks by their EXIF orientation, as viewers and labelling tools do."""
     white: int = WHITE
     """Value of a grey 16-bit image that becomes 255."""
     mask_above: int = 0
     """Pixels of a mask above this value are marked."""
     inverted_masks: bool = False
-    """Masks mark what is good."""
+    """Whether masks mark the good pixels."""
 
 
 AS_STORED = Reading()
@@ -42,26 +42,26 @@ AS_STORED = Reading()
 
 @dataclass(frozen=True)
 class Header:
-    """Facts of an image file that are known before its pixels are decoded."""
+    """Facts in the header of an image file."""
 
     height: int
-    """Height of the image as it is read, after turning."""
+    """Height in pixels after rotation."""
     width: int
     orientation: int
     """EXIF orientation, 1 = upright."""
     pages: int
     is_deep: bool
-    """It has 16 bits per channel."""
+    """Whether it has 16 bits per channel."""
 
 
 class UnsupportedImage(ValueError):
-    """An intact image that is not read; the message says why and what to do."""
+    """Image that is intact but not supported; the message gives the reason and a remedy."""
 
 
 def read_pixels(path: Path, reading: Reading = AS_STORED) -> Pixels:
     """Decode an image file: uint8 (H, W, 3), RGB; 16 bits are scaled to 8, alpha is dropped.
 
-    Raises SplitsError naming the file when it is absent, truncated, no image, or of a kind that is not read.
+    Raises SplitsError, naming the file, if it is missing, damaged or not supported.
     """
     with _opened(path, "image") as image:
         upright = _turned(image, reading)
@@ -82,10 +82,10 @@ def read_pixels(path: Path, reading: Reading = AS_STORED) -> Pixels:
 
 
 def read_mask(path: Path, height: int, width: int, reading: Reading = AS_STORED) -> Pixels:
-    """Decode a mask file: uint8 (height, width), 255 where it marks a defect, else 0.
+    """Decode a mask file: uint8 (height, width), 255 = defective, else 0.
 
-    Every value above zero marks, unless `reading` says otherwise: VisA's masks hold the number of the defect.
-    Raises SplitsError naming the file when it cannot be read or when its size is not the image's.
+    Values above `reading.mask_above` are defective; VisA's masks hold the number of the defect. Raises
+    SplitsError, naming the file, if it cannot be read or its size is not (height, width).
     """
     levels = mask_levels(path, reading)
     if levels.shape != (height, width):
@@ -100,15 +100,16 @@ def read_mask(path: Path, height: int, width: int, reading: Reading = AS_STORED)
 
 
 def marked(levels: npt.NDArray[Any], reading: Reading) -> npt.NDArray[np.bool_]:
-    """Pixels (H, W) that the values of a mask mark as defective."""
+    """Flag the pixels (H, W) that a mask's values mark as defective."""
     above: npt.NDArray[np.bool_] = levels > reading.mask_above
     return ~above if reading.inverted_masks else above
 
 
 def mask_levels(path: Path, reading: Reading = AS_STORED) -> npt.NDArray[Any]:
-    """Decode the values of a mask file (H, W): the largest channel, where one of them tells defects.
+    """Decode the values of a mask file (H, W).
 
-    Where no colour is black, the index of a palette tells; where all colours are equal, alpha does.
+    The value of a colour pixel is its largest channel. If all colours are equal, alpha is used instead; if a
+    palette has no black, the palette index.
     """
     with _opened(path, "mask") as image:
         upright = _turned(image, reading)
@@ -127,7 +128,7 @@ def mask_levels(path: Path, reading: Reading = AS_STORED) -> npt.NDArray[Any]:
 
 
 def read_header(path: Path, reading: Reading = AS_STORED) -> Header:
-    """Facts from the file's header. Raises SplitsError naming the file."""
+    """Read the header of an image file. Raises SplitsError naming the file."""
     with _opened(path, "image") as image:
         orientation = _orientation(image)
         height, width = image.height, image.width
@@ -151,7 +152,7 @@ def largest_of_16_bits(path: Path) -> int:
 
 
 def read_otherwise(path: Path, reading: Reading) -> str:
-    """List what `reading` changes about a file's pixels; "" where they are as stored."""
+    """Describe how `reading` changes a file's pixels, for its digest; "" if it does not."""
     with _opened(path, "image") as image:
         turned = _orientation(image) if reading.upright else 1
         changes = [f"orientation {turned}"] if turned != 1 else []
@@ -163,6 +164,7 @@ def read_otherwise(path: Path, reading: Reading) -> str:
 
 @contextmanager
 def _opened(path: Path, kind: str) -> Iterator[Image.Image]:
+    """Context of an opened image file, which turns all errors into SplitsError."""
     try:
         with Image.open(path) as image:
             yield image
@@ -182,10 +184,12 @@ def _opened(path: Path, kind: str) -> Iterator[Image.Image]:
 
 
 def _turned(image: Image.Image, reading: Reading) -> Image.Image:
+    """Rotate an image by its EXIF orientation if `reading.upright` is set."""
     return ImageOps.exif_transpose(image) if reading.upright and _orientation(image) != 1 else image
 
 
 def _orientation(image: Image.Image) -> int:
+    """EXIF orientation, 1 to 8; 1 = upright or unknown."""
     # Pillow turns a TIFF itself. Asked for a PNG's EXIF, it decodes all pixels where the header has none.
     if image.format == "TIFF" or (image.format == "PNG" and "exif" not in image.info):
         return 1

@@ -1,4 +1,4 @@
-"""Images in any layout, as a `dataset.toml` describes them: classes by folders, or a labelled CSV list."""
+"""Data sets described by a `dataset.toml`, with folders per class or a labelled CSV list."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from ltbench.splits.images import LabelledImage, Part
 
 FILE_NAME = "dataset.toml"
 GOOD_LABELS = MEANT_AS_GOOD | {"", "0", "false"}
-"""Labels of a good image in a CSV list, in any case of letters; any other is the name of the defect."""
+"""Case-insensitive labels of good images in a CSV list; any other label is the name of the defect."""
 COLUMNS: Mapping[str, tuple[str, ...]] = {
     "path": ("path", "image", "image_path", "file", "filename"),
     "label": ("label", "label_index", "defect", "is_anomaly"),
@@ -31,7 +31,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "category": ("category", "class", "product", "object"),
     "split": ("split", "part", "set"),
 }
-"""Columns of a CSV list and the names that they may have; only path and label are needed."""
+"""Columns of a CSV list with their accepted names; only path and label are required."""
 
 
 _KINDS = {str: "a text", bool: "true or false", int: "a whole number", float: "a number", dict: "a table"}
@@ -39,11 +39,11 @@ _KINDS = {str: "a text", bool: "true or false", int: "a whole number", float: "a
 
 @dataclass(frozen=True)
 class DefectFolder:
-    """Images of one kind of defect."""
+    """Folders of one type of defect, relative to the root."""
 
     images: str
     masks: str = ""
-    """"" = without masks."""
+    """Folder of the masks; "" = none."""
 
 
 @dataclass(frozen=True)
@@ -51,46 +51,50 @@ class ClassFolders:
     """Folders of one class, relative to the root."""
 
     good: tuple[str, ...] = ()
-    """Good images to train on."""
+    """Folders of good training images."""
     test_good: tuple[str, ...] = ()
     defects: Mapping[str, DefectFolder] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Description:
-    """Facts of a person's own data set that its files do not tell."""
+    """Facts of a user's data set that its files do not contain."""
 
     title: str = ""
     licence: str = "yours"
     gallery_allowed: bool = False
-    """Reports may show its images."""
+    """Whether reports may show images."""
     root: str = ""
-    """Folder of the images; "" = that of the description."""
+    """Folder of the images; "" = the folder of `dataset.toml`."""
     white: int = WHITE
     """Value of a grey 16-bit image that becomes 255."""
     mask_ending: str = MASK_ENDING
-    """End of a mask's name after the image's, beside "_mask" and none: "_gt" for 000_gt.png."""
+    """Suffix of mask names after the image's name, e.g. "_gt" for 000_gt.png; "_mask" and "" always count."""
     mask_above: int = 0
     """Pixels of a mask above this value are marked."""
     inverted_masks: bool = False
-    """Masks mark what is good."""
+    """Whether masks mark the good pixels."""
     hold_out: float = 0.2
-    """Share of a class' good images that are tested instead of trained on, where it has no others to test."""
+    """Share of good images moved from training to test, for classes without good test images."""
     listing: str = ""
-    """CSV list of the images, relative to the root; "" = the classes' folders."""
+    """CSV list of the images, relative to the root; "" = use `classes`."""
     classes: Mapping[str, ClassFolders] = field(default_factory=dict)
 
     @property
     def has_layout(self) -> bool:
-        """False where the images lie in MVTec AD's layout."""
+        """Whether folders or a list are described; otherwise the layout is MVTec AD's."""
         return bool(self.listing or self.classes)
 
     @property
     def reading(self) -> Reading:
+        """Options of decoding."""
         return Reading(True, self.white, self.mask_above, self.inverted_masks)
 
     def images(self, root: Path) -> tuple[LabelledImage, ...]:
-        """All images below `root`, by path. Raises SplitsError where a class lacks good images."""
+        """List all images below `root`, sorted by path.
+
+        Raises SplitsError if a class has too few good images, and DataMissing for missing files.
+        """
         images = list(_of_list(root / self.listing, root) if self.listing else self._of_folders(root))
         for category in sorted({image.category for image in images}):
             own = [image for image in images if image.category == category]
@@ -105,8 +109,9 @@ class Description:
         return tuple(sorted(images, key=lambda image: image.path))
 
     def _held_out(self, images: list[LabelledImage], category: str) -> list[LabelledImage]:
+        """Move a share of a class's good images to the test part."""
         good = [image for image in images if image.category == category and not image.defect]
-        # By the hash of the path: a person's numbering often follows the time.
+        # In the order of hashed paths, since file numbers often follow the time of recording.
         chosen = sorted(good, key=lambda image: image.key)[: max(1, round(self.hold_out * len(good)))]
         if len(chosen) == len(good):
             raise SplitsError(f"class '{category}' has {len(good)} good image: expected two or more")
@@ -114,6 +119,7 @@ class Description:
         return [replace(image, part="test") if image.path in paths else image for image in images]
 
     def _of_folders(self, root: Path) -> Iterator[LabelledImage]:
+        """Yield the images of all folders."""
         for category, own in self.classes.items():
             for part, folders in (("train", own.good), ("test", own.test_good)):
                 for folder in folders:
@@ -130,7 +136,7 @@ class Description:
 
 
 def read_description(file: Path) -> Description:
-    """Read a `dataset.toml`. Raises SplitsError naming the file and what is wrong."""
+    """Read a `dataset.toml`. Raises SplitsError, naming the file and its error."""
     try:
         content = tomllib.loads(file.read_text(encoding="utf-8"))
         known = {one.name: type(getattr(Description(), one.name)) for one in fields(Description)}
@@ -148,26 +154,30 @@ def read_description(file: Path) -> Description:
 
 
 def _class(content: Mapping[str, Any]) -> ClassFolders:
+    """Parse the table of a class."""
     defects = {name: DefectFolder(**value) for name, value in content.get("defects", {}).items()}
     return ClassFolders(**{**content, "defects": defects})
 
 
 def _names(root: Path, folder: str) -> list[str]:
+    """Names of the images in a folder; raises DataMissing."""
     if not (root / folder).is_dir():
         raise DataMissing(f"folder '{root / folder}' does not exist: correct '{FILE_NAME}'")
     return image_names(root / folder)
 
 
 def _path(folder: str, name: str) -> str:
+    """Path of a file in a folder, relative to the root."""
     return PurePosixPath(folder, name).as_posix()
 
 
 def _part(text: str) -> Part:
+    """Parse the name of a part; all but training is test."""
     return "train" if text.strip().casefold() in ("train", "training") else "test"
 
 
 def read_rows(file: Path) -> list[dict[str, str]]:
-    """Rows of a labelled CSV list by our names of the columns. Raises SplitsError naming the file."""
+    """Read the rows of a labelled CSV list, with `COLUMNS` as names. Raises SplitsError naming the file."""
     try:
         with file.open(encoding="utf-8-sig", newline="") as lines:
             table = csv.DictReader(lines)
@@ -190,7 +200,7 @@ def read_rows(file: Path) -> list[dict[str, str]]:
 
 
 def is_list(file: Path) -> bool:
-    """Whether a CSV file has the columns of a labelled list."""
+    """Check whether a CSV file has the columns of a labelled list."""
     try:
         read_rows(file)
     except SplitsError:
@@ -199,6 +209,7 @@ def is_list(file: Path) -> bool:
 
 
 def _of_list(file: Path, root: Path) -> Iterator[LabelledImage]:
+    """Yield the images of a labelled CSV list."""
     for number, row in enumerate(read_rows(file), start=2):
         for path in filter(None, (row["path"], row["mask"])):
             if not (root / path).is_file():

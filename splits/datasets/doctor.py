@@ -1,4 +1,4 @@
-"""Examination of a local copy: what is missing, extra or broken, and what to do about it."""
+"""Examination of a local copy of a data set for missing, unexpected and damaged files."""
 
 from __future__ import annotations
 
@@ -29,11 +29,14 @@ from ltbench.splits.errors import SplitsError
 from ltbench.splits.images import UNKNOWN, LabelledImage
 
 _DARK = 64
-"""An image of 16 bits that is read without any value as high leaves three quarters of the range unused."""
+"""16-bit images whose largest value is below this after scaling to 8 bits are reported as dark."""
 _MOST_MARKED = 2 / 3
-"""Share of an image that is hardly a drawn defect."""
+"""Masks that mark a larger share of the image are reported."""
 _FEW_GREYS, _LEAST_WHITE = 4, 32
-"""A mask with so many values, some of them that bright, is lossy or soft; VisA's values are 1, 2, 3 ..."""
+"""Masks with so many grey levels, the largest at least so bright, are reported as lossy or soft.
+
+Masks of VisA hold small defect numbers, so many levels alone are no fault.
+"""
 _OTHER_SUFFIXES = frozenset(
     {".avif", ".dng", ".cr2", ".exr", ".gif", ".heic", ".heif", ".jp2", ".nef", ".npy", ".raw", ".tga"}
 )
@@ -41,7 +44,7 @@ _OTHER_SUFFIXES = frozenset(
 
 @dataclass(frozen=True)
 class ClassFiles:
-    """Images of one class: those that should be there and those that are."""
+    """Expected and found numbers of images of one class."""
 
     category: str
     expected_train: int
@@ -52,32 +55,32 @@ class ClassFiles:
 
 @dataclass(frozen=True)
 class Report:
-    """Findings about a local copy, and the numbers of its images."""
+    """Findings in a local copy, and its numbers of images."""
 
     dataset: str
     root: str
     classes: tuple[ClassFiles, ...]
     findings: tuple[Finding, ...]
     pixels_read: bool
-    """False: only presence and sizes were checked."""
+    """Whether pixels and contents were checked, not only presence and sizes."""
 
     @property
     def ok(self) -> bool:
-        """True where nothing would make a run fail or a score wrong."""
+        """Whether all findings are remarks, so that runs neither fail nor give wrong values."""
         return all(finding.kind in NOTES for finding in self.findings)
 
     @property
     def has_unread(self) -> bool:
-        """True where an image or mask is missing or cannot be read."""
+        """Whether an image or mask is missing, unreadable or of the wrong size."""
         unread = {"missing image", "missing mask", "unreadable", "unsupported", "wrong size"}
         return any(finding.kind in unread for finding in self.findings)
 
     def counts(self) -> dict[Kind, int]:
-        """Findings of each kind that occurs."""
+        """Count the findings of each kind that occurs."""
         return dict(Counter(finding.kind for finding in self.findings))
 
     def advice(self) -> list[str]:
-        """One line per kind of finding: how many, which first, what to do."""
+        """Format one line per kind of finding: first path, number of others and remedy."""
         grouped: dict[Kind, list[Finding]] = defaultdict(list)
         for finding in self.findings:
             grouped[finding.kind].append(finding)
@@ -95,9 +98,15 @@ class Report:
 def examine(
     dataset: FileDataset, *, read_all: bool = True, progress: Callable[[int, int], None] | None = None
 ) -> Report:
-    """Compare the files on this disk with the data set's list. Raises DataMissing where there are none.
+    """Compare the files of a local copy with the data set's listing.
 
-    `read_all=False` checks presence and sizes alone, in seconds. `progress` is told (done, all) images.
+    Args:
+        dataset: Data set to examine.
+        read_all: Also decode all files and compare their contents; False takes seconds.
+        progress: Function that is called with the numbers of examined and of all images.
+
+    Raises:
+        DataMissing: If there are no images.
     """
     dataset.require_pixels()
     images = dataset.images()
@@ -127,6 +136,7 @@ def examine(
 
 
 def _of_image(dataset: FileDataset, image: LabelledImage, read_all: bool) -> Iterator[Finding]:
+    """Check an image and its mask."""
     file, reading = dataset.file(image.path), dataset.reading
     try:
         header = read_header(file, reading)
@@ -148,11 +158,13 @@ def _of_image(dataset: FileDataset, image: LabelledImage, read_all: bool) -> Ite
 
 
 def _unread(error: SplitsError, path: str, category: str) -> Finding:
+    """Build the finding of a file that cannot be read."""
     kind: Kind = "unsupported" if isinstance(error.__cause__, UnsupportedImage) else "unreadable"
     return Finding(kind, path, category, str(error.__cause__ or ""))
 
 
 def _of_mask(dataset: FileDataset, image: LabelledImage, header: Header, read_all: bool) -> Iterator[Finding]:
+    """Check presence, size and values of an image's mask."""
     file = dataset.file(image.mask)
     if not file.is_file():
         yield Finding("missing mask", image.mask, image.category)
@@ -171,6 +183,7 @@ def _of_mask(dataset: FileDataset, image: LabelledImage, header: Header, read_al
 
 
 def _of_levels(levels: npt.NDArray[Any], reading: Reading, image: LabelledImage) -> Iterator[Finding]:
+    """Check the values of a mask."""
     share = float(marked(levels, reading).mean())
     greys = np.unique(levels[levels > 0])
     if not share:
@@ -182,7 +195,7 @@ def _of_levels(levels: npt.NDArray[Any], reading: Reading, image: LabelledImage)
 
 
 def _stray_files(dataset: FileDataset, images: tuple[LabelledImage, ...]) -> Iterator[Finding]:
-    """Image files below the data set's folders that the list does not name."""
+    """Find image files below the data set's folders that are not in the listing."""
     listed = {dataset.file(path) for image in images for path in (image.path, image.mask) if path}
     good = {
         (image.category, stem_of(image.path)) for image in images if image.part == "test" and not image.defect
@@ -207,11 +220,12 @@ def _stray_files(dataset: FileDataset, images: tuple[LabelledImage, ...]) -> Ite
 
 
 def _image_stem(mask: str) -> str:
+    """Name of a mask's image without suffix."""
     return stem_of(mask).removesuffix("_mask")
 
 
 def _of_good_mask(dataset: FileDataset, file: Path, path: str, category: str) -> Iterator[Finding]:
-    """A mask of a good image is usual in some data sets, as long as it is black."""
+    """Check that a good image's mask, which some data sets have, is empty."""
     try:
         if marked(mask_levels(file, dataset.reading), dataset.reading).any():
             yield Finding("marked good", path, category)
@@ -220,7 +234,7 @@ def _of_good_mask(dataset: FileDataset, file: Path, path: str, category: str) ->
 
 
 def _without(images: tuple[LabelledImage, ...]) -> Iterator[Finding]:
-    """Classes of which nothing can be measured, since good or defective test images are missing."""
+    """Find classes without good or without defective test images, whose metrics are undefined."""
     for category in sorted({image.category for image in images}):
         kinds = {image.defect for image in images if image.category == category and image.part == "test"}
         if UNKNOWN not in kinds and "" not in kinds:
@@ -230,6 +244,7 @@ def _without(images: tuple[LabelledImage, ...]) -> Iterator[Finding]:
 
 
 def _label_counts(images: tuple[LabelledImage, ...]) -> Iterator[Finding]:
+    """Compare DAGM's numbers of masks with the known ones."""
     for row in inventories.table("dagm.csv"):
         tested = [i for i in images if i.category == row["class"] and i.part == "test"]
         known = sum(image.defect not in ("", UNKNOWN) for image in tested)
@@ -239,7 +254,7 @@ def _label_counts(images: tuple[LabelledImage, ...]) -> Iterator[Finding]:
 
 
 def _leaks(dataset: FileDataset, images: list[LabelledImage]) -> Iterator[Finding]:
-    """Test images whose bytes are also trained on."""
+    """Find test images with the same bytes as a training image."""
     trained = {dataset.content_digest(image): image.path for image in images if image.part == "train"}
     for image in images:
         twin = trained.get(dataset.content_digest(image)) if image.part == "test" else None
@@ -248,6 +263,7 @@ def _leaks(dataset: FileDataset, images: list[LabelledImage]) -> Iterator[Findin
 
 
 def _per_class(images: tuple[LabelledImage, ...], present: set[str]) -> Iterator[ClassFiles]:
+    """Count expected and found images per class."""
     for category in sorted({image.category for image in images}):
         own = {part: [i for i in images if i.category == category and i.part == part] for part in PARTS}
         found = {part: sum(image.path in present for image in own[part]) for part in PARTS}

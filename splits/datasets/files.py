@@ -1,4 +1,4 @@
-"""Data sets kept as files: pixels, masks and hashes of what lies on a disk."""
+"""Data sets stored as image files: pixels, masks and digests."""
 
 from __future__ import annotations
 
@@ -30,17 +30,18 @@ Listing = Callable[[], tuple[LabelledImage, ...]]
 Locate = Callable[[Path, str], Path]
 
 
-def there(root: Path) -> bool:  # noqa: ARG001  a root that was found holds images, for most data sets
+def there(root: Path) -> bool:  # noqa: ARG001
+    """Assume that a root folder holds images, which is true of most data sets."""
     return True
 
 
 def as_is(root: Path, path: str) -> Path:
-    """The file of a datum where the disk's layout is the data set's own."""
+    """File of a path in a copy with the data set's original layout."""
     return root / path
 
 
 class FileDataset:
-    """A data set whose listing is known and whose images lie (or not yet) in a folder."""
+    """Data set with a known listing, whose image files are in a folder or missing."""
 
     def __init__(
         self,
@@ -53,10 +54,16 @@ class FileDataset:
         has_images: Callable[[Path], bool] = there,
         reading: Reading = AS_STORED,
     ) -> None:
-        """`root` is where the images were found (None: not at hand), `advised` where they should be put.
+        """Describe the data set; files are not read.
 
-        `locate` turns the root and a canonical path of an image or mask into the file on this disk;
-        `has_images` tells whether a root holds more than lists.
+        Args:
+            facts: Name, licence and origin of the data set.
+            listing: Function that lists the images.
+            root: Folder of the images; None = missing.
+            advised: Folder into which missing images should be unpacked.
+            locate: Function from the root and the listed path of an image or mask to its file.
+            has_images: Check whether a root holds images rather than lists only.
+            reading: Choices of decoding.
         """
         self.facts = facts
         self.name, self.title, self.licence = facts.name, facts.title, facts.licence
@@ -72,22 +79,23 @@ class FileDataset:
         self._digests: dict[str, str] = {}
 
     def images(self) -> tuple[LabelledImage, ...]:
-        """All images, in the data set's own listing order."""
+        """All images in the data set's listing order."""
         return self._images
 
     @cached_property
     def _images(self) -> tuple[LabelledImage, ...]:
+        """Listing, computed once."""
         return self._listing()
 
     def file(self, path: str) -> Path:
-        """The file on this disk of a canonical image or mask path. Raises DataMissing without images."""
+        """File of the listed path of an image or mask. Raises DataMissing if the images are missing."""
         self.require_pixels()
         if self.root is None:  # unreachable: require_pixels raises
             raise DataMissing(self.missing_sentence())
         return self._locate(self.root, path)
 
     def places(self) -> list[Path]:
-        """The folders that hold nothing but files of this data set."""
+        """Folders that should hold only files of this data set, one per class."""
         categories = sorted({image.category for image in self.images()})
         return [] if self.root is None else [self.root / category for category in categories]
 
@@ -97,28 +105,28 @@ class FileDataset:
         return header.height, header.width
 
     def pixels(self, image: LabelledImage) -> Pixels:
-        """uint8 (H, W, 3), RGB."""
+        """Read an image: RGB, uint8 (H, W, 3). Raises DataMissing or SplitsError."""
         return read_pixels(self.file(image.path), self.reading)
 
     def mask(self, image: LabelledImage) -> Pixels | None:
-        """uint8 (H, W), 255 where defective; None where the image has no mask."""
+        """Read the mask of an image: uint8 (H, W), 255 = defective; None if it has no mask."""
         if not image.mask:
             return None
         return read_mask(self.file(image.mask), *self.shape(image), self.reading)
 
     def mask_version(self, image: LabelledImage) -> str:
-        """Size and time of the mask's file, which change with it; "" without one."""
+        """Size and modification time of the mask's file, which identify its version; "" without a mask."""
         if not image.mask:
             return ""
         try:
             state = self.file(image.mask).stat()
         except OSError:
-            # Reading it will say what is wrong.
+            # The error is reported when the mask is read.
             return "missing"
         return f"{state.st_size} {state.st_mtime_ns}"
 
     def content_digest(self, image: LabelledImage) -> str:
-        """sha256 of the image file's bytes, remembered for the life of this object."""
+        """Compute the sha256 of the image file's bytes; cached in this object."""
         if image.path not in self._digests:
             self._digests[image.path] = file_digest(self.file(image.path))
         return self._digests[image.path]
@@ -138,13 +146,17 @@ class FileDataset:
         )
 
     def data_digest(self) -> str:
-        """sha256 over name and listing (path, part): the version of the data set, without its pixels."""
+        """Compute the sha256 of the name and listing (path, part), the version of the data set."""
         rows = sorted(f"{image.path}\t{image.part}" for image in self.images())
         return hashlib.sha256("\n".join([self.name, *rows]).encode()).hexdigest()
 
 
 def find_root(data_root: Path, facts: Facts, is_root: Callable[[Path], bool]) -> tuple[Path | None, Path]:
-    """(root, advised): the first place under `data_root` that looks right, and where the data should be."""
+    """Find a data set below `data_root`.
+
+    Returns:
+        First candidate folder for which `is_root` is true, or None; and the folder where the data should be.
+    """
     candidates = [data_root / folder for folder in facts.folders]
     candidates += [data_root] if data_root.name in facts.folders else []
     found = next((place for place in candidates if is_root(place)), None)
@@ -152,9 +164,9 @@ def find_root(data_root: Path, facts: Facts, is_root: Callable[[Path], bool]) ->
 
 
 def only_classes(facts: Facts, listing: Listing, argument: str) -> tuple[Facts, Listing]:
-    """The data set cut to the classes of "bottle+screw" (all for ""), under a name that says so.
+    """Restrict a data set to the classes in `argument`, e.g. "bottle+screw"; "" = all classes.
 
-    One class alone is the papers' single-class setting. Raises UnknownName for a class it does not have.
+    The classes become part of the data set's name. Raises UnknownName, on listing, for an unknown class.
     """
     wanted = [name for name in argument.split("+") if name]
     if not wanted:

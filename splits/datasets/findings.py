@@ -44,15 +44,15 @@ NOTES: frozenset[Kind] = frozenset(
         "turned",
     }
 )  # fmt: skip
-"""Kinds that a run survives; the others make a copy unfit."""
+"""Kinds that are remarks; the others are errors, with which a run fails or gives wrong values."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is not as it should be."""
+    """Fault of a file or class in a local copy."""
 
     kind: Kind
     path: str
-    """Relative to the data set's folder."""
+    """Path relative to the data set's folder, or the name of a class."""
     category: str = ""
     detail: str = ""

@@ -1,4 +1,4 @@
-"""Guess how a folder of images is laid out, for a `dataset.toml` that a person corrects."""
+"""Guess the layout of a folder of images and write it as a `dataset.toml`, to be corrected by the user."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ _DEFECTIVE = frozenset(
 )
 _PARTS = frozenset({"train", "test", "val", "validation"})
 _NAMELESS = frozenset({"image", "images", "img", "imgs", *_PARTS})
-"""Folders whose name says nothing of a defect."""
+"""Names of folders that do not name a defect."""
 _MASK_ENDINGS = ("_mask", "_gt", "_label")
 _LOOKED_AT, _FEW_LEVELS, _HALF = 8, 4, 127
-"""Masks of which the values are looked at, values of a drawn mask, and the middle of those of a soft one."""
+"""Number of masks to sample, largest number of values of a hard mask, and threshold for soft masks."""
 _INVERTED = 0.5
-"""Share of an image that masks hardly mark unless they mark what is good."""
+"""Masks whose median marked share is larger are taken as inverted."""
 
 
 def describe(source: Path) -> tuple[Path, Description]:
@@ -49,7 +49,8 @@ def describe(source: Path) -> tuple[Path, Description]:
         The folder that the paths are relative to, and the description.
 
     Raises:
-        SplitsError: nothing tells which images are good.
+        DataMissing: If `source` does not exist.
+        SplitsError: If good images cannot be recognised, or a mask cannot be read.
     """
     if source.is_file():
         read_rows(source)
@@ -62,7 +63,7 @@ def describe(source: Path) -> tuple[Path, Description]:
         try:
             return source, _with_masks(source, usual)
         except SplitsError:
-            # Not quite MVTec AD's layout: a class without train/good, or without test images.
+            # Almost MVTec AD's layout, but a class lacks train/good or test images.
             pass
     lists = [file for file in sorted(source.glob("*.csv")) if is_list(file)]
     if lists:
@@ -72,7 +73,7 @@ def describe(source: Path) -> tuple[Path, Description]:
 
 
 def toml(description: Description) -> str:
-    """The text of a `dataset.toml`; what is at its default and seldom wrong is left out."""
+    """Format a `dataset.toml`, without settings that are at their default and rarely wrong."""
     lines = [
         "# What ltbench understood of these images; correct what is wrong. Paths are relative to the root.",
         f"title = {_text(description.title)}",
@@ -99,7 +100,7 @@ def toml(description: Description) -> str:
 
 
 def counts(images: Iterable[LabelledImage]) -> Iterator[tuple[str, int, int, int, int, str]]:
-    """Per class: good images to train on and to test, defects, those with a mask, names of the defects."""
+    """Yield per class: category, good training images, good test images, defects, masks, names of defects."""
     images = list(images)
     for category in sorted({image.category for image in images}):
         own = [image for image in images if image.category == category]
@@ -110,12 +111,13 @@ def counts(images: Iterable[LabelledImage]) -> Iterator[tuple[str, int, int, int
 
 
 def _text(value: object) -> str:
-    # What JSON writes of texts, numbers, truths and lists of them is TOML.
+    """Format a value as TOML."""
+    # JSON texts, numbers, Booleans and lists are valid TOML.
     return json.dumps(value, ensure_ascii=False)
 
 
 def _classes(source: Path) -> Iterator[tuple[str, dict[str, str]]]:
-    """Each class with the role of its folders of images, which are relative to `source`."""
+    """Yield each class with the roles of its image folders, by path relative to `source`."""
     found = list(_image_folders(source))
     tops = {PurePosixPath(folder).parts[0] for folder in found if folder != "."}
     is_one = "." in found or any(_word(top) in MEANT_AS_GOOD | _MASKS | _DEFECTIVE | _PARTS for top in tops)
@@ -128,6 +130,7 @@ def _classes(source: Path) -> Iterator[tuple[str, dict[str, str]]]:
 
 
 def _image_folders(source: Path, below: str = ".") -> Iterator[str]:
+    """Yield all folders that contain images, relative to `source`."""
     if image_names(source / below):
         yield below
     for name in subfolders(source / below):
@@ -135,6 +138,7 @@ def _image_folders(source: Path, below: str = ".") -> Iterator[str]:
 
 
 def _class(source: Path, roles: Mapping[str, str], ending: str) -> ClassFolders:
+    """Build the description of a class from the roles of its folders."""
     good, test_good, defective, masks = (
         [folder for folder, role in roles.items() if role == wanted]
         for wanted in ("good", "test good", "defect", "mask")
@@ -155,6 +159,7 @@ def _class(source: Path, roles: Mapping[str, str], ending: str) -> ClassFolders:
 
 
 def _require_no_masks(folder: Path) -> None:
+    """Raise SplitsError if a folder contains both images and their masks."""
     names = {stem_of(name): name for name in image_names(folder)}
     for stem, name in names.items():
         for end in _MASK_ENDINGS:
@@ -167,7 +172,7 @@ def _require_no_masks(folder: Path) -> None:
 
 
 def _role(parts: Sequence[str]) -> str:
-    """The role of a folder of images by its names below that of its class."""
+    """Guess the role of an image folder from the parts of its path below the class."""
     words = [_word(part) for part in parts]
     if any(word in _MASKS for word in words):
         return "mask"
@@ -178,7 +183,7 @@ def _role(parts: Sequence[str]) -> str:
 
 
 def _masks_of(source: Path, images: str, folders: Sequence[str], ending: str) -> str:
-    """The folder with masks of the most of these images, one of the same name before others; "" if none."""
+    """Choose the folder with masks of the most images, on ties the one of the same name; "" if none."""
     stems = {stem_of(name) for name in image_names(source / images)}
     last = PurePosixPath(images).name
     found = [
@@ -190,7 +195,7 @@ def _masks_of(source: Path, images: str, folders: Sequence[str], ending: str) ->
 
 
 def _ending_of(source: Path) -> str:
-    """The end that most masks' names have after the name of an image; "_mask" where none is there."""
+    """Guess the most frequent suffix of mask names after the image's name; "_mask" without masks."""
     folders = list(_image_folders(source))
     masks = [folder for folder in folders if _role(PurePosixPath(folder).parts) == "mask"]
     others = [folder for folder in folders if folder not in masks]
@@ -206,12 +211,13 @@ def _ending_of(source: Path) -> str:
 
 
 def _after_an_image(stem: str, images: set[str]) -> str | None:
+    """Rest of a mask's name after the longest matching name of an image; None if none matches."""
     ends = (stem[length:] for length in range(len(stem), 0, -1) if stem[:length] in images)
     return next(ends, None)
 
 
 def _with_masks(root: Path, description: Description) -> Description:
-    """The description with what the values of some masks tell: inverted, or grey at their edges."""
+    """Add to a description whether masks are inverted or soft, judged by a sample of them."""
     images = listed(root, description)
     files = [root_of(root, description) / image.mask for image in images if image.mask]
     step = max(1, len(files) // _LOOKED_AT)
@@ -225,4 +231,5 @@ def _with_masks(root: Path, description: Description) -> Description:
 
 
 def _word(name: str) -> str:
+    """Normalise a folder name for comparison."""
     return name.casefold().replace("-", "_").replace(" ", "_")
