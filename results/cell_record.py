@@ -27,10 +27,10 @@ class ViewRecord:
 
 
 def usual_view(dataset: str) -> ViewRecord:
-    """The view that is taken where none is asked for.
+    """Default view of a data set.
 
-    It is the papers' for public data sets. Of a person's own images nothing may be cut off unnoticed: they
-    are brought to a square as a whole.
+    Public data sets have the papers' view. Users' own images are resized to a square as a whole, since a crop
+    could remove defects unnoticed.
     """
     is_own = dataset.partition(":")[0] == "folder"
     return ViewRecord(224, 224, squeeze=True) if is_own else ViewRecord(256, 224)

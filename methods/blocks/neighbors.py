@@ -67,7 +67,7 @@ class ExactIndex:
         self._on_device = DeviceIndex(self.rows, device) if is_gpu(device) and backend == "auto" else None
 
     def state(self) -> dict[str, Any]:
-        """The rows; where and how they are searched is a matter of the machine."""
+        """State to store: the rows alone, since device and library are chosen on restoring."""
         return {"rows": self.rows}
 
     @classmethod

@@ -40,7 +40,7 @@ def as_released(dataset: str, base: str, seed: int, noise: Noise) -> tuple[Prove
         # The counts follow the main release, too; the ablation's own rule rounds them down.
         return facts, Noise(noise.ratio, is_released=True, is_ablation=False)
     if percent == 5:
-        return _other_machine(seed), Noise(noise.ratio, is_released=True, is_ablation=False)
+        return _relisted_provenance(seed), Noise(noise.ratio, is_released=True, is_ablation=False)
     if percent not in PERCENTS:
         return facts, noise
     if percent == 40:
@@ -49,8 +49,8 @@ def as_released(dataset: str, base: str, seed: int, noise: Noise) -> tuple[Prove
     return replace(facts, source=SOURCE), replace(noise, is_released=True)
 
 
-def _other_machine(seed: int) -> Provenance:
-    """Provenance of a list that was generated on the other machine."""
+def _relisted_provenance(seed: int) -> Provenance:
+    """Provenance of a list generated on the machine whose listing order is in `ablation_nr05.csv`."""
     note = (
         f"released for the noise ablation, made by the generator's seed {_SEED_OFFSET + seed} on another "
         "listing order: other good images and other head classes than at 0, 10 and 40 %"
@@ -81,7 +81,7 @@ def _relisted(images: Pools) -> Pools:
 
 @cache
 def _listing() -> tuple[dict[str, list[str]], dict[int, int]]:
-    """Listing order of the other machine: defect folders by class, and rank of each file number."""
+    """Listing order of the relisted lists: defect folders by class, and rank of each file number."""
     order = {row["class"]: row["order"] for row in inventories.table("ablation_nr05.csv")}
     ranks = {number: rank for rank, number in enumerate(inventories.numbers(order.pop("*")))}
     return {category: folders.split() for category, folders in order.items()}, ranks

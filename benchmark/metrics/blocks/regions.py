@@ -39,7 +39,7 @@ class Regions:
 
     @cached_property
     def image(self) -> npt.NDArray[np.int64]:
-        """Image (R,) of each region."""
+        """Index of the image that contains each region, int64 (R,)."""
         image = np.empty(len(self.size), np.int64)
         image[self.region] = self.index // (self.pixels // max(len(self.pixels_of_image), 1))
         return image

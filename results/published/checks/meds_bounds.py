@@ -103,20 +103,20 @@ def _against_each_other() -> Check:
             table=number,
             row=method,
             what="AP against AUROC",
-            where="I-AP " + listed(cell.category for cell, _ in drops),
-            printed=", ".join(cell.printed for cell, _ in drops),
-            recomputed=f"Table {drops[0][1].table} with noise: "
-            + ", ".join(cell.printed for _, cell in drops),
+            where="I-AP " + listed(cell.category for cell, _ in rises),
+            printed=", ".join(cell.printed for cell, _ in rises),
+            recomputed=f"Table {rises[0][1].table} with noise: "
+            + ", ".join(cell.printed for _, cell in rises),
             verdict="doubtful",
             argument=(
-                f"In {len(drops)} classes the model of the clean list has the higher image AUROC, but an AP "
-                f"that is {_least(drops):.0f} to {_most(drops):.0f} points lower than with contamination; no "
+                f"In {len(rises)} classes the model of the clean list has the higher image AUROC, but an AP "
+                f"that is {_least(rises):.0f} to {_most(rises):.0f} points lower than with contamination; no "
                 "other method or class does this. It also pulls the mean I-AP of the clean list below that "
                 "of the smallest noise ratio."
             ),
-            doubted=names(cell for cell, _ in drops),
+            doubted=names(cell for cell, _ in rises),
         )
-        for (number, method), drops in pairs.items()
+        for (number, method), rises in pairs.items()
     )
     return Check(
         PAPER,
@@ -171,14 +171,14 @@ def _wrong_depth(key: RowKey, cell: PublishedCell, defects: int, size: int) -> F
     )
 
 
-def _least(drops: list[tuple[PublishedCell, PublishedCell]]) -> float:
+def _least(rises: list[tuple[PublishedCell, PublishedCell]]) -> float:
     """Smallest rise from the clean to the noisy cell of the pairs."""
-    return min(noisy.value - clean.value for clean, noisy in drops)
+    return min(noisy.value - clean.value for clean, noisy in rises)
 
 
-def _most(drops: list[tuple[PublishedCell, PublishedCell]]) -> float:
+def _most(rises: list[tuple[PublishedCell, PublishedCell]]) -> float:
     """Largest rise from the clean to the noisy cell of the pairs."""
-    return max(noisy.value - clean.value for clean, noisy in drops)
+    return max(noisy.value - clean.value for clean, noisy in rises)
 
 
 def _next_ratio(key: RowKey) -> RowKey:
