@@ -68,16 +68,16 @@ class InReaCh:
         ),
     )
     needs: ClassVar[frozenset[Need]] = frozenset()
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
 
     backbone: str = DEFAULT_BACKBONE
     """Frozen features; the paper's: timm:wide_resnet50_2.tv_in1k."""
     layers: tuple[str, ...] = ()
     """Layers of the backbone; none = its default."""
     embedding: EmbeddingName = "auto"
-    """Patch vectors: 'patchcore' (paper) or 'concat'; 'auto' = the paper's for a wide timm network."""
+    """Patch vectors: 'patchcore' (paper) or 'padim'; 'auto' = the paper's for a wide timm network."""
     standardise: bool = True
-    """Channels of 'concat' vectors have unit variance, their layers one weight; 'patchcore' ones stay."""
+    """Channels of 'padim' vectors have unit variance, their layers one weight; 'patchcore' ones stay."""
     grid: int | None = 14
     """Side of a coarser patch grid; none = the backbone's own (paper: 56)."""
     seeds: int = 100

@@ -56,7 +56,7 @@ class PaDiM:
     layers: tuple[str, ...] = ()
     """Layers of the backbone; none = its default."""
     embedding: EmbeddingName = "padim"
-    """Patch vectors: 'padim' (paper), 'concat' (3 x 3 means, resized bilinearly) or 'patchcore'."""
+    """Patch vectors: 'padim' (paper) or 'patchcore'."""
     grid: int | None = 14
     """Side of the grid of Gaussians; none = the backbone's own."""
     channels: int = 100

@@ -64,16 +64,16 @@ class TailedCore:
         ),
     )
     needs: ClassVar[frozenset[Need]] = frozenset()
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
 
     backbone: str = DEFAULT_BACKBONE
     """Frozen features; the paper's: timm:wide_resnet50_2.tv_in1k."""
     layers: tuple[str, ...] = ()
     """Layers of the backbone; none = its default (layer2 and layer3 of a Wide-ResNet-50)."""
     embedding: EmbeddingName = "auto"
-    """Patch vectors: 'patchcore' (paper), 'padim' or 'concat'; 'auto' = the paper's for a wide network."""
+    """Patch vectors: 'patchcore' (paper) or 'padim'; 'auto' = the paper's for a wide network."""
     standardise: bool = True
-    """Channels of 'concat' vectors have unit variance, their layers one weight; 'patchcore' ones stay."""
+    """Channels of 'padim' vectors have unit variance, their layers one weight; 'patchcore' ones stay."""
     grid: int | None = None
     """Side of a coarser patch grid; none = the backbone's own."""
     coreset_ratio: float = 0.1

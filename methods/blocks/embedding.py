@@ -1,4 +1,4 @@
-"""Patch vectors from backbone feature maps: PatchCore's, PaDiM's, or concatenated smoothed maps."""
+"""Patch vectors from backbone feature maps: PatchCore's and PaDiM's, and smoothed maps side by side."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from ltbench.methods.errors import BadParameter
 
-Kind = Literal["patchcore", "padim", "concat"]
+Kind = Literal["patchcore", "padim"]
 
 
 def embed(
@@ -20,9 +20,9 @@ def embed(
 
     Args:
         maps: One (B, C, h, w) tensor per layer, finest first.
-        kind: "patchcore" (D = dim), "padim" or "concat" (D = sum of the layers' channels).
+        kind: "patchcore" (D = dim) or "padim" (D = sum of the layers' channels).
         dim: Width of the "patchcore" embedding.
-        patch: Side of the neighbourhood that "patchcore" and "concat" average over, in grid cells.
+        patch: Side of the neighbourhood that "patchcore" averages over, in grid cells.
         grid: Rows and columns to average-pool the vectors to; None or a grid that is not coarser keeps the
             first layer's grid.
 
@@ -36,10 +36,8 @@ def embed(
         vectors = patchcore_embedding(maps, dim=dim, patch=patch)
     elif kind == "padim":
         vectors = padim_embedding(maps)
-    elif kind == "concat":
-        vectors = concat_embedding(maps, patch=patch)
     else:
-        raise BadParameter(f"unknown embedding '{kind}': expected 'patchcore', 'padim' or 'concat'")
+        raise BadParameter(f"unknown embedding '{kind}': expected 'patchcore' or 'padim'")
     return coarsen(vectors, grid)
 
 
@@ -110,8 +108,8 @@ def padim_embedding(maps: Sequence[torch.Tensor]) -> torch.Tensor:
     return torch.cat([features.permute(0, 2, 3, 1) for features in repeated], dim=3).contiguous()
 
 
-def concat_embedding(maps: Sequence[torch.Tensor], *, patch: int = 3) -> torch.Tensor:
-    """Concatenate the channels of all layers after a `patch` x `patch` mean, (B, h, w, sum of C).
+def concat_embedding(maps: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Concatenate the channels of all layers after a 3 x 3 mean, (B, h, w, sum of C).
 
     Coarser layers are resized bilinearly to the grid of the first. At the border the mean is over the
     positions that exist, so that a uniform image has uniform features.
@@ -122,8 +120,7 @@ def concat_embedding(maps: Sequence[torch.Tensor], *, patch: int = 3) -> torch.T
     for features in maps:
         channels = features.shape[1]
         mean = features.contiguous(memory_format=torch.channels_last)
-        if patch > 1:
-            mean = functional.avg_pool2d(mean, patch, stride=1, padding=patch // 2, count_include_pad=False)
+        mean = functional.avg_pool2d(mean, 3, stride=1, padding=1, count_include_pad=False)
         out[..., start : start + channels] = _resize(mean, (rows, columns)).permute(0, 2, 3, 1)
         start += channels
     return out

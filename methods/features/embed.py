@@ -17,7 +17,7 @@ from ltbench.methods.features.transform import Augmentation
 from ltbench.splits.images import ImageSet
 
 Rows = npt.NDArray[np.float32]
-EmbeddingName = Literal["auto", "patchcore", "padim", "concat"]
+EmbeddingName = Literal["auto", "patchcore", "padim"]
 
 ROUNDED = (
     "Features of the backbone are rounded to float16: vectors move by up to 0.02 % of their largest number, "
@@ -25,7 +25,8 @@ ROUNDED = (
 )
 """Deviation of methods that choose among the vectors of a frozen backbone, for their cards."""
 EMBEDDED = (
-    "embedding: 'auto' takes the channels of a small backbone side by side; PatchCore pools to 1024.",
+    "embedding: 'auto' takes the channels of narrow layers side by side as PaDiM does; PatchCore averages "
+    "3 x 3 cells of any network and pools to 1024 numbers.",
     "standardise: such channels are brought to unit variance and layers to one weight, since they "
     "differ in scale by orders of magnitude; vectors of PatchCore's pooling stay as they are.",
     "projection: vectors that have no more numbers than it stay as they are; the authors project any that "
@@ -35,7 +36,9 @@ EMBEDDED = (
 )
 """Deviations of methods that take PatchCore's vectors, for their cards."""
 WIDE_CHANNELS = 128
-"""From this many channels per layer on, PatchCore's pooling to 1024 numbers shortens a 3 x 3 block."""
+"""From this many channels per layer on, PatchCore's pooling to 1024 numbers shortens a 3 x 3 block.
+
+The maps of a narrower network are best left as they are: docs/backbones.md."""
 
 
 @dataclass(frozen=True)
@@ -53,12 +56,11 @@ class Patches:
 class PatchEmbedder:
     """Turns images into patch vectors, the same way in fit and in score.
 
-    embedding: "patchcore" (Roth et al. 2022), "padim" (Defard et al. 2021), "concat" (channels side by side
-    after a mean over 3 x 3 positions) or "auto": "patchcore" for a timm network with at least 128 channels
-    in every layer, else "concat". grid: side of a coarser patch grid, None = the backbone's own.
-    standardise: after `fit`, divide every channel (of "patchcore" vectors: none) by its standard deviation
-    and every layer by the root of its width: layers and descriptors differ in scale by orders of magnitude,
-    and so each has the same say in a distance.
+    embedding: "patchcore" (Roth et al. 2022), "padim" (Defard et al. 2021: channels side by side) or "auto":
+    "patchcore" for a timm network with at least 128 channels in every layer, else "padim". grid: side of a
+    coarser patch grid, None = the backbone's own. standardise: after `fit`, divide every channel (of
+    "patchcore" vectors: none) by its standard deviation and every layer by the root of its width: layers and
+    descriptors differ in scale by orders of magnitude, and so each has the same say in a distance.
     """
 
     def __init__(
@@ -138,7 +140,7 @@ class PatchEmbedder:
     def _kind(self, widths: Sequence[int]) -> Kind:
         if self._embedding != "auto":
             return self._embedding
-        return "patchcore" if self._is_network and min(widths) >= WIDE_CHANNELS else "concat"
+        return "patchcore" if self._is_network and min(widths) >= WIDE_CHANNELS else "padim"
 
 
 def _scales(vectors: Rows, widths: Sequence[int]) -> Rows:
