@@ -186,6 +186,6 @@ def scan(root: Path, mask_ending: str = MASK_ENDING) -> tuple[LabelledImage, ...
     if not found:
         raise SplitsError(
             f"folder '{root}' holds no class: expected '<class>/train/good' and '<class>/test/<defect>' "
-            "in it, as MVTec AD has"
+            f"in it, as MVTec AD has; 'ltbench data import {root}' understands other layouts"
         )
     return tuple(image for category in found for image in scan_class(root, category, mask_ending))
