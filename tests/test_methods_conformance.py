@@ -26,7 +26,15 @@ from ltbench.methods.errors import MethodsError
 from ltbench.splits.images import LabelledImage
 
 # What makes any method quick; used where a method has such a field. Any "..._iterations" counts as one.
-QUICK = {"backbone": "desc", "layers": ("desc",), "epochs": 1, "steps": 2, "iterations": 2, "windows": (2,)}
+QUICK = {
+    "backbone": "desc",
+    "layers": ("desc",),
+    "epochs": 1,
+    "steps": 2,
+    "iterations": 2,
+    "windows": (2,),
+    "size": 64,
+}
 # Nothing hands it over yet.
 UNAVAILABLE = {"support_set"}
 
