@@ -46,8 +46,6 @@ class TailedCore:
         deviations=(
             "size_neighbours = 'reverse', tail_cap = 0.15 and quantise = true follow the released code; the"
             " paper's text has 'forward', none and false.",
-            "standardise_embeddings: neither paper nor code scale the global embeddings; a small backbone's"
-            " classes are too close together without (false = as the authors).",
             "least_imbalance: no tail is declared where the largest estimated class is not twice the "
             "smallest; the released code (0) always declares one, the smallest classes, and calls all images "
             "tails where it finds one class or equally large ones.",
@@ -96,8 +94,6 @@ class TailedCore:
     """Tails hold at most this share of all images (code); none = no limit (paper)."""
     least_imbalance: float = 2.0
     """No tail unless the largest class is this many times the smallest; 0 = no such condition (code)."""
-    standardise_embeddings: bool = True
-    """Scale every dimension of the global embeddings by its spread over the training images (ours)."""
     augment: Literal["none", "rot90flip", "rot30flip", "rot15flip"] = "rot90flip"
     """Rotated and mirrored copies of tail images."""
     max_augmented_images: int | None = None
@@ -141,7 +137,6 @@ class TailedCore:
             quantise=self.quantise,
             cap=self.tail_cap,
             least_imbalance=self.least_imbalance,
-            standardise=self.standardise_embeddings,
         )
 
     def _head_memory(self, vectors: Rows, context: Context) -> Rows:

@@ -174,22 +174,19 @@ def test_no_dropped_patch_enters_the_memory_not_even_first(start: str) -> None:
 
 
 LONG_TAIL = {"stripes": 40, "checks": 3}
-# Of two products one is the mean: embeddings scaled around it tell nothing, as they do of many.
-AS_THE_AUTHORS: dict[str, Any] = {"standardise_embeddings": False}
 
 
 def test_denoising_alone_erases_a_rare_product_and_tailedcore_keeps_it() -> None:
     good = {}
     for name in BANKS:
-        fields = AS_THE_AUTHORS if name == "tailedcore" else {}
-        scores = by_kind(run(name, train_images(LONG_TAIL), **fields)[1])
+        scores = by_kind(run(name, train_images(LONG_TAIL))[1])
         good[name] = scores["checks", ""].mean() / scores["stripes", ""].mean()
     assert good["softpatch"] > 2 * good["patchcore"]
     assert good["tailedcore"] < 1.2 * good["patchcore"]
 
 
 def test_the_tail_is_found_and_reported_without_labels() -> None:
-    _, _, figures = run("tailedcore", train_images(LONG_TAIL), augment="none", **AS_THE_AUTHORS)
+    _, _, figures = run("tailedcore", train_images(LONG_TAIL), augment="none")
     assert figures["estimated_tail_images"] == 3
     assert figures["tail_memory_rows"] == int(0.1 * 3 * 64)
     assert figures["head_memory_rows"] == pytest.approx(0.1 * 0.85 * 43 * 64, abs=2)
@@ -210,13 +207,13 @@ def test_even_products_have_no_tail_memory() -> None:
     ],
 )
 def test_copies_of_tail_images_enter_the_memory_up_to_the_limits(fields: dict[str, int], rows: int) -> None:
-    _, _, figures = run("tailedcore", train_images(LONG_TAIL), coreset_ratio=0.5, **AS_THE_AUTHORS, **fields)
+    _, _, figures = run("tailedcore", train_images(LONG_TAIL), coreset_ratio=0.5, **fields)
     assert figures["tail_memory_rows"] == rows // 2
 
 
 def test_variants_are_the_two_memories_alone() -> None:
     both, head, tail = (
-        run("tailedcore", train_images(LONG_TAIL), variant=variant, augment="none", **AS_THE_AUTHORS)[2]
+        run("tailedcore", train_images(LONG_TAIL), variant=variant, augment="none")[2]
         for variant in ("full", "head", "tail")
     )
     assert both["memory_bank_mb"] == pytest.approx(head["memory_bank_mb"] + tail["memory_bank_mb"])

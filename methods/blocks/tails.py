@@ -40,7 +40,6 @@ def estimate_tail(
     quantise: bool = True,
     cap: float | None = 0.15,
     least_imbalance: float = 2.0,
-    standardise: bool = False,
 ) -> TailEstimate:
     """Find the images of small classes among embeddings (TailedCore, section 3).
 
@@ -54,26 +53,15 @@ def estimate_tail(
         cap: Largest share of all images in tail classes (code); None = no cap (paper).
         least_imbalance: Smallest ratio of the largest to the smallest class for there to be a tail. At most
             1 = always a tail, as in the code; equally large classes are then all tails.
-        standardise: Standardise every dimension over the images first, which separates the classes more
-            (neither in the paper nor in the code).
     """
     if len(embeddings) == 0:
         return TailEstimate(np.zeros(0, bool), np.zeros(0, np.int64), np.zeros(0, np.int64), 0)
-    similarity = cosine_similarity(standardised(embeddings) if standardise else embeddings)
+    similarity = cosine_similarity(embeddings)
     within = similarity >= adaptive_threshold(similarity, percentile, quantise=quantise)[:, None]
     size = class_size(within, neighbours)
     groups = group_sizes(size)
     limit = tail_limit(groups, cap=cap, least_imbalance=least_imbalance)
     return TailEstimate(size <= limit, size, groups, limit)
-
-
-def standardised(embeddings: Floats) -> npt.NDArray[np.float64]:
-    """Standardise embeddings (n, D) to mean 0 and standard deviation 1 in every dimension that varies."""
-    rows = np.asarray(embeddings, dtype=np.float64)
-    rows = rows - rows.mean(axis=0)
-    spread = rows.std(axis=0)
-    scaled: npt.NDArray[np.float64] = rows / np.where(spread > 0, spread, 1.0)
-    return scaled
 
 
 def cosine_similarity(embeddings: Floats) -> npt.NDArray[np.float64]:
