@@ -19,6 +19,8 @@ from ltbench.splits.images import LabelledImage
 from ltbench.splits.view import resize_and_crop_mask
 
 _CHECKSUM_BYTES = 4
+_READING = 2
+"""Raised where the same mask files are read in another way."""
 _NUMBER = np.dtype("<u4")
 
 
@@ -58,7 +60,7 @@ def kept_file(
     if version is None or folder is None:
         return None
     told = (f"{image.path}\t{image.mask}\t{version(image) if image.is_defective else ''}" for image in images)
-    digest = hashlib.sha256("\n".join([f"{dataset.name}\n{view}", *told]).encode())
+    digest = hashlib.sha256("\n".join([f"{_READING} {dataset.name}\n{view}", *told]).encode())
     return folder / f"{digest.hexdigest()}.regions"
 
 

@@ -263,6 +263,25 @@ def test_a_class_of_which_nothing_can_be_measured_is_named(bolt: Path, kind: str
     assert [one.kind for one in report(bolt).findings if one.kind.startswith("no ")] == [finding]
 
 
+def test_masks_that_are_read_in_another_way_are_other_data(bolt: Path) -> None:
+    digests, versions = set(), set()
+    for text in ("", "inverted_masks = true", "mask_above = 127"):
+        (bolt.parent / "dataset.toml").write_text(text)
+        dataset = opened(bolt)
+        digests.add(dataset.data_digest())
+        versions |= {(i.path, dataset.mask_version(i)) for i in dataset.images() if i.mask}
+    assert len(digests) == 3
+    assert len(versions) == 3 * 2
+
+
+def test_one_class_is_examined_alone(bolt: Path) -> None:
+    draw(bolt.parent / "more" / "000.png")
+    dataset = open_dataset(f"folder:{bolt}", bolt.parent)
+    assert isinstance(dataset, FileDataset)
+    assert examine(dataset).counts() == {}
+    assert report(bolt).counts() == {"extra file": 1}
+
+
 def test_corrected_masks_make_other_data(bolt: Path) -> None:
     """Values measured with the old masks are no answer to the new ones."""
     before = opened(bolt).data_digest()

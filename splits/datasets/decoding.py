@@ -36,6 +36,12 @@ class Reading:
     inverted_masks: bool = False
     """Whether masks mark the good pixels."""
 
+    @property
+    def of_masks(self) -> str:
+        """The choices about masks as a text; "" for the usual ones."""
+        inverted = " inverted" if self.inverted_masks else ""
+        return (f" above {self.mask_above}" if self.mask_above else "") + inverted
+
 
 AS_STORED = Reading()
 

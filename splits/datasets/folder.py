@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 
 from ltbench.home_folders import expanded
-from ltbench.splits.datasets.decoding import read_otherwise
+from ltbench.splits.datasets.decoding import Reading, read_otherwise
 from ltbench.splits.datasets.described import FILE_NAME, Description, read_description
 from ltbench.splits.datasets.facts import Facts
-from ltbench.splits.datasets.files import FileDataset, file_digest
+from ltbench.splits.datasets.files import FileDataset, Listing, file_digest
 from ltbench.splits.datasets.layout import is_class_folder, scan, scan_class
 from ltbench.splits.errors import DataMissing, SplitsError
 from ltbench.splits.images import LabelledImage
@@ -19,27 +20,43 @@ from ltbench.splits.images import LabelledImage
 class FolderDataset(FileDataset):
     """`<class>/train/good`, `<class>/test/<good or defect>`, masks optional; PATH may be one class."""
 
+    def __init__(
+        self, facts: Facts, listing: Listing, root: Path, *, is_whole: bool, reading: Reading
+    ) -> None:
+        """`is_whole`: the root holds nothing but this data set."""
+        super().__init__(facts, listing, root, root, reading=reading)
+        self._is_whole = is_whole
+
     def places(self) -> list[Path]:
-        """The whole folder, unless it is that of one class."""
-        own = self.root is not None and not is_class_folder(self.advised)
-        return [self.advised] if own else super().places()
+        """The whole folder, unless the data set is one class of it."""
+        return [self.advised] if self._is_whole else super().places()
 
     def content_digest(self, image: LabelledImage) -> str:
         """sha256 of the image file's bytes and, where these do not tell the pixels, of how they are read."""
         if image.path not in self._digests:
             file = self.file(image.path)
-            digest, changes = file_digest(file), read_otherwise(file, self.reading)
+            digest, changes = file_digest(file), ""
+            # Reading an image that is broken says what is wrong; a digest only tells files apart.
+            with suppress(SplitsError):
+                changes = read_otherwise(file, self.reading)
             if changes:
                 digest = hashlib.sha256(f"{digest} {changes}".encode()).hexdigest()
             self._digests[image.path] = digest
         return self._digests[image.path]
+
+    def mask_version(self, image: LabelledImage) -> str:
+        """Size and time of the mask's file, and how it is read; "" without one."""
+        version = super().mask_version(image)
+        return version and version + self.reading.of_masks
 
     @cached_property
     def _content(self) -> str:
         rows = []
         for image in self.images():
             row = f"{image.path}\t{image.part}\t{image.defect}\t{self.content_digest(image)}"
-            rows.append(f"{row}\t{file_digest(self.file(image.mask))}" if image.mask else row)
+            if image.mask:
+                row += f"\t{file_digest(self.file(image.mask))}{self.reading.of_masks}"
+            rows.append(row)
         return hashlib.sha256("\n".join(sorted(rows)).encode()).hexdigest()
 
     def data_digest(self) -> str:
@@ -69,7 +86,13 @@ def open_dataset(data_root: Path, argument: str) -> FolderDataset:
     )
     place = (found / described.root).resolve()
     root = root_of(place, described)
-    return FolderDataset(facts, lambda: listed(place, described), root, root, reading=described.reading)
+    return FolderDataset(
+        facts,
+        lambda: listed(place, described),
+        root,
+        is_whole=root == place,
+        reading=described.reading,
+    )
 
 
 def root_of(place: Path, described: Description) -> Path:
