@@ -18,7 +18,7 @@ from ltbench.methods.features.transform import VIEWED
 from ltbench.methods.layers.slim_student import SlimStudent
 from ltbench.methods.reconstruction.arrangements import as_they_are
 from ltbench.methods.reconstruction.recipes import seconds
-from ltbench.methods.reconstruction.teacher import SHIFTED, Teacher, TeacherSettings
+from ltbench.methods.reconstruction.teacher import Teacher, TeacherSettings
 from ltbench.methods.synthesis.pixel_bank import PixelBank, at_most, pixel_batches, view_of_size
 from ltbench.methods.training import engine
 from ltbench.methods.training.engine import Batch, Plan
@@ -68,17 +68,17 @@ class Mkd:
             "makes one more, whose state it does not save), 64 and 128.",
             "The last state is scored; the authors' code also watches the AUROC of the test set every tenth "
             "epoch.",
-            "guided and gradient are two of the authors' three maps; their third averages gradients of 50 "
-            "noisy copies of an image.",
+            "localisation: the default compares features, which finds defects after far fewer steps; guided "
+            "and gradient are two of the authors' three maps; their third averages 50 noisy copies.",
             "backbone: the default is a smaller network; the paper's is "
             "'timm:vgg16.tv_in1k?mean=0&std=1', whose four last poolings are learned. The student's answers "
-            "to another backbone are averaged, not maximal, and may be negative.",
-            SHIFTED,
+            "to another backbone are averaged, not maximal, and may be negative, and its channels are "
+            "standardised: the squared difference would drown the direction otherwise.",
             VIEWED,
         ),
     )
     needs: ClassVar[frozenset[Need]] = frozenset()
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
 
     backbone: str = DEFAULT_BACKBONE
     """Frozen teacher; the paper's: timm:vgg16.tv_in1k?mean=0&std=1 (it sees values from 0 to 1)."""
@@ -91,7 +91,7 @@ class Mkd:
     """Weight of 1 - cosine of whole maps in the loss."""
     value_weight: float = 0.5
     """Weight of the mean squared difference in the loss (the paper's lambda; its value for MVTec AD)."""
-    localisation: Literal["guided", "gradient", "features"] = "guided"
+    localisation: Literal["guided", "gradient", "features"] = "features"
     """Map: gradient with guided ReLUs (authors' default), the plain one, or the features' difference."""
     map_gradient: Literal["student", "both"] = "student"
     """Networks that the map's gradient runs through: the student alone, or the teacher too, as in the

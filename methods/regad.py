@@ -66,24 +66,24 @@ class RegAD:
             "average ten fixed sets of good images. A product with fewer images has fewer supports.",
             "Products with one image are not trained on; the authors' code would look for another for ever.",
             "The last state is scored; the authors' code keeps the one that is best on the test set.",
-            "grid and standardise: Gaussians on 14 x 14 of standardised channels fit one core; the paper's "
+            "grid and standardise: Gaussians on 28 x 28 of standardised channels fit one core; the paper's "
             "are 56 x 56 (grid = none) of channels as they are.",
-            "encoder, size and iterations: defaults fit one core; the paper's are "
-            "'timm:resnet18.tv_in1k?mean=0&std=1' (images as they are, from 0 to 1), 224 and epochs = 50.",
+            "encoder and iterations: defaults fit one core; the paper's are "
+            "'timm:resnet18.tv_in1k?mean=0&std=1' (images as they are, from 0 to 1) and epochs = 50.",
             VIEWED,
         ),
     )
     needs: ClassVar[frozenset[Need]] = frozenset({"class_ids_fit", "class_ids_score"})
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
 
     encoder: str = DEFAULT_BACKBONE
     """Network that is trained further; the paper's: timm:resnet18.tv_in1k?mean=0&std=1."""
-    size: int | None = 112
-    """Side in pixels of what the encoder sees (paper: 224); none = the view's."""
+    size: int | None = 224
+    """Side in pixels of what the encoder sees; none = the view's."""
     shots: int = 2
     """Support images per product (LTAD: 2; paper: 2, 4 or 8), in training, where they are drawn with
     replacement, and for the Gaussians."""
-    grid: int | None = 14
+    grid: int | None = 28
     """Side of the grid of Gaussians; none = that of the finest maps (paper)."""
     ridge: float = 0.01
     """Added to the diagonal of every covariance."""

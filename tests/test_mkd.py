@@ -112,13 +112,13 @@ def test_the_maps_gradient_can_run_through_the_teacher_too() -> None:
 
 
 def test_the_teacher_that_is_followed_answers_as_the_cached_one() -> None:
-    method = fitted(backbone=DEFAULT_BACKBONE, map_gradient="both")
+    method = fitted(backbone=DEFAULT_BACKBONE, localisation="guided", map_gradient="both")
     answer = method.score(image_set(judged_images()), context())
     method.map_gradient = "student"
     cached = method.score(image_set(judged_images()), context())
     np.testing.assert_allclose(answer.scores, cached.scores, rtol=1e-3)
     with pytest.raises(BadParameter, match="backbone 'desc' has no gradient at the pixels"):
-        fitted(map_gradient="both")
+        fitted(localisation="guided", map_gradient="both")
 
 
 def test_feature_maps_add_the_layers_on_the_finest_grid() -> None:

@@ -43,6 +43,16 @@ def test_in_training_norms_are_those_of_the_batch() -> None:
     torch.testing.assert_close(alone, beside)
 
 
+def test_norms_can_keep_their_statistics() -> None:
+    model = trunk.load(DEFAULT_BACKBONE, None, train_norms=False).train()
+    before = model.stem[1].running_mean.clone()
+    alone, beside = (model(torch.cat([torch.zeros(1, 3, 64, 64), other]))[0][0] for other in others())
+    torch.testing.assert_close(alone, beside)
+    assert torch.equal(model.stem[1].running_mean, before)
+    with pytest.raises(BadParameter, match="train_norms is false"):
+        trunk.load("resnet18", None, train_norms=False)
+
+
 def others() -> tuple[torch.Tensor, torch.Tensor]:
     return torch.zeros(1, 3, 64, 64), torch.rand(1, 3, 64, 64)
 

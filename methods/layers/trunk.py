@@ -24,12 +24,25 @@ class Trunk(nn.Module):
         widths: tuple[int, ...],
         mean: torch.Tensor,
         std: torch.Tensor,
+        *,
+        train_norms: bool = True,
     ) -> None:
-        """mean and std: of the images that the network was trained with, (1, 3, 1, 1)."""
+        """mean and std: of the images that the network was trained with, (1, 3, 1, 1); train_norms: whether
+        norms are those of the batch in training."""
         super().__init__()
+        self.train_norms = train_norms
         self.stem, self.stages, self.widths = stem, nn.ModuleList(stages), widths
         self.register_buffer("mean", mean, persistent=False)
         self.register_buffer("std", std, persistent=False)
+
+    def train(self, mode: bool = True) -> Trunk:
+        """Set training mode, in which norms keep their statistics unless these are trained, too."""
+        super().train(mode)
+        if not self.train_norms:
+            for module in self.modules():
+                if isinstance(module, nn.BatchNorm2d):
+                    module.eval()
+        return self
 
     def start(self, images: torch.Tensor) -> torch.Tensor:
         """What the first stage sees."""
@@ -45,16 +58,17 @@ class Trunk(nn.Module):
         return found
 
 
-def load(name: str, weights_root: Path | None) -> Trunk:
+def load(name: str, weights_root: Path | None, *, train_norms: bool = True) -> Trunk:
     """Load a network whose weights are trained further, with its maps at strides 4, 8, 16 and 32.
 
     Args:
         name: "timm:NAME" of a ResNet or an EfficientNet (pretrained; "?mean=0&std=1" leaves the images as
             they are), or "resnet18" (random weights, drawn from torch's generator).
         weights_root: Folder with weights that is looked in first.
+        train_norms: Whether norms are those of the batch in training; false = they keep their statistics.
 
     Raises:
-        BadParameter: `name` is no such network.
+        BadParameter: `name` is no such network, or random weights are to keep the statistics of their norms.
         WeightsMissing: Its weights are not on this machine.
     """
     if name != "resnet18" and not name.startswith("timm:"):
@@ -64,6 +78,11 @@ def load(name: str, weights_root: Path | None) -> Trunk:
 
     timm = timm_weights.imported_timm()
     if name == "resnet18":
+        if not train_norms:
+            raise BadParameter(
+                "train_norms is false: random weights have no statistics of norms to keep; set train_norms = "
+                "true for encoder 'resnet18'"
+            )
         model = timm.create_model("resnet18", pretrained=False)
         mean, std = (torch.tensor(model.pretrained_cfg[key]).view(1, -1, 1, 1) for key in ("mean", "std"))
     else:
@@ -72,7 +91,9 @@ def load(name: str, weights_root: Path | None) -> Trunk:
         mean, std = found.mean, found.std
     stem, stages = _parts(model, name)
     widths = tuple(entry["num_chs"] for entry in model.feature_info[1:])
-    return Trunk(stem, stages, widths, mean, std).to(memory_format=torch.channels_last)
+    return Trunk(stem, stages, widths, mean, std, train_norms=train_norms).to(
+        memory_format=torch.channels_last
+    )
 
 
 def _parts(model: nn.Module, name: str) -> tuple[nn.Module, list[nn.Module]]:

@@ -172,7 +172,9 @@ def _fitted() -> None:
         # That code's cosine comes one step late, and would reach 0 after the last one.
         mock.patch.object(cutpaste, "warm_cosine", side_effect=lambda _: _late_cosine),
     ):
-        CutPaste(encoder="resnet18", size=None, iterations=STEPS).fit(images, context(SIDE))
+        CutPaste(encoder="resnet18", train_norms=True, learning_rate=0.03, size=None, iterations=STEPS).fit(
+            images, context(SIDE)
+        )
 
 
 def loss_and_gradients() -> Arrays:
