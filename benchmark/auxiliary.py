@@ -35,7 +35,7 @@ class Auxiliary:
         return self.dataset.data_digest()
 
     def facts(self) -> dict[str, Any]:
-        """What a result says about it."""
+        """Facts about the auxiliary data set for the record: name, licence, digest, numbers of images."""
         return {
             "name": self.dataset.name,
             "title": self.dataset.title,

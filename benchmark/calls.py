@@ -1,4 +1,4 @@
-"""How arguments of the Python interface become settings, methods and views, and what shows its progress."""
+"""Conversion of the Python interface's arguments into settings, methods and views; its progress bars."""
 
 from __future__ import annotations
 

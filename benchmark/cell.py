@@ -21,7 +21,7 @@ from ltbench.splits.split import Split
 
 @dataclass(frozen=True)
 class Cell:
-    """What a person asked for, in words; everything else follows from it."""
+    """One experiment as the user names it: data set, split, seed, method and its fields."""
 
     dataset: str
     split: str
@@ -34,7 +34,7 @@ class Cell:
     limit: int | None = None
     """Images per category in training and test, for a smoke test; None = all."""
     label: str = ""
-    """What the suite calls this row; changes nothing."""
+    """Name of this row in its suite; without influence on results."""
     metrics: tuple[str, ...] = ()
     """Names of the metrics to compute; none = the standard ones. Other metrics of a finished cell stay."""
 

@@ -1,4 +1,4 @@
-"""What every method must hold, whoever wrote it: run over a dozen small generated images."""
+"""Checks that every built-in or external method must pass, on a dozen small generated images."""
 
 from __future__ import annotations
 

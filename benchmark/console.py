@@ -1,4 +1,4 @@
-"""What a person sees while cells run: bars on a terminal, one line per event elsewhere."""
+"""Progress of running cells: bars on a terminal, one line per event elsewhere."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def warn(sentence: str) -> None:
 
 
 def would(sentence: str) -> None:
-    """What a command with --dry-run says instead of doing it."""
+    """Print the step that a command with --dry-run leaves out."""
     console.print(f"[bold]would[/bold] {escape(sentence)}", soft_wrap=True)
 
 

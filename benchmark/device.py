@@ -51,7 +51,7 @@ def settle(name: str) -> None:
 
 
 def accelerator(name: str) -> str | None:
-    """What computes there: "NVIDIA H100 80GB HBM3, CUDA 13.0"; None for a processor."""
+    """Name of a device's accelerator: "NVIDIA H100 80GB HBM3, CUDA 13.0"; None for a processor."""
     import torch
 
     if torch.device(name).type != "cuda":

@@ -69,7 +69,7 @@ def _layers(method: Any) -> tuple[str, ...] | None:
 
 @dataclass(frozen=True)
 class Embedded:
-    """What one backbone's pass over the images took."""
+    """Cost of one backbone's pass over the images: time, threads, memory, cache use."""
 
     dataset: str
     backbone: str
@@ -78,11 +78,11 @@ class Embedded:
     view: str
     images: int
     seconds: float
-    """Added up over the processes that shared the work."""
+    """Seconds added up over the processes that shared the work."""
     threads: int
-    """Of each of them."""
+    """Threads of each process."""
     peak_rss_mb: float
-    """Of the largest of them."""
+    """Peak memory of the largest process, in MB."""
     cache: Mapping[str, int]
     """Counts of `CacheStats`: what was there already is a hit."""
 

@@ -1,4 +1,4 @@
-"""What can go wrong between a command line and its cells."""
+"""Errors of commands, of cells and of stored models, each with its exit code."""
 
 from __future__ import annotations
 

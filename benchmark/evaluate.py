@@ -22,7 +22,7 @@ from ltbench.splits.images import LabelledImage
 from ltbench.splits.split import Split
 
 MASK_RULE = "> 0, nearest"
-"""How a mask comes to the view's size: the same for every method, neither eroded nor dilated."""
+"""Rule that resizes masks to the view: the same for every method, neither eroded nor dilated."""
 STORED = ("needs", "order", "shown", "unit", "higher_is_better", "curve")
 """Attributes of a metric that its entry in a record has."""
 

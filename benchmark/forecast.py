@@ -1,4 +1,4 @@
-"""What a plan will take on this machine: medians of what was measured here, each with an interval."""
+"""Forecast of a plan's time and memory: medians measured on this machine, each with an interval."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class CellEstimate:
     vram_mb: Interval
     stored_bytes: Interval
     basis: str
-    """What was measured, for people: "3 cells with these fields"."""
+    """Measurements behind the estimate, as shown to users: "3 cells with these fields"."""
 
 
 @dataclass(frozen=True)
@@ -71,9 +71,9 @@ class EmbeddingPlan:
     missing: frozenset[str]
     """Paths of the images to embed."""
     seconds: Interval | None
-    """Of one process; None = unknown."""
+    """Seconds of one process; None = unknown."""
     bytes: Interval | None
-    """That the cache will grow by."""
+    """Growth of the cache in bytes; None = unknown."""
     measurements: int
 
     def facts(self) -> dict[str, object]:
@@ -92,7 +92,7 @@ class EmbeddingPlan:
 
 @dataclass(frozen=True)
 class Forecast:
-    """What is to be done and what it will take."""
+    """Estimated time, memory and disk space of a plan, in total and per cell."""
 
     cells: Mapping[int, CellEstimate | None]
     """By position of the planned cell; only of cells that will run."""
@@ -103,7 +103,7 @@ class Forecast:
     """Seconds of everything that could be estimated, with `jobs` cells at a time."""
     jobs: int
     rss_mb: Interval
-    """Of all cells that run at a time."""
+    """Memory in MB of all cells that run at a time."""
     vram_mb: Interval
     stored_bytes: Interval
     cache_bytes: Interval

@@ -1,4 +1,4 @@
-"""What happened to a cell, one JSON line an event: for programs, and for whoever watches from outside."""
+"""Journal of a cell, one JSON line per event, for other programs and monitoring."""
 
 from __future__ import annotations
 

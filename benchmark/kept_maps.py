@@ -1,4 +1,4 @@
-"""Whose patch score grids stay in a cell's folder, to compute pixel metrics again without a fit."""
+"""Choice of the patch score grids kept with a cell, for new pixel metrics without another fit."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ def context_of(
     work: Path | None = None,
     report: Callable[[str, float], None] = lambda _name, _value: None,
 ) -> Context:
-    """What the method of a cell is given besides images."""
+    """Inputs of a cell's method besides images: random generator, view, device, cache and folders."""
     cell = prepared.cell
     return Context(
         rng=cell.generator(prepared.dataset.name),

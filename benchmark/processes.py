@@ -75,7 +75,7 @@ class Child:
         return True
 
     def result(self) -> Ended:
-        """How it ended; call when `poll` said False."""
+        """Outcome of the process; to be called after `poll` returned False."""
         self.process.join()
         # The last words may have arrived between the last look and the end.
         self.poll()

@@ -1,4 +1,4 @@
-"""What cells and backbones took on this machine: measured by runs, read by plans.
+"""Durations of cells and backbones measured on this machine, from which plans forecast.
 
 `<home>/rates/<machine>.jsonl` gets a line for every finished cell and every pass of a backbone over images.
 Another processor, host name or number of cores makes it another machine.

@@ -35,7 +35,7 @@ class Recomputed:
     changed: int
     """Values that are new or moved by more than rounding."""
     why_not: str = ""
-    """Why nothing was done; "" otherwise."""
+    """Reason why the cell was left alone; "" if it was not."""
 
 
 def recompute(cell: StoredCell, settings: Settings, names: Sequence[str] = ()) -> Recomputed:
@@ -74,7 +74,7 @@ def own_metrics(cell: StoredCell) -> list[str]:
 
 
 def why_not(cell: StoredCell, names: Sequence[str]) -> str:
-    """Why these metrics cannot be computed from what a cell stored, "" if they can."""
+    """Reason why these metrics cannot be computed from a cell's stored files, "" if they can."""
     if cell.status is not Status.OK:
         return f"it ended with '{cell.status}'"
     if (cell.folder / MAPS_FILE).exists() or all(metrics.load(name).needs != "maps" for name in names):

@@ -1,4 +1,4 @@
-"""What is written about a cell: its record and its result rows."""
+"""Record and result rows of a cell, as they are written to its folder."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from ltbench.splits.split import Split
 
 @dataclass(frozen=True)
 class MethodFacts:
-    """What is recorded of a method: known before it runs."""
+    """Facts about a method for the record, all known before it runs."""
 
     name: str
     version: int

@@ -1,4 +1,4 @@
-"""Which cells that failed before are tried again."""
+"""Selection of failed cells that are tried again."""
 
 from __future__ import annotations
 

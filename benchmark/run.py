@@ -45,13 +45,13 @@ class PlannedCell:
     outdated: StoredCell | None = None
     """An answer that lacks metrics or has other recipes, and holds what is needed to compute them."""
     lacks: str = ""
-    """Which metrics the stored answer lacks and why they cannot be computed from it; "" = none."""
+    """Metrics that the stored answer lacks, and why they cannot be computed from it; "" = none."""
 
     def to_run(self, *, force: bool, retry: Retry, rank_training: bool = False) -> bool:
         return self.state(force=force, retry=retry, rank_training=rank_training) != "done"
 
     def state(self, *, force: bool, retry: Retry, rank_training: bool = False) -> State:
-        """What a run with these options will do with it."""
+        """Step that a run with these options takes for this cell."""
         if force:
             return "to run"
         answer = self.stored or self.outdated
@@ -66,7 +66,7 @@ class PlannedCell:
 
 @dataclass
 class Outcome:
-    """What a run has left behind."""
+    """Finished, reused and failed cells of a run."""
 
     cells: list[StoredCell] = field(default_factory=list)
     """One per asked cell, in order."""

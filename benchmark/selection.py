@@ -1,4 +1,4 @@
-"""What people type for "these of those": comma lists, globs and ranges."""
+"""Parsing of selections on the command line: comma lists, globs and ranges."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where things are and how much may be used: flag > environment > ltbench.toml > default."""
+"""Settings for folders, devices and limits; precedence: flag > environment > ltbench.toml > default."""
 
 from __future__ import annotations
 

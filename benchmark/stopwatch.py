@@ -1,4 +1,4 @@
-"""What a cell took from its machine: seconds per stage, memory at the peak."""
+"""Measurement of what a cell costs: seconds per stage, and peak memory of processor and GPU."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import Any
 
 @dataclass
 class Stopwatch:
-    """Seconds per stage, and what the cell took from the machine."""
+    """Seconds per stage of a cell, its threads and its peak memory."""
 
     device: str
     threads: int = 0
-    """Of the process; 0 = unknown."""
+    """Threads of the process; 0 = unknown."""
     started_at: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
     seconds: dict[str, float] = field(default_factory=dict)
 

@@ -47,7 +47,7 @@ class Ended:
 
 @dataclass(frozen=True)
 class Known:
-    """What the parent, on the same machine, has looked up: no cell needs to do it again."""
+    """Facts that the parent process has looked up on the same machine, so that no cell has to repeat it."""
 
     weights_digest: str
     config_digest: str

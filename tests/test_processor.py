@@ -42,7 +42,8 @@ def test_a_persons_own_switch_is_left_alone(monkeypatch, name):
 
 def test_an_import_changes_no_environment():
     code = (
-        "import os; before = dict(os.environ); import ltbench, ltbench.benchmark.cli, ltbench.benchmark.processes; "
+        "import os; before = dict(os.environ); "
+        "import ltbench, ltbench.benchmark.cli, ltbench.benchmark.processes; "
         "assert os.environ == before"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,4 +1,4 @@
-"""What pictures look like as a whole: size, colour, sharpness, and which of them are copies of others."""
+"""Size, colour and sharpness of pictures, and which of them are copies of others."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ GRID = 14
 
 @dataclass
 class Finding:
-    """What the audit says about one image."""
+    """Result of the audit for one image."""
 
     image: LabelledImage
     product: str

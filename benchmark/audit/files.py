@@ -90,7 +90,7 @@ def facts_of(audit: Audit) -> dict[str, Any]:
 
 
 def _truth(findings: Sequence[Finding]) -> dict[str, Any]:
-    """How well injected defects are found, by MeDS' two measures; nothing where none was injected."""
+    """MeDS' two measures of how well injected defects are found; {} if none was injected."""
     injected = np.array([finding.image.is_defective for finding in findings])
     if not injected.any():
         return {}

@@ -25,7 +25,7 @@ FEWEST = 8
 
 @dataclass(frozen=True)
 class Suspicion:
-    """How unusual the images of one product are."""
+    """Scores and patch grids that rate how unusual the images of one product are."""
 
     scores: Floats
     """(N,), larger = more suspicious; 0 for an image that is alone."""

@@ -1,4 +1,4 @@
-"""What `run`, `bench` and `plan` share: from words to cells, from an outcome to a table and an exit code."""
+"""Shared part of `run`, `bench` and `plan`: arguments to cells, outcomes to tables and exit codes."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def asked_cells(
 
 
 def asked_retry(retry: str, only_missing: bool, force: bool) -> Retry:
-    """What the options --retry, --only-missing and --force mean together; raises UsageError."""
+    """Combine the options --retry, --only-missing and --force into one rule; raises UsageError."""
     from ltbench.benchmark.retry import parse_retry
 
     asked = parse_retry(retry)

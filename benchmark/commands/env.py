@@ -41,7 +41,7 @@ SHOWN = ("home", "results", "site", "jobs", "device", "cache_gb")
 
 
 def _tuning() -> dict[str, str]:
-    """What commands change in their own processes, and how to keep them from it."""
+    """Settings that commands change in their own processes, with the variables that prevent it."""
     from ltbench.benchmark.processor import SWITCH
     from ltbench.benchmark.threads import OPT_OUT, keeps_memory
 

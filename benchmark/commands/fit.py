@@ -56,7 +56,7 @@ def fit(
 
 
 def show(model: Model, folder: Path, as_json: bool) -> None:
-    """What the new model was trained on, and its thresholds."""
+    """Print the new model's training data and thresholds."""
     facts = model.facts
     if as_json:
         print_json("fit", {"folder": str(folder), "digest": model.digest, "model": facts.to_json()})

@@ -63,7 +63,7 @@ def totals(plan: Plan, states: Sequence[State], expected: Forecast) -> dict[str,
 
 
 def sentences(plan: Plan, counts: dict[str, Any], expected: Forecast) -> Iterator[str]:
-    """What a person wants to know before it starts."""
+    """Summary of a plan before it starts: number of cells, then time, memory and disk space."""
     parts = [f"{counts['cells']} cells: {counts['done']} done, {counts['to_run']} to run"]
     parts += [f"{counts['recompute']} of them only metrics"] if counts["recompute"] else []
     parts += [f"{counts['impossible']} impossible here"] if counts["impossible"] else []

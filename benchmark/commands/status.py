@@ -86,7 +86,7 @@ def _follow_lines(surveyor: Surveyor, every: float, sleep: Callable[[float], Non
 
 
 def events(before: Survey, after: Survey) -> list[str]:
-    """What happened between two looks, one line each: started, finished, fallen silent."""
+    """Changes between two surveys of the cells, one line each: started, finished, fallen silent."""
     known = {(cell.name, cell.ended) for cell in before.finished}
     fresh = [cell for cell in after.finished if (cell.name, cell.ended) not in known]
     ran = {cell.name for cell in before.running if cell.alive}

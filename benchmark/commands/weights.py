@@ -85,7 +85,7 @@ def _look(backbone: str, root, *, must: bool = False) -> tuple[str, str]:  # typ
 
 
 def _source(backbone: str, root) -> str:  # type: ignore[no-untyped-def]
-    """Where the weights of a backbone that is here come from: a package, a file, or ltbench itself."""
+    """Origin of an available backbone's weights: a package, a file, or ltbench itself."""
     from ltbench.methods.features import timm_weights
     from ltbench.methods.features.published_weights import needs_download
 

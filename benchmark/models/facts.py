@@ -1,4 +1,4 @@
-"""What a model says about itself: method, training images, thresholds, machine."""
+"""Facts stored with a model: method, training images, thresholds, machine."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class ModelFacts:
     needs: tuple[str, ...]
     view: Mapping[str, Any]
     reading: Mapping[str, Any]
-    """How files of the data set become pixels; new files are read alike."""
+    """Decoding options with which the data set's files were read, and new files are read, too."""
     device: str
     """Kind of device on which the method was fitted: "cpu" or "cuda"."""
     weights_digest: str
@@ -65,7 +65,7 @@ class ModelFacts:
     self_test: tuple[float, ...]
     """Scores of generated images, by which a loaded model is compared with the one that was saved."""
     figures: Mapping[str, float]
-    """What the method reported while it was fitted."""
+    """Numbers that the method reported during its fit, by name."""
     timing: Mapping[str, Any]
     environment: Mapping[str, Any]
     format: int = FORMAT

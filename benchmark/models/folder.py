@@ -6,11 +6,11 @@ import hashlib
 import json
 import os
 import shutil
-import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ltbench.atomic_files import whole_folder
 from ltbench.benchmark.errors import BenchmarkError, BrokenModel, UsageError
 from ltbench.benchmark.models.facts import FORMAT, ModelFacts
 from ltbench.methods.state.fitted import State
@@ -36,28 +36,24 @@ def write_model(folder: Path, facts: ModelFacts, state: State) -> str:
     from safetensors.torch import save_file
 
     require_free(folder)
-    temporary = folder.parent / f".{folder.name}-{uuid.uuid4().hex[:8]}.tmp"
     try:
-        temporary.mkdir(parents=True)
-        (temporary / TREE_FILE).write_text(json.dumps(state.tree, allow_nan=False), encoding="utf-8")
-        save_file(state.tensors, temporary / TENSORS_FILE)
-        # The library lets nobody else read its file.
-        shutil.copymode(temporary / TREE_FILE, temporary / TENSORS_FILE)
-        content = {**facts.to_json(), "files": _digests(temporary)}
-        content["digest"] = _digest_of(content)
-        text = json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
-        (temporary / FACTS_FILE).write_text(text, encoding="utf-8")
-        for path in temporary.iterdir():
-            _flush(path)
-        temporary.rename(folder)
+        with whole_folder(folder) as temporary:
+            (temporary / TREE_FILE).write_text(json.dumps(state.tree, allow_nan=False), encoding="utf-8")
+            save_file(state.tensors, temporary / TENSORS_FILE)
+            # The library lets nobody else read its file.
+            shutil.copymode(temporary / TREE_FILE, temporary / TENSORS_FILE)
+            content = {**facts.to_json(), "files": _digests(temporary)}
+            content["digest"] = _digest_of(content)
+            text = json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+            (temporary / FACTS_FILE).write_text(text, encoding="utf-8")
+            for path in temporary.iterdir():
+                _flush(path)
         _flush(folder.parent)
     except (OSError, SafetensorError) as error:
         why = getattr(error, "strerror", None) or error
-        raise BenchmarkError(
+        raise UsageError(
             f"cannot write '{folder}' ({why}): choose a folder with free space and write permission"
         ) from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
     return str(content["digest"])
 
 
@@ -85,7 +81,7 @@ def read_facts(folder: Path) -> tuple[ModelFacts, str]:
 
 
 def read_state(folder: Path) -> State:
-    """What the method of a model has learned, from files that `read_facts` has verified."""
+    """Learned state of a model's method, from files that `read_facts` has verified."""
     from safetensors.torch import load_file
 
     tree = json.loads((folder / TREE_FILE).read_text(encoding="utf-8"))

@@ -24,7 +24,7 @@ FALSE_ALARMS = (0.01, 0.05)
 
 @dataclass
 class HeldOut:
-    """What models said about training images that were held out of their fit."""
+    """Scores and map statistics of training images that were held out of the fit."""
 
     scores: list[float] = field(default_factory=list)
     typical: list[float] = field(default_factory=list)

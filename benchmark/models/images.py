@@ -31,7 +31,7 @@ class Asked:
     """Its path, or its number among the arrays."""
     pixels: Pixels | None
     error: str = ""
-    """Why it could not be read."""
+    """Reason why the image could not be read; "" if it was."""
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ Map = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a model says about one image."""
+    """Score, threshold and verdict of a model for one image."""
 
     image: str
     """Path of the file, or number of the array."""
@@ -47,7 +47,7 @@ class Verdict:
     verdict: str
     """"normal", "anomalous", or "" without score or threshold."""
     error: str = ""
-    """Why there is no score."""
+    """Reason for a missing score; "" if there is one."""
     map: Map | None = field(default=None, repr=False, compare=False)
     """(crop, crop) anomaly map of the judged part of the image, where maps were asked for."""
     pixels: Pixels | None = field(default=None, repr=False, compare=False)

@@ -29,7 +29,7 @@ class SuiteMethod:
     only: Sequence[str] = ("*",)
     """Splits that it is run on, as globs: papers choose some settings per split."""
     label: str = ""
-    """What boards call it beside the method's title ("Table 8, 8.1: ..."); "" = what its fields tell."""
+    """Name of the row beside the method's title on boards ("Table 8, 8.1: ..."); "" = made from its fields."""
 
     def runs_on(self, split: str) -> bool:
         return any(fnmatch.fnmatchcase(split, pattern) for pattern in self.only)
@@ -37,7 +37,10 @@ class SuiteMethod:
 
 @dataclass(frozen=True)
 class Suite:
-    """What a table asks for; a method with fewer finished seeds is shown, not ranked."""
+    """Experiments behind a table: data set, splits, seeds and methods with their fields.
+
+    A method with fewer finished seeds is shown without a rank.
+    """
 
     name: str
     title: str

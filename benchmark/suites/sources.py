@@ -1,4 +1,4 @@
-"""Where the values of the papers' suites come from: `sources.toml`, by suite, method and field.
+"""Sources of the values in the papers' suites, read from `sources.toml` by suite, method and field.
 
 A table `[METHOD]` holds what is true in every suite; `["PAPER-*".METHOD]` and `["SUITE".METHOD]` replace it
 in the suites of one paper and in one suite. The method `suite` means what concerns all rows: view, seeds and
