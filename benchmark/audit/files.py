@@ -14,7 +14,7 @@ from PIL import Image
 
 from ltbench.atomic_files import whole_folder
 from ltbench.benchmark.audit.examine import Audit, Finding, members_of
-from ltbench.benchmark.errors import UsageError
+from ltbench.benchmark.errors import BenchmarkError, UsageError
 from ltbench.benchmark.label_correction import auprc, inspection_depth
 from ltbench.splits.view import resize_and_crop
 
@@ -30,7 +30,8 @@ def write_audit(audit: Audit, folder: Path) -> dict[str, Any]:
     """Write the list, the facts and the pictures of an audit; return the facts.
 
     Raises:
-        UsageError: The folder exists, or its place is full or read-only; nothing is left behind then.
+        UsageError: The folder exists.
+        BenchmarkError: Its place is full or read-only; nothing is left behind.
     """
     if folder.exists():
         raise UsageError(f"'{folder}' exists and is left as it is: choose another folder, or remove it")
@@ -50,7 +51,7 @@ def write_audit(audit: Audit, folder: Path) -> dict[str, Any]:
             text = json.dumps(facts, indent=1, ensure_ascii=False, allow_nan=False)
             (temporary / FACTS).write_text(text + "\n", encoding="utf-8")
     except OSError as error:
-        raise UsageError(
+        raise BenchmarkError(
             f"cannot write '{folder}' ({error.strerror or error}): choose a folder with free space and write "
             "permission"
         ) from error

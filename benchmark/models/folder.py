@@ -51,7 +51,7 @@ def write_model(folder: Path, facts: ModelFacts, state: State) -> str:
         _flush(folder.parent)
     except (OSError, SafetensorError) as error:
         why = getattr(error, "strerror", None) or error
-        raise UsageError(
+        raise BenchmarkError(
             f"cannot write '{folder}' ({why}): choose a folder with free space and write permission"
         ) from error
     return str(content["digest"])
