@@ -27,7 +27,7 @@ Need = Literal[
 
 @dataclass(frozen=True)
 class Card:
-    """What a reader of a table should know about a method; stored with every result."""
+    """Description of a method for readers of tables: title, paper, licence, deviations; stored with results."""
 
     title: str
     """As the field writes it: "PatchCore"."""
@@ -40,14 +40,14 @@ class Card:
     url: str = ""
     bibtex: str = ""
     licence: str = ""
-    """Of the official code, which is not part of this project."""
+    """Licence of the official code, which is not part of this project."""
     deviations: tuple[str, ...] = ()
     """Each difference from the paper, as a sentence that names the field."""
 
 
 @dataclass(frozen=True)
 class View:
-    """Which part of an image is judged and at what size: shorter side to `resize`, centre crop `crop`.
+    """Part of an image that is judged, and its size: shorter side to `resize`, centre crop `crop`.
 
     The same for every method of a cell, and for the masks.
     """
@@ -67,7 +67,7 @@ class View:
 
 @dataclass(frozen=True)
 class MapPost:
-    """How a patch score grid becomes an anomaly map: upsampling to the view's crop, then a Gaussian."""
+    """Steps from a patch score grid to an anomaly map: upsampling to the view's crop, then a Gaussian."""
 
     sigma: float = 4.0
     """Standard deviation in pixels of the map; 0 = no smoothing."""
@@ -84,7 +84,7 @@ class MapPost:
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a method says about the images of a test set, in their order."""
+    """Scores and patch score grids of a test set's images, in the order of the images."""
 
     scores: npt.NDArray[np.float32]
     """(N,), higher = more anomalous."""
@@ -97,7 +97,7 @@ Title = str | Callable[[], str]
 
 
 class Progress(Protocol):
-    """Reports progress of a long step to whoever watches; a title that changes on the way is a function."""
+    """Reporter of the progress of a long step; a title that changes on the way is a function."""
 
     def __call__(self, items: Iterable[Any], title: Title, total: int | None = None) -> Iterator[Any]: ...
 
@@ -109,7 +109,7 @@ def no_progress(items: Iterable[Any], title: Title, total: int | None = None) ->
 
 @dataclass(frozen=True)
 class AuxiliarySet:
-    """Test images of another data set than the judged one, with all that its authors say about them."""
+    """Test images of another data set than the judged one, with the labels and masks of its authors."""
 
     name: str
     digest: str
@@ -118,12 +118,12 @@ class AuxiliarySet:
     labels: npt.NDArray[np.bool_]
     """(N,) true where defective, in the order of the images."""
     mask: Callable[[int], npt.NDArray[np.bool_]]
-    """Of a defective image, by its index: (H, W) at the original resolution, true where defective."""
+    """Mask of a defective image by its index: (H, W) at the original resolution, true where defective."""
 
 
 @dataclass
 class Context:
-    """What the harness gives a method besides images."""
+    """Inputs that the harness gives a method besides images."""
 
     rng: np.random.Generator
     """The only source of randomness; seeded from the cell's identity."""

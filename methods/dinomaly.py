@@ -103,7 +103,7 @@ class Dinomaly:
     """bfloat16 products on a GPU; cosines and linear attention stay in float32."""
 
     def host(self, train: ImageSet, context: Context) -> Host:
-        """What there is to train, on this training set."""
+        """Network, frozen teacher and loss for this training set."""
         return token_host(self, train, context, token_teacher(self, context), build=self.network)
 
     def network(self, width: int, groups: int) -> DinomalyNetwork:

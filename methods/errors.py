@@ -1,10 +1,10 @@
-"""What can go wrong inside a method that a person can do something about."""
+"""Errors of methods that users can remedy."""
 
 from __future__ import annotations
 
 
 class MethodsError(Exception):
-    """A method cannot do what was asked. The message is one sentence for a person."""
+    """A method cannot do what was asked. The message is one sentence for the user."""
 
     exit_code = 1
 

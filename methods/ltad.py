@@ -45,7 +45,7 @@ class LTAD:
     standardise: bool = True
     """Channels with mean 0 over the training set, layers of equal weight, z alike (paper: false)."""
     class_at_test: Literal["oracle", "inferred"] = "oracle"
-    """Where the class of a test image comes from."""
+    """Source of a test image's class: the data set, or inference from the image."""
     class_inference: Literal["centroid", "text"] = "centroid"
     """Inference by the nearest class mean of z, or by the nearest T(s_c) where the spaces are one."""
     names: Literal["learned", "fixed"] = "learned"
@@ -57,7 +57,7 @@ class LTAD:
     name_length: int = 2
     """Learned vectors per pseudo name s_c."""
     assignment: Literal["own", "shuffled"] = "own"
-    """Whose s_c scores a class: its own, or another's."""
+    """Pseudo name s_c that scores a class: its own, or another class'."""
     text: Literal["encoder", "none"] = "encoder"
     """Texts make the classifier; or "none": free vectors per class, for it and for t_c of phase 1."""
     normal_prompts: tuple[str, ...] = ("a",)
@@ -125,7 +125,7 @@ class LTAD:
     mixed_precision: bool = False
     """bfloat16 products on a GPU."""
     score_parts: Literal["both", "reconstruction", "semantic"] = "both"
-    """Which of S_rec and S_sem make the score; what does not is not trained."""
+    """Parts S_rec and S_sem that make the score; a part left out is not trained."""
     semantic_weight: float | None = None
     """Weight lambda of (5) (paper: 500 MVTec, 400 VisA, 300 DAGM); none = the range of S_rec in training."""
     pool: int = 16

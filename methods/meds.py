@@ -81,7 +81,7 @@ class Meds:
     version: ClassVar[int] = 2
 
     unsaved: ClassVar = ("_memory", "_training")
-    """What only training and ranking need."""
+    """Attributes for training and ranking only, which a stored model leaves out."""
 
     host: str = "dinomaly"
     """Method that is trained: dinomaly, inpformer, hvq, uniad, rd, or any other that offers `host`."""
@@ -90,7 +90,7 @@ class Meds:
     backbone: str = DEFAULT_BACKBONE
     """Frozen features of the host."""
     preset: Literal["ours", "paper", "official_code"] = "ours"
-    """Where the fields below that are none take their values from."""
+    """Source of values for the fields below that are none."""
     ratio: float = 0.1
     """Share of a class' images in a memory, rounded up."""
     draws: int | None = None
@@ -121,7 +121,7 @@ class Meds:
     init: Literal["distilled", "random"] = "distilled"
     """Weights with which the training on selected images begins."""
     criterion: Literal["distilled", "memory"] = "distilled"
-    """Whose scores the first selections follow."""
+    """Scores that the first selections follow: the distilled host's, or those of the memories."""
     stop_after: Literal["memory", "distillation", "selection"] = "selection"
     """Last phase: an ablation scores with what there is by then."""
     iterations: int | None = None

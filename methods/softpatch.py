@@ -68,7 +68,7 @@ class SoftPatch:
     coreset_ratio: float = 0.1
     """Share of the patches that the memory keeps."""
     coreset_of: Literal["kept", "all"] = "kept"
-    """What the ratio counts: patches that were kept, or all."""
+    """Patches that the ratio refers to: those kept after denoising, or all."""
     coreset_start: Literal["mean10", "mean128", "random1"] = "random1"
     """Start of the greedy selection: PatchCore's, the authors' code (mean128), or TailedCore's port."""
     projection: int | None = 128

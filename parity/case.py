@@ -38,7 +38,7 @@ class Case:
     default: Callable[[], Arrays] | None = None
     """Computes the stage at the method's defaults; given together with `setting`."""
     declared: str = ""
-    """Why a difference remains, as the method's card says it; "" = both sides must agree."""
+    """Reason for a remaining difference, in the words of the method's card; "" = both sides must agree."""
     is_golden: bool = True
     """Whether the authors' outputs are kept in tests/golden."""
     rounding: float | Mapping[str, float] = 0.0

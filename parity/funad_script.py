@@ -87,7 +87,7 @@ class Training:
     maps: Floats = field(default_factory=lambda: np.empty(0, np.float32))
 
     def selection(self) -> Arrays:
-        """Which images looked normal at each step, bool (steps, IMAGES)."""
+        """Images that were taken as normal at each step, bool (steps, IMAGES)."""
         return {"chosen": np.array([np.isin(np.arange(IMAGES), images) for images in self.normal])}
 
     def steps(self) -> Arrays:

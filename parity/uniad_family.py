@@ -195,7 +195,7 @@ SPREAD = 0.05
 
 
 def first_weights(layers: Mapping[str, Sequence[nn.Module]], *others: torch.Tensor) -> Arrays:
-    """Which weights of a stack's layers begin alike, which of them are zero, and spreads of some weights."""
+    """Weights of a stack's layers that begin alike or at zero, and spreads of some weights."""
     named = {kind: [dict(layer.named_parameters()) for layer in stack] for kind, stack in layers.items()}
     facts: dict[str, Any] = {}
     for kind, (first, second, *_) in named.items():

@@ -1,4 +1,4 @@
-"""How fast and how frugal our metrics and kernels are, beside named peers, on one machine in one run."""
+"""Time and memory of our metrics and kernels beside named peers, on one machine in one run."""
 
 import os
 

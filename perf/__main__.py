@@ -72,7 +72,7 @@ def _options() -> argparse.Namespace:
 
 
 def _jobs(options: argparse.Namespace, known: dict[str, Ceiling]) -> dict[str, Job]:
-    """What can be measured, by name."""
+    """Measurements that can be chosen, by name."""
     peak = None if options.no_memory or options.brief else peak_memory
     seconds = 0.05 if options.brief else options.seconds
     measuring = partial(

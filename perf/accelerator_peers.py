@@ -1,4 +1,4 @@
-"""What others run on a GPU: library calls, and released loops restated plainly."""
+"""Peers on a GPU: library calls, and released loops restated plainly."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What this machine can do at most on one thread: sorting, moving memory, multiplying matrices."""
+"""Peak rates of this machine on one thread: sorting, moving memory, multiplying matrices."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ class Limit:
     ceiling: str
     """Name of a measured ceiling of this machine: "sort", "memory", "float32 product", "bfloat16 product"."""
     work: float
-    """How much of it the job takes at least: keys, bytes read and written, or floating-point operations."""
+    """Least amount of work in the job: keys, bytes read and written, or floating-point operations."""
     what: str
     """The work in words: "one sort of the pixels"."""
 
@@ -49,15 +49,15 @@ class Comparison:
 
     name: str
     size: str
-    """The inputs, for people."""
+    """Size of the inputs, as shown to readers."""
     inputs: Callable[[bool], Any]
     """Makes the inputs; true = small ones, that load all code before memory is watched."""
     ours: Side
     peers: tuple[Side, ...]
     difference: Difference | None
-    """How far two answers are apart; None where they are different things."""
+    """Distance between two answers; None if they are not comparable."""
     tolerance: float | None = None
-    """How far a peer that is exact may be from ours; None where peers approximate."""
+    """Largest allowed distance of an exact peer from ours; None if peers approximate."""
     limit: Limit | None = None
     clock: Callable[[], float] = time.process_time
     """Processor time: all sides have one thread, and other jobs of the machine must not count."""

@@ -15,7 +15,7 @@ MEASURED = Path(__file__).parent / "out" / PERFORMANCE_FILE
 START, END = "<!-- measured: made by python -m perf.document -->\n", "<!-- end of measured -->\n"
 START_GPU = "<!-- measured on a GPU: made by python -m perf.document -->\n"
 GPU = "GPU: "
-"""How the names of comparisons begin that run on one."""
+"""Prefix in the names of comparisons that run on a GPU."""
 
 
 def gpu_section(found: Performance) -> str:

@@ -1,4 +1,4 @@
-"""What happens around images: reading, embedding and anomaly maps, beside what is usually done."""
+"""Comparisons of work on images: reading, embedding and anomaly maps, beside the usual ways."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What others do in the methods' kernels: library calls, and released loops restated plainly."""
+"""Peers of the methods' kernels: library calls, and released loops restated plainly."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ def _ours_coreset(given: tuple[Rows, int]) -> tuple[Rows, npt.NDArray[np.int64]]
 
 
 def _projected_and_started(rows: Rows) -> tuple[Rows, int]:
-    """What `kcenter` draws from the same generator: the projection, then the first row."""
+    """Projected rows and first row, as `kcenter` draws them from the same generator."""
     rng = np.random.default_rng(0)
     return project(rows, 128, rng), int(rng.integers(len(rows)))
 

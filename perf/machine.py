@@ -1,4 +1,4 @@
-"""What was measured on: processor, memory, versions, threads."""
+"""Facts about the measuring machine: processor, memory, versions, threads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What others do with images and maps: library calls, and released steps restated plainly."""
+"""Peers of image reading and anomaly maps: library calls, and released steps restated plainly."""
 
 from __future__ import annotations
 

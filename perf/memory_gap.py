@@ -43,7 +43,7 @@ STEPS = 400
 
 @dataclass(frozen=True)
 class Gap:
-    """What memories of one size make of a class' training patches."""
+    """Distances of a class' normal and defective training patches to memories of one size."""
 
     size: int
     """m: images, or patches, drawn with replacement."""

@@ -1,4 +1,4 @@
-"""What others do for pixel metrics: library calls, and published loops restated plainly."""
+"""Peers of the pixel metrics: library calls, and published loops restated plainly."""
 
 from __future__ import annotations
 

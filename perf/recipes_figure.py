@@ -1,4 +1,4 @@
-"""What each recipe says about the same maps: `python -m perf.recipes_figure` draws the figure in docs."""
+"""Values of every metric recipe on the same maps: `python -m perf.recipes_figure` draws docs' figure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How soon a site answers in Chromium: from an action to what is painted, pages opened from disk."""
+"""Response times of a site in Chromium, from an action to its painting, for pages opened from disk."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from ltbench.results.status import Status
 Positions = npt.NDArray[np.intp]
 
 KEY = ("dataset", "split", "method", "config_digest", "metric", "group")
-"""What names a number of a table."""
+"""Columns that identify a number of a table."""
 BOARD = (*KEY, "mean", "sd", "n_seeds", "expected_seeds", "n_categories", "ranked", "why")
 """Columns of `board`."""
 
@@ -103,7 +103,7 @@ def category_numbers(cube: Cube, metric: int, *, is_fraction: bool = True) -> li
 
 
 def _category_hole(cube: Cube, config: int, metric: int, seeds: Positions, category: int) -> str:
-    """Why a category of a configuration has no mean; "" if it has one."""
+    """Reason why a category of a configuration has no mean; "" if it has one."""
     if not len(seeds):
         return "no seed has finished"
     holes = seeds[np.isnan(cube.values[config, metric, seeds, category])]
@@ -111,7 +111,7 @@ def _category_hole(cube: Cube, config: int, metric: int, seeds: Positions, categ
 
 
 def _hole(cube: Cube, config: int, metric: int, group: str, seeds: Positions) -> str:
-    """Why a group has no mean: the one reason of all its values, or what is missing in these seeds."""
+    """Reason why a group has no mean: the one reason of all its values, or what these seeds lack."""
     members = cube.members(group)
     finished = cube.finished[config]
     reasons = set(cube.reasons[config, metric][finished][members[finished]])
@@ -122,7 +122,7 @@ def _hole(cube: Cube, config: int, metric: int, group: str, seeds: Positions) ->
 
 
 def _seed_hole(cube: Cube, config: int, metric: int, group: str, seed: int) -> str:
-    """Which categories of one seed have no value, and why: one sentence."""
+    """Sentence on the categories of one seed that have no value, and on the reasons."""
     members = cube.members(group)[seed]
     if not members.any():
         return f"the split of seed {cube.seeds[seed]} has no category in the group '{group}'"
@@ -141,7 +141,7 @@ def _told(why: str | None) -> str:
 
 
 def _missing(cube: Cube, config: int) -> str:
-    """Which of the expected seeds do not count, and why."""
+    """Expected seeds that do not count, with reasons."""
     told = []
     for position, seed in enumerate(cube.seeds):
         status, error = cube.statuses[config, position], cube.errors[config, position]

@@ -159,7 +159,7 @@ def _board(dataset: str, split: str, overlap: str, positions: Sequence[int], mat
 
 
 def _told(what: str, found: str, expected: str) -> str:
-    """Why a cell is odd, with digests short."""
+    """Sentence on a cell that differs from its board, with shortened digests."""
     texts = [text[:12] if "digest" in what else text for text in (str(found), str(expected))]
     return f"{what} is “{texts[0]}”, the board has “{texts[1]}”"
 

@@ -18,7 +18,7 @@ NEEDS = {
     "auxiliary_masks": ("auxiliary masks", "learned from another, labelled data set with pixel masks"),
     "support_set": ("support set", "is given a few known-good images per product"),
 }
-"""What a method is told beyond pixels: badge and explanation."""
+"""Inputs of methods beyond pixels: badge and explanation."""
 _MARKS = {"": "", "best": "b", "second": "u"}
 _DOWN = "d"
 """Class of a number whose last written digit, a five, was rounded up: with one digit less it goes down."""

@@ -29,7 +29,7 @@ class Pair:
     """None where the method has not been run here."""
     printed: PublishedCell
     caution: str
-    """Why the printed number is doubted; "" if it is not."""
+    """Reason to doubt the printed number; "" if there is none."""
 
     @property
     def delta(self) -> float | None:
@@ -114,7 +114,7 @@ def _pairs(sheet: Sheet, method: str, numbers: dict[str, Number]) -> Iterator[Pa
 
 
 def caution(cell: PublishedCell) -> str:
-    """Why a printed number is doubted; "" if it is not."""
+    """Reason to doubt a printed number; "" if there is none."""
     told = []
     if cell.suspicious:
         told.append("the paper's own numbers contradict it")

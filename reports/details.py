@@ -34,7 +34,7 @@ def table_details(
 
 
 def evidence(number: Number) -> list[Any] | None:
-    """What stands behind a number; None where there is nothing beside its mean."""
+    """Values by seed, interval and ranks behind a number; None if there is only its mean."""
     seeds = number.by_seed if number.mean is not None and len(number.by_seed) > 1 else ()
     standing = number.standing
     facts: list[Any] = [

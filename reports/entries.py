@@ -40,7 +40,7 @@ class Entry:
     started: tuple[int, ...] = ()
     """Seeds that were started and not finished."""
     variant: str = ""
-    """What a suite calls it, or fields in which it differs from its method's other configurations."""
+    """Label from a suite, or the fields in which it differs from its method's other configurations."""
 
     @property
     def anchor(self) -> str:
@@ -63,7 +63,7 @@ class Entry:
 
     @cached_property
     def printed(self) -> Name:
-        """What the papers call this configuration."""
+        """Name of this configuration in the papers."""
         return printed_as(self.method, self.facts.fields)
 
     @property
@@ -96,7 +96,7 @@ class Entry:
 
     @property
     def holes(self) -> dict[str, str]:
-        """Why seeds are missing: a sentence each, and in a word."""
+        """Reasons for missing seeds: one sentence per seed, with one word as its value."""
         told = {}
         for seed in sorted({*self.asked, *self.failed, *self.started} - set(self.finished)):
             cell = self.cells.get(seed)
@@ -150,7 +150,7 @@ def entries(
 
 
 def _variants(fields: Mapping[Config, Mapping[str, Any]]) -> dict[Config, str]:
-    """What tells the configurations of one method apart: "coreset_ratio=0.01"; else its digest."""
+    """Text that distinguishes configurations of one method: "coreset_ratio=0.01", or the digest's start."""
     found = dict.fromkeys(fields, "")
     for method in {method for method, _ in fields}:
         rivals = {key: settings for key, settings in fields.items() if key[0] == method}

@@ -1,4 +1,4 @@
-"""What the cells of a board asked of the feature cache, as facts for the page of its runs."""
+"""Use of the feature cache by a board's cells, as facts for the page of its runs."""
 
 from __future__ import annotations
 

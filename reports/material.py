@@ -17,7 +17,7 @@ from ltbench.results.schema import METRICS
 from ltbench.results.store import METRICS_FILE, Store, StoredCell, read_started
 
 VALUE_COLUMNS = ("category", "group", "metric", "recipe", "value", "why")
-"""What differs between the rows of a cell; the rest stands in its record."""
+"""Columns that differ between the rows of a cell; all others come from its record."""
 IDENTITY_COLUMNS = (
     "dataset",
     "split",

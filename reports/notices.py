@@ -1,4 +1,4 @@
-"""What a reader must know before reading a board: what is missing, what stands apart, and why."""
+"""Notices above a board: missing results and results that are not comparable, with reasons."""
 
 from __future__ import annotations
 

@@ -22,14 +22,14 @@ class Number:
     """Sample standard deviation over seeds; None with fewer than two."""
     by_seed: tuple[tuple[int, float | None], ...] = ()
     why: str = ""
-    """Why `mean` is None."""
+    """Reason for a missing `mean`; "" if there is one."""
     mark: Mark = ""
     interval: tuple[float, float] | None = None
     """95 % interval of the mean over seeds, of fractions."""
     images: tuple[float, float] | None = None
     """95 % interval over the test images, where their scores are stored."""
     standing: Standing | None = None
-    """Where it stands in its column, if it is ranked."""
+    """Rank of the number in its column; None if it is not ranked."""
 
 
 def number(seeds: Sequence[int], values: Iterable[float], why: str, *, is_fraction: bool = True) -> Number:

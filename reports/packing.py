@@ -30,7 +30,7 @@ Numbers of one kind lie together, since they are much alike."""
 
 
 def packed(html: str) -> Markup:
-    """An element that the page's script replaces by `html`; without scripts it says where the numbers are."""
+    """Element that the page's script replaces by `html`; without scripts it shows where to find the numbers."""
     if len(html) < LEAST_LENGTH or _PLACE.search(html):
         return Markup(html)
     numbers = sorted(_NUMBER.findall(html), key=_decimals)
@@ -45,7 +45,7 @@ def packed(html: str) -> Markup:
 
 
 def unpacked(folded: str) -> str:
-    """What `packed` was given, from the value of data-packed."""
+    """HTML that `packed` was given, restored from the value of the attribute data-packed."""
     text, numbers = (zlib.decompress(base64.b64decode(part)) for part in folded.split(" "))
     values = iter(np.frombuffer(numbers, np.uint8).reshape(2, -1).T.copy().view("<u2").ravel().tolist())
     html = text.decode()

@@ -95,7 +95,7 @@ class PaperTable:
 
     @property
     def titles(self) -> list[str]:
-        """Of the columns, as they read below their spans."""
+        """Titles of the columns, as they appear below their spans."""
         if self._has_means_alone:
             return [column.metric_title for column in self.columns]
         return [column.title for column in self.columns]
@@ -143,7 +143,7 @@ class PaperTable:
 
 
 def measurements(sheets: Sequence[Sheet]) -> dict[Key, Measured]:
-    """What this site measured under the papers' conditions, by what a paper would print.
+    """Values measured on this site under the papers' conditions, by the printed value they correspond to.
 
     Of several configurations that mean one printed row: ranked ones first, then the one closest to the
     paper's text, then the first by name. Never by score, which would show the luckiest one.

@@ -31,14 +31,14 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class SiteReport:
-    """What was built."""
+    """Size of the built site, and warnings about missing parts."""
 
     pages: int
     """HTML files."""
     bytes: int
-    """Of all files."""
+    """Total size of all files."""
     warnings: tuple[str, ...]
-    """What a reader will not find, one sentence each."""
+    """Parts missing from the site, one sentence each."""
 
 
 def build_site(

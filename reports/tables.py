@@ -30,13 +30,13 @@ class Column:
     """True where the best is marked and shades tell the level."""
     higher_is_better: bool = True
     test: Test | None = None
-    """What its comparisons of methods rest on; None where methods are not compared."""
+    """Significance tests behind the comparison of methods; None if methods are not compared."""
     tint: str = ""
     """ "tail" or "head": the colour of the group in charts and headers."""
 
     @property
     def note(self) -> str:
-        """Why no best is marked; "" if it is, or where it never is."""
+        """Reason why no best method is marked; "" if one is, or if the column never marks any."""
         return self.test.note if self.test else ""
 
 

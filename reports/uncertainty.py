@@ -1,4 +1,4 @@
-"""How far the test images themselves let a number move: intervals of resampled images, for every mean."""
+"""Uncertainty of every mean from the choice of test images: intervals over resampled images."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How numbers, digests and counts are written for people."""
+"""Text of numbers, digests and counts in pages."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ltbench.reports.tables import SUBSCRIPTED, Column
 from ltbench.results.cell_record import flat_fields
 
 DECIMALS = 2
-"""Of a score in percent in the pages' text; the script shows fewer, files have more."""
+"""Decimals of a score in percent in the pages' text; the script shows fewer, files have more."""
 
 
 def number_text(number: Number, column: Column) -> str:

@@ -21,13 +21,13 @@ Pixels = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True)
 class LabelledImage:
-    """One datum of a data set and all that its authors say about it."""
+    """One image of a data set, with its category, part, defect and mask as the authors published them."""
 
     path: str
     """Relative to the data set's root, "/" separators: the identity of the datum."""
     category: str
     part: Part
-    """Where the authors put it; a recipe may train on an image of the test part (an injected defect)."""
+    """Part that the authors put the image in; recipes may train on a test image (an injected defect)."""
     defect: str = ""
     """Name of the defect type; "" = good, UNKNOWN = only the data set's own label files tell."""
     mask: str = ""

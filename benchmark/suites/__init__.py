@@ -29,7 +29,7 @@ class SuiteMethod:
     only: Sequence[str] = ("*",)
     """Splits that it is run on, as globs: papers choose some settings per split."""
     label: str = ""
-    """Name of the row beside the method's title on boards ("Table 8, 8.1: ..."); "" = made from its fields."""
+    """Name of the row beside the method's title on boards ("Table 8, 8.1: ..."); "" = from its fields."""
 
     def runs_on(self, split: str) -> bool:
         return any(fnmatch.fnmatchcase(split, pattern) for pattern in self.only)

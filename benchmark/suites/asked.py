@@ -14,7 +14,7 @@ def store_facts(suite: Suite, results: Place, cells: Mapping[AskedCell, str], da
     """Write the facts of a suite, by which a report tells partial rows from whole ones.
 
     Args:
-        suite: as it was asked for.
+        suite: the suite that was run, with the data set as the user typed it.
         results: the results folder.
         cells: the suite's cells, each with the label that boards show, "" for none.
         dataset: its name in records, which for a folder is not what was typed; "" = the suite's.

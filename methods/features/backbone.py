@@ -1,4 +1,4 @@
-"""What a backbone is, and how its name becomes one."""
+"""Interface of backbones, and loading of a backbone by its name."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Backbone(Protocol):
     """A frozen map from pixels to feature maps."""
 
     name: str
-    """As it was asked for: "desc", "timm:resnet18"."""
+    """Name under which the backbone was loaded: "desc", "timm:resnet18"."""
     digest: str
     """sha256 over the weights and the version of the recipe: equal digests give equal features."""
     layers: tuple[str, ...]
@@ -72,7 +72,7 @@ def load(
 
 @dataclass(frozen=True)
 class Identity:
-    """What is known of a backbone before its network is built."""
+    """Digest and layers of a backbone, known before its network is built."""
 
     digest: str
     layers: tuple[str, ...]

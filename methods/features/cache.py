@@ -36,14 +36,14 @@ class FeatureSpec:
     """All that determines features besides the image."""
 
     backbone: str
-    """As it was asked for: "timm:resnet18"."""
+    """Name of the backbone: "timm:resnet18"."""
     backbone_digest: str
-    """Of the weights and the version of the backbone's recipe."""
+    """Digest of the weights and of the version of the backbone's recipe."""
     layers: tuple[str, ...]
     view: str
     """Geometry and its recipe: "resize256-crop224/1"."""
     engine: str
-    """What computed them: "torch 2.9.1 cpu". Engines agree to rounding, not to the bit."""
+    """Software that computes the features: "torch 2.9.1 cpu by 8"; engines agree up to rounding."""
     dtype: str = "float16"
     record_format: int = FORMAT
 
@@ -56,7 +56,7 @@ class FeatureSpec:
 
 @dataclass
 class CacheStats:
-    """What one process asked of the cache."""
+    """Counts of one process's accesses to the cache."""
 
     hits: int = 0
     misses: int = 0
@@ -157,7 +157,7 @@ class FeatureCache:
         return self._stats
 
     def entries(self) -> Iterator[CacheEntry]:
-        """What is stored, one entry per spec, by name."""
+        """Contents of the cache, one entry per spec, sorted by name."""
         for folder in sorted(records.folders(self.root, _NAME_DIGITS)):
             found = list(records.stored(folder))
             yield CacheEntry(

@@ -98,7 +98,7 @@ class SharedFeatureCache(FeatureCache):
             self._give_up(error)
 
     def entries(self) -> Iterator[CacheEntry]:
-        """What is stored behind the URL, one entry per spec, by name."""
+        """Contents of the remote cache, one entry per spec, sorted by name."""
         found: dict[str, list[Record]] = {}
         for record in self._remote_records():
             found.setdefault(record.path.relative_to(self.remote).parts[0], []).append(record)

@@ -46,7 +46,7 @@ class Patches:
     """Patch vectors of a few images, or of all."""
 
     indices: tuple[int, ...]
-    """Which image each row shows; repeated for the copies of one image."""
+    """Index of the image in each row; repeated for the copies of one image."""
     vectors: Rows
     """(B, h, w, D)."""
     pooled: Rows

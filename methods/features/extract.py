@@ -34,7 +34,7 @@ def together(device: str) -> int:
 
 
 def engine(device: str) -> str:
-    """What computes features there: "torch 2.9.1 cpu by 8". Engines agree to rounding, not to the bit."""
+    """Software that computes features on a device: "torch 2.9.1 cpu by 8"; engines agree up to rounding."""
     return f"torch {torch.__version__} {torch.device(device).type} by {together(device)}"
 
 
@@ -57,7 +57,7 @@ class FeatureBatch:
     """Features of a few images (or of augmented copies of images)."""
 
     indices: tuple[int, ...]
-    """Which image each row shows; repeated for the copies of one image."""
+    """Index of the image in each row; repeated for the copies of one image."""
     maps: tuple[torch.Tensor, ...]
     """float32 (B, C, h, w) per layer, in the extractor's order of layers, on its device."""
     pooled: torch.Tensor
@@ -124,8 +124,7 @@ class Extractor:
         """Features of the images at `indices` (None = all), in that order, `batch_size` rows at a time.
 
         With `augment`, the copies of an image follow each other in the order of `augment.poses`, and the
-        image itself is not among them. `title` names the step to whoever watches the progress, which counts
-        rows.
+        image itself is not among them. `title` names the step in the progress display, which counts rows.
         """
         poses: Sequence[Pose | None] = (None,) if augment is None else augment.poses
         rows = [

@@ -1,4 +1,4 @@
-"""Size and licence of pretrained weights that suites name, for a person who has to fetch them."""
+"""Size, licence and origin of the pretrained weights that defaults and suites name."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class PublishedWeights:
-    """What is known of a download before it is made."""
+    """Size, licence and origin of published weights, known before they are downloaded."""
 
     megabytes: int
-    """Of all numbers in float32; a file in half precision is half of it."""
+    """Size of all weights in float32; a file in half precision has half of it."""
     licence: str
-    """As its authors state it."""
+    """Licence of the weights, as their authors state it."""
     origin: str = ""
-    """Who trained the network and who converted it, where it is a default."""
+    """Authors of the network, its training and its conversion; "" unless it is a default."""
     bibtex: str = ""
-    """Citation, where it is a default."""
+    """Citation of the network; "" unless it is a default."""
 
 
 _LITE_ORIGIN = "EfficientNet-Lite, trained on ImageNet-1k by Google (Tan and Le, ICML 2019; Liu, 2020), \
@@ -59,7 +59,7 @@ SHIPPED = ("desc", "toy-vl")
 
 
 def published(name: str) -> PublishedWeights | None:
-    """Of a backbone or encoder as methods name it, options aside; None where nothing is known."""
+    """Facts about the weights of a backbone or encoder, whatever its options; None if it is not listed."""
     return _KNOWN.get(name.partition("?")[0])
 
 

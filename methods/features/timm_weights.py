@@ -27,7 +27,7 @@ PINNED_TAGS = {"wide_resnet50_2": "tv_in1k"}
 
 @dataclass(frozen=True)
 class Request:
-    """What stands behind `timm:`."""
+    """Parts of a name `timm:...`: architecture, checkpoint and options."""
 
     name: str
     """Architecture, with its tag if there is one: "wide_resnet50_2.tv_in1k"."""

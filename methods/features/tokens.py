@@ -43,7 +43,7 @@ class TokenBank:
         return len(self.vectors)
 
     def gather(self, indices: torch.Tensor) -> Tokens:
-        """Of the images at `indices` (int64 (B,), on any device)."""
+        """Tokens of the images at `indices` (int64 (B,), on any device)."""
         rows = indices.to(self.vectors.device)
         return Tokens((self.vectors[rows].float() - self.mean) * self.scale, self.pooled[rows])
 

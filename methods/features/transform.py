@@ -38,7 +38,7 @@ class Pose:
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Which rotated and mirrored copies of an image are embedded besides the image itself.
+    """Rotated and mirrored copies of an image that are embedded besides the image itself.
 
     TailedCore enlarges its tail classes so (released code of Jung et al., CVPR 2025). Copies are ordered by
     angle, the plain one before the mirrored one; the unchanged image is not among them.
@@ -77,7 +77,7 @@ _STEPS = {"rot90flip": 90, "rot30flip": 30, "rot15flip": 15}
 
 
 def view_pixels(pixels: Pixels, view: View) -> Pixels:
-    """What a backbone sees of an image: uint8 (crop, crop, 3)."""
+    """Resized and cropped part of an image that a backbone gets: uint8 (crop, crop, 3)."""
     return resize_and_crop(pixels, view.resize, view.crop, squeeze=view.squeeze)
 
 

@@ -68,7 +68,7 @@ def hub_file(name: str, repository: str, weights_root: Path | None, requirement:
 
 
 def sha256(path: Path) -> str:
-    """Of a file's bytes, 64 hex digits."""
+    """SHA-256 of a file's bytes, as 64 hex digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -45,7 +45,7 @@ class Trunk(nn.Module):
         return self
 
     def start(self, images: torch.Tensor) -> torch.Tensor:
-        """What the first stage sees."""
+        """Output of the stem for float32 images (B, 3, H, W) in [0, 1]: the input of the first stage."""
         # Depthwise convolutions take a third less time on a CPU with channels last.
         images = ((images - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
         return self.stem(images)

@@ -31,7 +31,7 @@ SHIFTED = (
 
 @dataclass(frozen=True)
 class TeacherSettings:
-    """What is taken from a backbone, and how."""
+    """Settings for a teacher: backbone, layers, input size, and treatment of the channels."""
 
     backbone: str
     layers: tuple[str, ...]
@@ -44,10 +44,10 @@ class TeacherSettings:
     standardise: bool | None = None
     """Give every channel mean 0 and a common spread; None = where the backbone is no timm network."""
     alike_layers: bool = False
-    """Where channels are standardised, give every layer the same share of a squared distance and all channels
+    """If channels are standardised, give every layer the same share of a squared distance and all channels
     a mean variance of 1, as `ltbench.methods.features.tokens.TokenReader` does."""
     for_cosines: bool = True
-    """Where channels are standardised, also give every layer the same weight, and shift all channels by the
+    """If channels are standardised, also give every layer the same weight, and shift all channels by the
     root mean square: cosines then compare weak features by their difference instead of by noise."""
 
 
@@ -86,7 +86,7 @@ class Teacher:
 
     @property
     def identity(self) -> str:
-        """What determines the features before they are arranged."""
+        """Key of the features before they are arranged: backbone digest, layers, view and engine."""
         spec = self._extractor.spec
         return f"{spec.backbone_digest} {','.join(spec.layers)} {spec.view} {spec.engine}"
 
@@ -133,7 +133,7 @@ class Teacher:
         return self._arranged([maps[layer] for layer in self._extractor.layers])
 
     def quietly(self, images: ImageSet, indices: Sequence[int]) -> Maps:
-        """Targets of a few images, read or computed now, without a word to whoever watches."""
+        """Targets of a few images, read or computed now, without a progress display."""
         self._silent = True
         try:
             parts = [maps for _, maps in self.batches(images, title="", indices=indices)]

@@ -1,1 +1,1 @@
-"""What a fitted method has learned, as plain data that another process can restore it from."""
+"""State of a fitted method as plain data, from which another process can restore the method."""

@@ -30,7 +30,7 @@ CLASSES = ("ltbench.methods.", "torch.nn.modules.", "timm.layers.", "timm.models
 FUNCTIONS = ("ltbench.methods.reconstruction.", "torch.nn.functional")
 """Modules whose functions may be restored."""
 MODULE_PARTS = ("_parameters", "_buffers", "_modules", "_non_persistent_buffers_set")
-"""What torch keeps in a module besides hooks, which are not stored."""
+"""Attributes of a torch module that are stored: all but its hooks."""
 
 Tree = Any
 Tensors = dict[str, torch.Tensor]

@@ -173,7 +173,7 @@ MOMENTS = (0, 2500, 6000, 9500)
 
 
 def selection(preset: str = "official_code") -> Arrays:
-    """Which images are kept at four moments of the third phase."""
+    """Images that are kept at four moments of the third phase."""
     found = method(preset)
     student = tokens.filled(found._inner())
 

@@ -28,7 +28,7 @@ class HeatRow:
     """For instance the number of training images."""
     values: Sequence[float]
     reasons: Sequence[str] = ()
-    """Why a value is NaN, for every method."""
+    """Reason for a NaN, one per method."""
 
 
 def heat_map(

@@ -1,4 +1,4 @@
-"""Where labels stand so that none covers another."""
+"""Placement of labels without overlap."""
 
 from __future__ import annotations
 

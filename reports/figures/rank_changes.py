@@ -1,4 +1,4 @@
-"""How the order of methods changes between two splits, e.g. from clean to contaminated training data."""
+"""Changes in the order of methods between two splits, e.g. from clean to contaminated training data."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ class RateCurve:
     false_positives: npt.NDArray[np.floating]
     covered: npt.NDArray[np.floating]
     area: float = math.nan
-    """What the legend tells: the area under the curve as the tables have it."""
+    """Area under the curve, shown in the legend with the tables' value."""
 
 
 def rate_figure(

@@ -24,7 +24,7 @@ from ltbench.reports.figures.scale import Scale, padded, padded_log
 from ltbench.reports.figures.svg import document, group, path, tip
 
 _BANDWIDTH = 0.22
-"""Of the trend's kernel, in decades of training images."""
+"""Bandwidth of the trend's kernel, in decades of training images."""
 _MARGIN = 34.0
 
 

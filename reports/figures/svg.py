@@ -69,7 +69,7 @@ def text(
 
 
 def tip(words: str) -> str:
-    """What shows when the pointer rests on the element that holds this."""
+    """Tooltip for the element that contains it."""
     return tag("title", escape(words))
 
 

@@ -1,4 +1,4 @@
-"""What a method loses on rare classes: tail and head as the two ends of a dumbbell."""
+"""Loss of a method on rare classes: tail and head scores as the two ends of a dumbbell."""
 
 from __future__ import annotations
 

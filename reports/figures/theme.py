@@ -4,7 +4,7 @@ readers."""
 from __future__ import annotations
 
 CLASS = "lt-figure"
-"""Of every figure's root element."""
+"""CSS class of every figure's root element."""
 FONTS = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', 'DejaVu Sans', sans-serif"
 WIDTH = 480.0
 """Pixels of a figure: one column of a page. On a telephone of 360 px the smallest text is 9 px high."""
@@ -70,7 +70,7 @@ def colour(series: int) -> str:
 
 
 def look(series: int) -> int:
-    """Which of MARKS and DASHES a series has: those that share a colour differ in it."""
+    """Index into MARKS and DASHES for a series; series of one colour have different ones."""
     return (series + 3 * (series // len(LIGHT))) % len(MARKS)
 
 
@@ -83,7 +83,7 @@ _ADVANCES = (
 )
 _WIDTHS = tuple(int(width) / 1000 for width in _ADVANCES.split())
 _WIDER, _BOLDER = 1.13, 1.12
-"""Which font a browser takes is not known here: room for the widest of the usual ones."""
+"""Factors on text widths, regular and bold, for the widest font that a browser may choose."""
 
 
 def text_width(words: str, size: float = SIZE, *, is_bold: bool = False) -> float:

@@ -64,7 +64,7 @@ def build_board(site: Site, sheet: Sheet) -> Iterable[File]:
 
 
 def details(sheet: Sheet) -> Facts:
-    """What stands behind the scores of the leaderboard, see `table_details`; a gap is told by its groups."""
+    """Details of the leaderboard's scores, see `table_details`; gaps follow from their groups and are left out."""
     lines = sheet.metrics[0].lines
     by_table = [{line.entry.anchor: line for line in table.lines} for table in sheet.metrics]
     numbers = [[n for table in by_table for n in table[line.entry.anchor].numbers] for line in lines]
@@ -133,7 +133,7 @@ def _tested_too(split: SplitRecord) -> str:
 
 
 def protocol(board: Board) -> Iterator[tuple[str, Any]]:
-    """What all numbers of the board share."""
+    """Protocol behind all numbers of the board, as pairs of label and text."""
     policy = {"paper": "injected defects stay in the test set", "none": "injected defects leave the test set"}
     yield "Injected defects also tested", _by_seed(board, lambda split: f"{split.overlap:,}")
     yield "Overlap policy", f"{board.overlap_policy}: {policy.get(board.overlap_policy, 'see the record')}"

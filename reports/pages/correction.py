@@ -1,4 +1,4 @@
-"""How early an inspector of the ranked training images meets the injected defects: label correction."""
+"""Label correction: how early injected defects appear among the ranked training images."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How to read the tables, and what the numbers do not say."""
+"""Guide to the tables: how to read them, and the limits of their numbers."""
 
 from __future__ import annotations
 

@@ -39,12 +39,12 @@ class Overview:
     failed: int
     has_rare: bool
     leaders: tuple[Leader | None, ...]
-    """Of the main metric: rare group if there is one, and all."""
+    """Best methods by the main metric: on the rare group if there is one, and on all categories."""
 
 
 @dataclass(frozen=True)
 class SuiteProgress:
-    """How much of what a suite asks for is there."""
+    """Finished and requested cells of a suite."""
 
     suite: Suite
     done: int

@@ -31,7 +31,7 @@ class Sources:
 
     suite: Suite
     row: str
-    """Where the method stands in the paper's tables."""
+    """Table and row of the paper that has the method."""
     settings: list[Setting]
 
 

@@ -15,7 +15,7 @@ MEASURED_COLUMNS = (
     "paper", "table", "dataset", "split", "printed_method", "metric", "category", "printed", "measured",
     "delta", "verdict", "method", "config_digest", "board",
 )  # fmt: skip
-"""Of data/papers.csv: numbers in percent."""
+"""Columns of data/papers.csv; numbers are in percent."""
 
 
 def build(site: Site) -> Iterable[File]:

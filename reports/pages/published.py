@@ -1,4 +1,4 @@
-"""What papers report for a board, what was measured here, and how far apart they are."""
+"""Values that papers report for a board beside the measured ones, with their differences."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which differences of a board are more than chance: ranks with intervals, tie groups, tests."""
+"""Significance of a board's differences: ranks with intervals, tie groups, tests."""
 
 from __future__ import annotations
 

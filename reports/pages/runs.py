@@ -18,7 +18,7 @@ from ltbench.results.status import Status
 from ltbench.results.store import StoredCell
 
 LOG_LINES = 40
-"""Of a failed run; one that ended well is not explained by its log."""
+"""Last lines of the log shown for a failed run; finished runs show none."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Method:
     fields: str
     runs: tuple[Run, ...]
     commands: tuple[str, ...]
-    """What makes the runs again: one line for all seeds if only the seed differs."""
+    """Commands that repeat the runs: one line for all seeds if only the seed differs."""
 
 
 def build_board(site: Site, sheet: Sheet) -> Iterable[File]:

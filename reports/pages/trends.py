@@ -1,4 +1,4 @@
-"""What changes along a family of splits: more defects, more imbalance, fewer images."""
+"""Trends along a family of splits: more defects, more imbalance, fewer images."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ Bools = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class RankIntervals:
-    """How the ranks of a table move when its categories and seeds are drawn again."""
+    """Intervals of a table's ranks when its categories and seeds are drawn again (bootstrap)."""
 
     rank: Floats
     """(method,) in the table, 1 = best; NaN for methods that take no part."""

@@ -28,21 +28,21 @@ class Standing:
     tier: int
     """1 = the best group: not significantly worse than the best; 2 = the next one ..."""
     p: float
-    """Of the range test against the best; NaN for the best itself."""
+    """p-value of the range test against the best; NaN for the best itself."""
     average_rank: float
-    """Over categories, 1 = best, as in a critical-difference diagram."""
+    """Mean rank over categories, 1 = best, as in a critical-difference diagram."""
 
 
 @dataclass(frozen=True)
 class Test:
-    """What the comparisons of one column rest on."""
+    """Significance tests of one column: categories, Friedman's p-value and critical difference."""
 
     categories: int
     friedman_p: float
     critical_difference: float
-    """Nemenyi's, in average ranks."""
+    """Nemenyi's critical difference, in average ranks."""
     note: str
-    """Why no best group stands out; "" if one does."""
+    """Reason why no best group stands out; "" if one does."""
 
 
 def standings(values: Floats, members: Bools, eligible: Bools) -> tuple[list[Standing | None], Test]:

@@ -27,7 +27,7 @@ class Comparison:
     categories: int
     """Observations per test."""
     why: str
-    """Why no difference can be significant; "" if one can."""
+    """Reason why no difference can be significant; "" if one can."""
 
 
 def compare(

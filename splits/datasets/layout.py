@@ -160,7 +160,7 @@ def _has_images(folder: Path) -> bool:
 
 
 def _not_read(folder: Path) -> str:
-    """Which files lie there instead, for the end of a sentence."""
+    """Other files in a folder without images, as the end of a sentence."""
     suffixes = Counter(
         file.suffix.lower() for file in folder.rglob("*") if file.is_file() and not file.name.startswith(".")
     )

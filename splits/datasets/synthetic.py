@@ -67,7 +67,7 @@ class SyntheticDataset:
         self.name = name
         self.identity = f"synthetic/v{VERSION}" + (f"-{difficulty}" if difficulty else "")
         self.root = data_root / self.identity
-        """Where drawn pictures are kept."""
+        """Folder of the drawn pictures."""
         self._categories, self._amounts, self._difficulty = categories, amounts, difficulty
         self._shelf = Shelf(self.root, self.identity)
 
@@ -100,7 +100,7 @@ class SyntheticDataset:
         return mask
 
     def mask_version(self, _: LabelledImage) -> str:
-        """What is drawn: the recipe's version and difficulty."""
+        """Version and difficulty of the drawing recipe, which determine every mask."""
         return self.identity
 
     def _draw(self, image: LabelledImage, name: Name) -> tuple[Pixels, Pixels | None]:
