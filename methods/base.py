@@ -27,7 +27,7 @@ Need = Literal[
 
 @dataclass(frozen=True)
 class Card:
-    """Description of a method for readers of tables: title, paper, licence, deviations; stored with results."""
+    """Description of a method for readers of tables, stored with every result."""
 
     title: str
     """As the field writes it: "PatchCore"."""

@@ -102,7 +102,7 @@ class InpFormer:
     """bfloat16 products on a GPU; cosines stay in float32."""
 
     def host(self, train: ImageSet, context: Context) -> Host:
-        """Network, frozen teacher and loss for this training set."""
+        """Teacher, network and settings, ready to be trained on this training set."""
         return token_host(self, train, context, token_teacher(self, context), build=self.network)
 
     def network(self, width: int, groups: int) -> InpNetwork:
