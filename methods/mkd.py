@@ -98,7 +98,7 @@ class Mkd:
     authors' code; 'both' needs a backbone with gradients ('timm:NAME')."""
     smoothing: float = 4.0
     """Deviation of the Gaussian over the map, in pixels of a map of 128 x 128."""
-    iterations: int = 200
+    iterations: int = 800
     """Training steps, unless epochs are given."""
     epochs: float | None = None
     """Passes over the training images instead of iterations (authors: 601)."""
