@@ -23,12 +23,12 @@ class Auxiliary:
     """Test part of an open data set: good images, and defective ones that have a mask."""
 
     name: str
-    """As a person types it; opens the data set again in another process."""
+    """Argument that opens the data set, also in another process."""
     dataset: Dataset
     images: tuple[LabelledImage, ...]
     """Ordered by key."""
     without_mask: int
-    """Defective test images that are left out because nobody marked their defect."""
+    """Defective test images that are left out because their defect has no mask."""
 
     @cached_property
     def digest(self) -> str:
@@ -48,7 +48,7 @@ class Auxiliary:
         }
 
     def for_method(self) -> AuxiliarySet:
-        """The images as the method may see them; masks are read when asked for."""
+        """Images as the method sees them; a mask is read when the method requests it."""
         labels = np.array([image.is_defective for image in self.images], dtype=np.bool_)
         return AuxiliarySet(
             self.dataset.name, self.digest, ImageSet(self.images, self.dataset), labels, self._mask

@@ -19,7 +19,7 @@ from ltbench.results.places import place
 IMAGES = 24
 """Images per process."""
 LEAST_IMAGES = 8
-"""A pass over fewer images says more about the start than about the backbone."""
+"""A pass over fewer images measures the start more than the backbone."""
 
 
 def calibrate(
@@ -38,7 +38,7 @@ def calibrate(
 
 
 def measured(passes: Sequence[Embedded], settings: Settings) -> list[Embedding]:
-    """Passes that computed features, as measurements; one that found them in the cache tells nothing."""
+    """Passes that computed features, as measurements; one that found them in the cache measures nothing."""
     cold = [(one, one.cache.get("misses", 0)) for one in passes]
     return [
         Embedding(
@@ -58,7 +58,7 @@ def measured(passes: Sequence[Embedded], settings: Settings) -> list[Embedding]:
 
 
 def _few(job: EmbeddingJob, settings: Settings) -> EmbeddingJob:
-    """As many images per process as show the speed, spread over the data set."""
+    """Sample of images for timing, `IMAGES` per process, spread over the data set."""
     paths = list(job.images)
     count = min(len(paths), IMAGES * settings.parallel)
     chosen = [paths[number * len(paths) // count] for number in range(count)]

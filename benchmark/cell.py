@@ -78,7 +78,7 @@ class Cell:
 
 
 def cell_of(recorded: CellRecord) -> Cell:
-    """The cell that a record tells of."""
+    """Cell that a record describes."""
     view = View(recorded.view.resize, recorded.view.crop, recorded.view.squeeze)
     return Cell(
         recorded.dataset, recorded.split, recorded.seed, recorded.method, recorded.fields,
@@ -88,7 +88,7 @@ def cell_of(recorded: CellRecord) -> Cell:
 
 
 def build_split(cell: Cell, dataset: Dataset) -> Split:
-    """The cell's split, cut to `limit` images per category where asked (and then named so)."""
+    """The cell's split, cut to `limit` images per category if `limit` is set (and then named so)."""
     split = recipes.build(cell.split, dataset, cell.seed, cell.overlap)
     if cell.limit is None:
         return split

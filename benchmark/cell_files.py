@@ -38,7 +38,7 @@ def start_record(prepared: Prepared, device: str, machine: Mapping[str, Any] | N
 def write_measurement(
     writer: CellWriter, base: Mapping[str, Any], prepared: Prepared, measured: Measurement, keep: KeptMaps
 ) -> None:
-    """Write values, scores and curves, and the patch score grids where `keep` says so."""
+    """Write values, scores and curves, and the patch score grids if `keep` is set so."""
     prediction, values = measured.prediction, measured.values
     writer.write_table(METRICS_FILE, table(record.metric_rows(base, values, Status.OK), METRICS))
     writer.write_table(SCORES_FILE, table(record.score_rows(prepared.split, prediction), SCORES))

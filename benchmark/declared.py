@@ -110,7 +110,7 @@ def needs_of(method: Method | type[Method]) -> frozenset[Need]:
 
 
 def version_of(method: Method) -> int:
-    """Version of a method's code; 1 where its class does not say. Raises BadParameter."""
+    """Version of a method's code; 1 if its class declares none. Raises BadParameter."""
     version = getattr(method, "version", 1)
     if not isinstance(version, int):
         raise BadParameter(f"'{type(method).__name__}' has version '{version}': expected a whole number")

@@ -1,4 +1,4 @@
-"""The device that was asked for: is it there, how a process settles on it, what it is called."""
+"""Selection of the requested device: check that it exists, set a process up for it, name it."""
 
 from __future__ import annotations
 

@@ -94,7 +94,7 @@ def embed(
 ) -> list[Embedded]:
     """Fill the feature cache, one shard of the images per process.
 
-    A shard that fails costs time only: the cells that need its images embed them again and say what is wrong.
+    A shard that fails costs time only: the cells that need its images embed them again and report the error.
     """
     return embed_jobs(jobs(cells), settings, watch)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class BenchmarkError(Exception):
-    """The harness cannot do what was asked. The message is one sentence for a person."""
+    """The harness cannot do what was asked. The message is one sentence for the user."""
 
     exit_code = 1
 
@@ -16,7 +16,7 @@ class UsageError(BenchmarkError):
 
 
 class CellsFailed(BenchmarkError):
-    """The run is over and some cells failed; their rows say why."""
+    """The run is over and some cells failed; their rows hold the reasons."""
 
     exit_code = 3
 

@@ -95,7 +95,7 @@ class Forecast:
     """Estimated time, memory and disk space of a plan, in total and per cell."""
 
     cells: Mapping[int, CellEstimate | None]
-    """By position of the planned cell; only of cells that will run."""
+    """Estimates of the cells that will run, by position in the plan."""
     cached: frozenset[int]
     """Positions of cells to run whose features are all in the cache."""
     embeddings: Sequence[EmbeddingPlan]

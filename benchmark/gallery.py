@@ -24,9 +24,9 @@ GOOD_PER_CATEGORY = 1
 
 
 def choose(split: Split) -> list[LabelledImage]:
-    """Per category the first good image and the first defective ones, of different defect types if possible.
+    """First good image and first defective ones of each category, of different defect types if possible.
 
-    The order of keys is a hash: the choice is the same for every method and seed, and nobody picked it.
+    The order of keys is a hash: the choice is the same for every method and seed, without any picking by hand.
     """
     tested: dict[str, list[LabelledImage]] = defaultdict(list)
     for image in split.test:

@@ -55,7 +55,7 @@ def regions_within(
 def kept_file(
     view: View, images: Sequence[LabelledImage], dataset: Dataset, folder: Path | None
 ) -> Path | None:
-    """File below `folder` for facts of these masks; None where nothing tells whether one has changed."""
+    """File below `folder` for facts of these masks; None if changes of a mask cannot be detected."""
     version = getattr(dataset, "mask_version", None)
     if version is None or folder is None:
         return None

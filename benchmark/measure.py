@@ -29,7 +29,7 @@ class Measurement:
     prediction: Prediction
     values: Sequence[CategoryValues]
     facts: Mapping[str, Any]
-    """For the record: losses by the view, figures that the method reported, times, how maps are made."""
+    """Facts for the record: losses by the view, numbers reported by the method, times, rule for maps."""
 
 
 def measure(

@@ -17,7 +17,7 @@ def avoid_slow_sort(environ: MutableMapping[str, str] = os.environ) -> bool:
 
     On AMD's Zen 4 the AVX-512 sort is six times slower than the AVX2 one, because storing compressed lanes
     to memory is microcoded there (github.com/numpy/x86-simd-sort/issues/6); OpenJDK makes the same exception.
-    The pixel metrics are one sort. Nothing happens if a person has set NumPy's switches, or if NumPy does not
+    The pixel metrics are one sort. Nothing happens if the user has set NumPy's switches, or if NumPy does not
     come from PyPI: a build for this very processor cannot do without AVX-512 and would refuse to start.
     """
     if SWITCH in environ or "NPY_ENABLE_CPU_FEATURES" in environ:
@@ -29,7 +29,7 @@ def avoid_slow_sort(environ: MutableMapping[str, str] = os.environ) -> bool:
 
 
 def sorts_slowly(cpuinfo: str) -> bool:
-    """Whether `cpuinfo`, as Linux writes it, tells of a Zen 4: AMD, family 25, AVX-512 (Zen 3 has none)."""
+    """Whether `cpuinfo`, as Linux writes it, describes a Zen 4: AMD, family 25, AVX-512 (Zen 3 has none)."""
     facts = dict(line.split(":", 1) for line in cpuinfo.partition("\n\n")[0].splitlines() if ":" in line)
     facts = {name.strip(): value.strip() for name, value in facts.items()}
     known = facts.get("vendor_id"), facts.get("cpu family")

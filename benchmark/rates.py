@@ -39,7 +39,7 @@ class CellRun:
     score_seconds: float
     evaluate_seconds: float
     wall_seconds: float
-    """With the start of its process."""
+    """Total duration, including the start of the process."""
     peak_rss_mb: float | None
     peak_vram_mb: float | None
     stored_bytes: int
@@ -58,9 +58,9 @@ class Embedding:
     torch: str
     images: int
     seconds: float
-    """Added up over the processes that shared the work."""
+    """Seconds added up over the processes that shared the work."""
     record_bytes: float
-    """On disk, per image."""
+    """Size of a cache record on disk, in bytes per image."""
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ class Prepared:
     dataset: Dataset
     split: Split
     method: Method
-    """Not fitted, and never to be: a measurement fits a copy."""
+    """Method that stays unfitted: a measurement fits a copy."""
     facts: record.MethodFacts
     folder: Place
     auxiliary: Auxiliary | None = None
@@ -56,7 +56,7 @@ class Prepared:
         return stored if stored.record.identity == same else None
 
     def require_same_images(self, store: Store) -> None:
-        """Raise UsageError where a finished cell about other images of a person's own would be replaced."""
+        """Raise UsageError if a finished cell with other images of the user's own data set would be replaced."""
         there = store.find(self.folder) if self.dataset.name.startswith("folder:") else None
         if there is None or there.status is not Status.OK:
             return

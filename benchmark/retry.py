@@ -21,7 +21,7 @@ class Retry:
 
 
 def parse_retry(text: str) -> Retry:
-    """From "failed" (all failures), "none", or some of them: "timeout,oom"."""
+    """Parse "failed" (all failures), "none", or a list of failures: "timeout,oom"."""
     if text == "failed":
         return Retry()
     if text == "none":

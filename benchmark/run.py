@@ -69,7 +69,7 @@ class Outcome:
     """Finished, reused and failed cells of a run."""
 
     cells: list[StoredCell] = field(default_factory=list)
-    """One per asked cell, in order."""
+    """One stored cell per requested cell, in order."""
     reused: int = 0
     """Cells that were finished before."""
 
@@ -84,10 +84,10 @@ class Plan:
 
     cells: list[PlannedCell]
     impossible: Mapping[str, Sequence[Cell]]
-    """By reason: weights or auxiliary data that are not on this machine."""
+    """Cells that cannot run, by reason: weights or auxiliary data that are not on this machine."""
 
     def require_metrics(self, outcome: Outcome) -> None:
-        """Raise BenchmarkError if a cell of the outcome lacks metrics that were asked for."""
+        """Raise BenchmarkError if a cell of the outcome lacks requested metrics."""
         there = {cell.folder: cell for cell in outcome.cells}
         lacking = [
             entry.lacks
@@ -122,7 +122,7 @@ def plan(cells: Sequence[Cell], settings: Settings) -> Plan:
 
 
 def look_up(cells: Sequence[Cell], settings: Settings) -> tuple[Plan, Exception | None]:
-    """As `plan`, but nothing that is missing is raised: (the plan, the first reason)."""
+    """Plan like `plan`, but return the first error about missing data or weights instead of raising it."""
     store = Store(settings.results)
     resolver = Resolver(settings)
     planned: list[PlannedCell] = []
@@ -162,7 +162,7 @@ def run(
     engine: str = "local",
     retry: Retry | None = None,
 ) -> Outcome:
-    """Run what is not done; the outcome holds every asked cell, cached or new. Raises UnknownName."""
+    """Run unfinished cells; the outcome holds all requested cells, old and new. Raises UnknownName."""
     chosen = engines.load(engine)
     again = retry or Retry()
     states = [

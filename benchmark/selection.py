@@ -21,7 +21,7 @@ def select_names(text: str, known: Sequence[str], kind: str, *, open_ended: bool
     """Names from a comma list with globs: "patch*,padim"; in the order of the list, each once.
 
     With `open_ended` a name without wildcards is passed through: recipes such as "step_k7" are more than
-    their examples, and whoever builds them says so if it does not exist.
+    their examples, and the code that builds the split rejects a wrong one.
     """
     chosen: list[str] = []
     for part in filter(None, (part.strip() for part in text.split(","))):
@@ -82,7 +82,7 @@ def parse_overlap(text: str) -> Overlap:
 
 
 def default_view(dataset: str) -> View:
-    """The view that is taken where none is asked for: of a person's own images all, else 256/224."""
+    """View by default: the whole image for the user's own images, else 256/224."""
     from ltbench.methods.base import View
     from ltbench.results.cell_record import usual_view
 

@@ -31,7 +31,7 @@ class Settings:
     """Folder or URL of results: "runs", "s3://bucket/runs"."""
     site: Path = Path("site")
     plugins: Path | None = None
-    """Folder of a person's plug-ins: files in its subfolders methods/, recipes/, metrics/ and so on."""
+    """Folder of the user's plug-ins: files in its subfolders methods/, recipes/, metrics/ and so on."""
     cache_gb: float = 50.0
     """The feature cache evicts its oldest entries beyond this size."""
     jobs: int = 0
@@ -62,7 +62,7 @@ class Settings:
 
     @property
     def parallel(self) -> int:
-        """Cells, or processes that embed, at a time: as many as were asked for, else one per core or GPU."""
+        """Cells, or processes that embed, at a time: as many as set, else one per core or GPU."""
         return self.jobs or (1 if self.device.startswith("cuda") else os.cpu_count() or 1)
 
     def threads_of(self, cells: int) -> int:
@@ -70,7 +70,7 @@ class Settings:
         return self.threads or max(1, (os.cpu_count() or 1) // max(1, cells))
 
     def local(self, folder: Place) -> Path:
-        """`folder` itself, or what stands for a remote one on this machine: for locks, logs, checkpoints."""
+        """`folder` itself, or for a remote one its local counterpart: for locks, logs and checkpoints."""
         return local_side(folder, self.home)
 
 

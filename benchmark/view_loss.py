@@ -72,7 +72,7 @@ def _measured(category: str, images: Sequence[LabelledImage], dataset: Dataset, 
 
 
 def _shape(image: LabelledImage, dataset: Dataset) -> tuple[int, int] | None:
-    """(height, width) of an image where the data set tells it without decoding."""
+    """(height, width) of an image if the data set knows it without decoding; else None."""
     shape = getattr(dataset, "shape", None)
     return shape(image) if shape else None
 

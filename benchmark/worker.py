@@ -23,7 +23,7 @@ REPORT_EVERY_SECONDS = 0.2
 
 @dataclass(frozen=True)
 class Advanced:
-    """A long step has come this far."""
+    """Progress of a long step: items done, of all."""
 
     stage: str
     done: int
@@ -57,7 +57,7 @@ class Known:
 def work(
     job: Callable[..., None], arguments: tuple[Any, ...], events: Connection, log: Connection, threads: int
 ) -> None:
-    """Run `job(*arguments, progress)` here; tell `events` how it went. What it prints goes to `log`."""
+    """Run `job(*arguments, progress)` here and send its outcome to `events`; its output goes to `log`."""
     # Ctrl-C reaches the whole terminal group; the parent decides what becomes of its children.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for stream in (1, 2):

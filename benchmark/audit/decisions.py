@@ -1,4 +1,4 @@
-"""The cleaned split: what a person decided about the images of an audit."""
+"""Cleaned split after the user's decisions about the images of an audit."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DROP, KEEP = ("drop", "defect", "remove", "x"), ("", "keep", "good", "ok")
 
 
 def dropped_paths(folder: Path) -> set[str]:
-    """Read which images a person decided to drop.
+    """Read which images the user decided to drop.
 
     Args:
         folder: Folder of an audit, or its list.

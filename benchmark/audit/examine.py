@@ -59,7 +59,7 @@ class Audit:
     """Findings about a set of training images."""
 
     asked: str
-    """The data set as it was asked for, with a folder's absolute path."""
+    """Argument that opens the data set; a folder has its absolute path."""
     dataset: Dataset
     split: Split
     view: View
@@ -67,7 +67,7 @@ class Audit:
     """ "memory" for the training-free ranking, else the method's name."""
     backbone: str
     findings: Sequence[Finding]
-    """By product, then by place."""
+    """Findings by product, then by rank within it."""
     defects: dict[str, int | None]
     """Probable number of defects by product; None where there are too few images."""
     estimate: TailEstimate

@@ -59,7 +59,7 @@ def write_audit(audit: Audit, folder: Path) -> dict[str, Any]:
 
 
 def facts_of(audit: Audit) -> dict[str, Any]:
-    """Facts of an audit for people and programs; its ranking is judged where defects were injected."""
+    """Facts of an audit for users and programs; injected defects, if any, rate its ranking."""
     products = []
     for product, members in members_of(audit.findings).items():
         these = [audit.findings[index] for index in members]

@@ -1,4 +1,4 @@
-"""`ltbench cite`: BibTeX of everything that a results folder stands on."""
+"""`ltbench cite`: BibTeX of the methods, data sets and weights used in a results folder."""
 
 from __future__ import annotations
 

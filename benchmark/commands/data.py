@@ -55,7 +55,7 @@ def path(name: NameArgument, data: options.DataOption = None) -> None:
 
 @app.command()
 def digest(name: NameArgument, data: options.DataOption = None, as_json: options.JsonOption = False) -> None:
-    """Print the hash that stands on result rows for this version of the data."""
+    """Print the hash that result rows record for this version of the data."""
     found = _open(name, data)
     value = found.data_digest()
     if as_json:
@@ -220,7 +220,7 @@ def _state(dataset: Dataset) -> str:
 
 
 class _bar:  # noqa: N801  used as a function that is a context manager
-    """A progress bar on stderr, told (done, total)."""
+    """Progress bar on stderr, updated with (done, total)."""
 
     def __init__(self, title: str, *, transfer: bool = False) -> None:
         from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TimeRemainingColumn

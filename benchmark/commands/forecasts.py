@@ -1,4 +1,4 @@
-"""A forecast in words: rows of a table, totals, sentences for people."""
+"""Text of a forecast: rows of a table, totals, sentences."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def rows(plan: Plan, states: Sequence[State], expected: Forecast) -> list[list[o
 
 
 def state_of(entry: PlannedCell, state: State, cached: bool) -> str:
-    """In words: "done", "done (error)", "cached", "to run", "to run (timeout)", "recompute"."""
+    """State of a cell as text: "done", "done (error)", "cached", "to run (timeout)", "recompute", ..."""
     answer = entry.stored
     ended = f" ({answer.status})" if answer is not None and str(answer.status) != "ok" else ""
     return ("cached" if cached and state == "to run" else state) + ended

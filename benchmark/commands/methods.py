@@ -22,7 +22,7 @@ NameArgument = Annotated[str, typer.Argument(help="Name of a method, or FILE.py:
 
 @app.command("ls")
 def show_all(as_json: options.JsonOption = False) -> None:
-    """List the methods with family, paper and what they are told beyond pixels."""
+    """List the methods with family, paper and the inputs they get beyond pixels."""
     from ltbench.benchmark.describe import describe
     from ltbench.methods import catalog
 

@@ -1,4 +1,4 @@
-"""Data on stdout: tables for people, one JSON document for programs."""
+"""Data on stdout: tables for reading, one JSON document for programs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def print_json(command: str, content: Mapping[str, Any]) -> None:
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], title: str = "") -> None:
-    """A table on stdout; numbers to the right; wide enough to be cut by nobody when piped."""
+    """Print a table on stdout, numbers to the right; cells are not cut when the output is piped."""
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 200)
     numeric = [
         bool(rows) and all(isinstance(row[column], int | float) or row[column] in ("", "–") for row in rows)

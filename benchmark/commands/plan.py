@@ -106,7 +106,7 @@ def show(plan: Plan, settings: Settings, command: str, as_json: bool, *, force: 
 
 
 def _labelled(row: list[object], label: str) -> list[object]:
-    """A row whose method is told from others of its name by what the suite calls it."""
+    """Row in which the suite's label distinguishes methods of the same name."""
     place = COLUMNS.index("method")
     return [*row[:place], f"{row[place]} ({label})", *row[place + 1 :]] if label else row
 

@@ -98,7 +98,7 @@ def predict(
 
 
 def new_images(folders: list[Path]) -> Iterator[list[Image]]:
-    """Images that appear in the folders, as soon as their size stands still."""
+    """Images that appear in the folders, each as soon as its size no longer changes."""
     from ltbench.benchmark.models.images import files_in
 
     done: set[Path] = set()

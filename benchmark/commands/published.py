@@ -12,7 +12,7 @@ app = typer.Typer(help="The tables of the papers as data.", no_args_is_help=True
 
 @app.command("ls")
 def show(as_json: options.JsonOption = False) -> None:
-    """List the published tables that stand beside measured numbers."""
+    """List the published tables that reports compare with measured numbers."""
     from ltbench.results import published
 
     tables = published.tables()

@@ -1,4 +1,4 @@
-"""`ltbench rank`: training images by suspicion, for a person to work through."""
+"""`ltbench rank`: training images by suspicion, as a list for manual inspection."""
 
 from __future__ import annotations
 

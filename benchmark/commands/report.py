@@ -30,7 +30,7 @@ def report(
 
 
 def build(results: Place, site: Path) -> dict[str, object]:
-    """Build the site, say where it is, return its facts."""
+    """Build the site, print its path, return its facts."""
     from ltbench.reports.site import build_site
 
     with console.status("building the site ..."):

@@ -41,7 +41,7 @@ class ModelFacts:
     """Everything that is known about a model besides what its method has learned."""
 
     method: str
-    """As a command line names it: "patchcore", "FILE.py:CLASS"."""
+    """Name of the method on the command line: "patchcore", "FILE.py:CLASS"."""
     method_version: int
     source_digest: str
     """Digest of the source of a class from outside of this package."""

@@ -1,4 +1,4 @@
-"""Images that a model is asked about: files, folders and arrays, a few at a time."""
+"""Images to score with a model: files, folders and arrays, a few at a time."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Asked:
     """One image, read or not."""
 
     name: str
-    """Its path, or its number among the arrays."""
+    """Path of the image, or its number among the arrays."""
     pixels: Pixels | None
     error: str = ""
     """Reason why the image could not be read; "" if it was."""

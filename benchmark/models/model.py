@@ -49,14 +49,14 @@ class Verdict:
     error: str = ""
     """Reason for a missing score; "" if there is one."""
     map: Map | None = field(default=None, repr=False, compare=False)
-    """(crop, crop) anomaly map of the judged part of the image, where maps were asked for."""
+    """(crop, crop) anomaly map of the judged part of the image; None unless maps were requested."""
     pixels: Pixels | None = field(default=None, repr=False, compare=False)
-    """The image, where maps were asked for."""
+    """Pixels of the image; None unless maps were requested."""
 
 
 @dataclass
 class Model:
-    """A fitted method that can be asked about images, saved and loaded.
+    """Fitted method that scores images and can be saved and loaded.
 
     Example:
         model = ltbench.fit("patchcore", dataset="folder:parts")

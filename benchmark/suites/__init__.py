@@ -69,7 +69,7 @@ class Suite:
         ]  # fmt: skip
 
     def facts(self) -> dict[str, Any]:
-        """JSON values: what was asked for."""
+        """Data set, splits, seeds and methods as JSON values."""
         methods = dict.fromkeys(catalog.recorded_name(row.name) for row in self.methods)
         return {**asdict(self), "methods": list(methods)}
 
@@ -86,7 +86,7 @@ def load(name: str) -> Suite:
 
 
 def read(path: Path) -> Suite:
-    """A suite from a TOML file, ours or a person's own.
+    """Suite from a TOML file, built-in or the user's own.
 
     A table `[fields.NAME]` holds what all rows of a method have in common; a row's own fields win.
     """

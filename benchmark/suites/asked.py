@@ -1,4 +1,4 @@
-"""Leave in a results folder which suite was asked for."""
+"""Storage of a requested suite in the results folder."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ltbench.results.places import Place
 
 
 def store_facts(suite: Suite, results: Place, cells: Mapping[AskedCell, str], dataset: str = "") -> None:
-    """Write the facts of a suite, by which a report tells partial rows from whole ones.
+    """Write the facts of a suite, by which a report distinguishes incomplete rows from complete ones.
 
     Args:
         suite: the suite that was run, with the data set as the user typed it.
