@@ -26,7 +26,7 @@ GOOD_PER_CATEGORY = 1
 def choose(split: Split) -> list[LabelledImage]:
     """First good image and first defective ones of each category, of different defect types if possible.
 
-    The order of keys is a hash: the choice is the same for every method and seed, without any picking by hand.
+    The order of keys is a hash: the choice is the same for every method and seed, and not made by hand.
     """
     tested: dict[str, list[LabelledImage]] = defaultdict(list)
     for image in split.test:

@@ -72,7 +72,7 @@ def _content(regions: Regions) -> bytes:
 
 
 def _read(file: Path, count: int, per_image: int) -> Regions | None:
-    """None where there is no such file, or not a whole one."""
+    """Stored regions; None if the file is missing or incomplete."""
     try:
         stored = file.read_bytes()
     except OSError:

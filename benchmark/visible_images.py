@@ -11,7 +11,7 @@ from ltbench.splits.images import ImageSet, LabelledImage, PixelSource
 
 
 def visible_images(stage: str, images: Sequence[LabelledImage], prepared: Prepared) -> ImageSet:
-    """Images of the stage "fit" or "score", with class ids, names and cameras only if the method declares the need."""
+    """Images of the stage "fit" or "score"; class ids, names and cameras only if the method needs them."""
     return image_set(stage, images, prepared.dataset, prepared.facts.needs, prepared.split.categories)
 
 

@@ -105,7 +105,7 @@ def run_cell(cell: Any, settings: Settings, options: Any, known: Known | None, p
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """torch names its own error; the libraries below it say so in the text of another."""
+    """Whether an error of torch, or of the CUDA libraries below it, means that memory ran out."""
     said = str(error)
     named = type(error).__name__ == "OutOfMemoryError"
     return named or "CUDA error: out of memory" in said or "_STATUS_ALLOC_FAILED" in said

@@ -238,7 +238,7 @@ class Decoder(nn.Module):
         self.layers = nn.ModuleList(nn.Linear(width, dim) for width in widths)
 
     def forward(self, maps: tuple[torch.Tensor, ...], texts: torch.Tensor) -> list[torch.Tensor]:
-        """Per depth 100 times the cosines to "normal" and "abnormal", (B, 2, h, w).
+        """Cosines to "normal" and "abnormal" at each depth, times 100: (B, 2, h, w).
 
         texts: (B, 2, dim), of unit length.
         """

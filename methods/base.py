@@ -30,7 +30,7 @@ class Card:
     """Description of a method for readers of tables, stored with every result."""
 
     title: str
-    """As the field writes it: "PatchCore"."""
+    """Name as the literature writes it: "PatchCore"."""
     family: str
     """E.g. "memory bank", "statistics", "vision-language", "reconstruction", "distillation", "baseline"."""
     summary: str
@@ -167,7 +167,7 @@ class Method(Protocol):
 
 @runtime_checkable
 class Ranks(Protocol):
-    """A method that can say, after `fit`, which of its training images look least normal to it."""
+    """Method that can rank its training images by anomaly after `fit`."""
 
     def rank(self, train: ImageSet, context: Context) -> npt.NDArray[np.float32]:
         """(N,) suspicion of the images it was fitted on, in their order; higher = to be inspected earlier."""

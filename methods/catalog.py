@@ -1,4 +1,4 @@
-"""Methods by name: modules of this folder, of installed packages, of a person's folder, or one file."""
+"""Methods by name: modules of this folder, of installed packages, of the user's folder, or one file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""CutPaste: an embedding that tells images from copies with a pasted piece, and one Gaussian of it."""
+"""CutPaste: an embedding trained to distinguish images from copies with a pasted piece, and its Gaussian."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ class BadParameter(MethodsError):
 
 
 class WeightsMissing(MethodsError):
-    """Pretrained weights are not on this machine; says how to get them and where to put them."""
+    """Pretrained weights are not on this machine; the message names ways to get them and the folder for them."""
 
     exit_code = 4
 

@@ -222,7 +222,7 @@ class FunAD:
 
 
 class Classifier(nn.Module):
-    """Adapts patches, and tells for each the logit of being anomalous: (..., C) -> (...)."""
+    """Adapter and classifier of patches: (..., C) -> (...), logits of being anomalous."""
 
     _rows: torch.Tensor
 

@@ -87,7 +87,7 @@ class TailedCore:
     percentile: float = 0.85
     """Share of the half-angle neighbourhood that an image's own threshold keeps."""
     size_neighbours: Literal["reverse", "forward"] = "reverse"
-    """Over whom class sizes are voted: those who have an image as neighbour (code) or its own (paper)."""
+    """Images that vote on a class size: those with the image as neighbour (code), or its own (paper)."""
     quantise: bool = True
     """Round similarities down to multiples of 1/n before the threshold (code)."""
     tail_cap: float | None = 0.15

@@ -1,4 +1,4 @@
-"""AnomalyGPT's decoder on both sides: stand-ins for its towers, and what of the authors' model it needs."""
+"""AnomalyGPT's decoder on both sides, with stand-ins for its towers and for the authors' model."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def maps_of(name: str) -> tuple[torch.Tensor, ...]:
 
 
 def pictures(kind: str) -> ImageSet:
-    """Two pictures whose first pixel tells whose features they have: their kind and their number."""
+    """Two pictures whose first pixel encodes their kind and number, and so selects their features."""
     pixels = np.zeros((2, SIDE, SIDE, 3), np.uint8)
     pixels[..., 0], pixels[1, ..., 1] = KINDS.index(kind), 1
     return inputs.image_set(pixels, IDS, NAMES)
@@ -144,7 +144,7 @@ def their_model(clone: Clone) -> SimpleNamespace:
 
 
 def their_loss(model: SimpleNamespace) -> torch.Tensor:
-    """Their loss of two normal pictures and their blended twins."""
+    """Loss of the authors' code for two normal pictures and their blended twins."""
     both = [torch.cat(pair, dim=1) for pair in zip(tokens("normal"), tokens("blended"), strict=True)]
     model.encode_image_from_tensor = lambda _: (torch.zeros(4, 1), None, model.image_decoder(list(both)))
     wanted = [torch.zeros(1, SIDE, SIDE)] * 2 + [torch.from_numpy(mask).float()[None] for mask in masks()]
@@ -155,7 +155,7 @@ def their_loss(model: SimpleNamespace) -> torch.Tensor:
 
 
 def their_maps(clone: Clone, references: str = "") -> npt.NDArray[np.float32]:
-    """Their maps of both judged pictures; `references` names the features of a reference image for each."""
+    """Maps of the authors' code for both judged pictures; `references` names the features of a reference image for each."""
     model = their_model(clone)
     found = []
     for number, name in enumerate(NAMES):

@@ -70,7 +70,7 @@ def official_step(clone: Clone, host: str, student: Student) -> Arrays:
 
 
 class Loader:
-    """In place of torch's: all images in one batch, with their memory scores."""
+    """Stand-in for torch's loader: all images in one batch, with their memory scores."""
 
     def __init__(self, *_given: Any, **_options: Any) -> None: ...
 

@@ -19,7 +19,7 @@ COUNTS = (11, 4)
 
 
 class Encoder:
-    """In place of the authors' transformer: the patches of the pictures whose numbers it sees."""
+    """Stand-in for the authors' transformer: returns the patches of the pictures whose numbers it gets."""
 
     num_register_tokens, blocks = 4, ()
 
@@ -40,7 +40,7 @@ class Encoder:
 
 
 class Folder:
-    """In place of a class' folder of images: their numbers, and what is said of each."""
+    """Stand-in for a class' folder of images: their numbers and labels."""
 
     def __init__(self, item: int, labels: torch.Tensor | None = None) -> None:
         first = sum(COUNTS[:item])
@@ -60,7 +60,7 @@ def script(clone: Clone, name: str, below: str = "dinomaly") -> ModuleType:
 
 @contextmanager
 def running(module: ModuleType, folder: str, batches: Any, **replaced: Any) -> Iterator[None]:
-    """The globals that a script sets when it is started, and what stands in for files, threads and plots."""
+    """Globals that a script sets when it is started, and stand-ins for files, threads and plots."""
     args = SimpleNamespace(data_path="", output_dir=folder)
     with (
         mock.patch.multiple(module, create=True, args=args, device="cpu", print_fn=print_nothing, **replaced),

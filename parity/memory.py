@@ -227,7 +227,7 @@ def test_set() -> tuple[ImageSet, npt.NDArray[np.uint8]]:
 
 @cache
 def ours(name: str, **fields: Any) -> Arrays:
-    """Memory, image scores and maps of a method of the catalogue, fitted and asked as in a benchmark."""
+    """Memory, image scores and maps of a method of the catalogue, fitted and scored as in a benchmark."""
     method = catalog.create(name, **{"backbone": WIDE} | fields)
     with pyramid_as_backbone():
         method.fit(train_set()[0], context())

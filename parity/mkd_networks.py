@@ -30,7 +30,7 @@ TEACHER = [8, 8, "M", 8, WIDTHS[0], "M", 8, 8, WIDTHS[1], "M", 8, 8, WIDTHS[2], 
 
 
 def method(**fields: Any) -> Mkd:
-    """As in LTAD's suite on MVTec AD."""
+    """MKD with the fields of LTAD's suite on MVTec AD."""
     found = catalog.create("mkd", **{**suite_fields("ltad-mvtec", "mkd"), **fields})
     assert isinstance(found, Mkd)
     return found
@@ -113,7 +113,7 @@ def official_student(clone: Clone) -> nn.Module:
 
 
 def configuration(clone: Clone) -> dict[str, Any]:
-    """The authors' settings, and for MVTec AD what their comments say."""
+    """Settings of the authors' code, for MVTec AD from its comments."""
     try:
         import yaml
     except ModuleNotFoundError as error:

@@ -22,7 +22,7 @@ DRAWN = ("cv2", "skimage", "matplotlib", "matplotlib.pyplot", "pandas", "kornia"
 
 
 class Blocks(nn.Module):
-    """In place of the authors' encoder: the given tokens of the images whose numbers it sees."""
+    """Stand-in for the authors' encoder: returns the given tokens of the images whose numbers it gets."""
 
     num_register_tokens = tokens.PREFIX - 1
 
@@ -44,7 +44,7 @@ class Blocks(nn.Module):
 def losses(
     model: nn.Module, loss_at: Callable[[int], torch.Tensor], count: int, watched: Sequence[str]
 ) -> Arrays:
-    """As `losses`, of an official model; `loss_at` computes the loss of all images at the n-th moment."""
+    """Losses of an official model, as `losses`; `loss_at` computes the loss of all images at moment n."""
     model.train()
     answers: dict[str, Any] = {}
     for number in range(count):

@@ -37,7 +37,7 @@ def context(side: int) -> Context:
 
 
 class Shares:
-    """Stands for a random generator: answers with given shares of the range that it is asked for.
+    """Stand-in for a random generator: returns given shares of the requested range.
 
     Arrays of several dimensions are filled with numbers of their own, the same in every instance.
     """

@@ -22,7 +22,7 @@ CHANNELS, SIDE, BATCH = (64, 128, 256), 16, 4
 
 
 def method(**fields: Any) -> Rd:
-    """As in MeDS' suite on MVTec AD."""
+    """RD with the fields of MeDS' suite on MVTec AD."""
     found = catalog.create("rd", **{**suite_fields("meds-mvtec", "rd"), **fields})
     assert isinstance(found, Rd)
     return found

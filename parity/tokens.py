@@ -71,7 +71,7 @@ class GivenTeacher:
 
 
 class Pictures:
-    """Stands for an image set of which nothing but its size is asked."""
+    """Stand-in for an image set of which only the size is used."""
 
     def __init__(self, count: int) -> None:
         self.keys = tuple(str(number) for number in range(count))

@@ -30,7 +30,7 @@ Job = Callable[[], list[Row]]
 
 
 def main() -> None:
-    """Run what is asked for, by default everything but --scale; exit 1 if a target is missed."""
+    """Run the chosen parts, by default all but --scale; exit 1 if a target is missed."""
     options = _options()
     # As in the process of every cell; all sides have it.
     tune_malloc()

@@ -15,7 +15,7 @@ Rows = npt.NDArray[np.float32]
 
 
 def _projected(rows: Rows, device: str) -> tuple[torch.Tensor, int]:
-    """As `kcenter` draws them: the projection, then the first row."""
+    """Projected rows and first row, as `kcenter` draws them."""
     rng = np.random.default_rng(0)
     matrix: Any = random_projection(rows.shape[1], 128, rng)
     return torch.tensor(rows, device=device) @ torch.tensor(matrix, device=device), int(

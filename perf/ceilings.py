@@ -18,7 +18,7 @@ class Ceiling:
     per_second: float
     """Keys, bytes read plus written, or floating-point operations per second of the processor."""
     text: str
-    """For people: "180 million float32 keys/s"."""
+    """Rate as text: "180 million float32 keys/s"."""
 
 
 def ceilings() -> dict[str, Ceiling]:

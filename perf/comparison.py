@@ -21,9 +21,9 @@ class Side:
     needs: tuple[str, ...] = ()
     """Modules without which this side is left out, and said to be."""
     faster: float | None = None
-    """For a peer: how many times faster ours is to be."""
+    """Factor by which ours should be faster than this peer; None = no target."""
     leaner: float | None = None
-    """For a peer: how many times less memory ours is to take."""
+    """Factor by which ours should use less memory than this peer; None = no target."""
 
     @property
     def missing(self) -> list[str]:
@@ -82,7 +82,7 @@ class Row:
     """Highest resident memory during the call, above what stood before."""
     memory_ratio: float | None = None
     difference: float | None = None
-    """From our answer."""
+    """Distance from our answer."""
     verdict: str = ""
     """ "ok", what was missed, or why the side was not measured."""
     target: str = ""

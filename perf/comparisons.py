@@ -6,8 +6,7 @@ from perf.comparison import Comparison
 
 
 def all_comparisons() -> list[Comparison]:
-    """In the order of the table: metrics first. Kernels are left out where torch is not installed,
-    a GPU's where there is none."""
+    """All comparisons in the order of the table, metrics first; kernels need torch, some of them a GPU."""
     from perf import metrics
 
     found = [*metrics.COMPARISONS]

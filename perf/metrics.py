@@ -72,7 +72,7 @@ def values_of(truth: Truth, answer: Answer) -> Values:
 
 
 def largest_difference(one: Values, other: Values) -> float:
-    """Over the metrics that both have."""
+    """Largest difference over the metrics that both have."""
     return max(abs(one[name] - other[name]) for name in one.keys() & other.keys())
 
 

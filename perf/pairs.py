@@ -60,7 +60,7 @@ def measure(
 
 
 def _limited(row: Row, limit: Limit | None, ceilings: Mapping[str, Ceiling]) -> Row:
-    """With the share of the limit that was reached, if its ceiling was measured."""
+    """Row with the share of its limit that was reached, if the ceiling was measured."""
     if limit is None:
         return row
     ceiling = ceilings.get(limit.ceiling)

@@ -52,7 +52,7 @@ class Performance:
     ceilings: Mapping[str, str]
     """Hardware limits of the machine, as text by name."""
     is_brief: bool = False
-    """True if the inputs were small: answers were compared, times say nothing."""
+    """True if the inputs were small: answers were compared, times are meaningless."""
 
 
 def write_performance(

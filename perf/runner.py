@@ -245,7 +245,7 @@ PARTS: dict[str, Callable[[Path, argparse.Namespace], list[Line]]] = {
 
 
 def main() -> None:
-    """Measure the parts asked for, print them, write perf/out/runner.json; exit 1 if a target is missed."""
+    """Measure the chosen parts, print them, write perf/out/runner.json; exit 1 if a target is missed."""
     parser = argparse.ArgumentParser(prog="python -m perf.runner", description=__doc__)
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)} (default: all)")
     parser.add_argument("--brief", action="store_true", help="one seed of the demo, 100 trivial cells")

@@ -65,7 +65,7 @@ def timed(root: Path, out: Path) -> tuple[SiteReport, float]:
 
 
 def response(site: Path) -> None:
-    """Print how soon the pages answer, or what is missing to tell."""
+    """Print the pages' response times, or what is missing to measure them."""
     if missing := site_browser.installed():
         print(f"how soon it answers is not known: {missing} is not installed")
         return

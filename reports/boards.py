@@ -20,7 +20,7 @@ from ltbench.results.store import StoredCell, slug
 
 @dataclass(frozen=True)
 class Odd:
-    """A cell that cannot stand in the board's tables, and why."""
+    """Cell that is excluded from the board's tables, with the reason."""
 
     cell: StoredCell
     why: str
@@ -53,7 +53,7 @@ class Board:
     """All comparable cells of one data set, split and overlap policy."""
 
     name: str
-    """As in file names: "mvtec--pareto"."""
+    """Name in file names: "mvtec--pareto"."""
     dataset: str
     split: str
     overlap_policy: str
@@ -65,7 +65,7 @@ class Board:
     rows: pd.DataFrame
     """Result rows of all cells of one protocol: what `ltbench.reports.aggregate` and the statistics take."""
     splits: Mapping[int, SplitRecord]
-    """By seed: the split as its record has it."""
+    """Record of the split, by seed."""
     odd: Sequence[Odd]
     suites: Sequence[Suite]
     started: Sequence[Identity]
@@ -86,7 +86,7 @@ class Board:
 
     @property
     def is_as_published(self) -> bool:
-        """Whether defects that were trained on are tested too, as in the papers: else theirs say nothing."""
+        """Whether training defects are tested too, as in the papers, whose numbers compare only then."""
         return self.overlap_policy == "paper"
 
     @property
@@ -96,12 +96,12 @@ class Board:
 
     @cached_property
     def cube(self) -> Cube:
-        """The rows as dense arrays over methods, metrics, asked seeds and categories."""
+        """Rows as dense arrays over methods, metrics, requested seeds and categories."""
         return next(cubes(self.rows, self.wanted))
 
     @property
     def wanted(self) -> Asked:
-        """Seeds asked for, in the form that `ltbench.reports.aggregate` takes."""
+        """Requested seeds in the form that `ltbench.reports.aggregate` takes."""
         return {(self.dataset, self.split): self.asked}
 
     @property

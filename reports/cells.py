@@ -69,7 +69,7 @@ def _opened(tag: str, *classes: str) -> str:
 
 
 def method_cell(entry: Entry, with_facts: bool = True) -> Markup:
-    """A row header: name, variant, and badges of what the method was told."""
+    """Row header: name, variant, and badges of the method's inputs beyond pixels."""
     parts = [Markup('<th scope="row"><a href="methods.html#{}">{}</a>').format(entry.method, entry.title)]
     if entry.variant:
         parts.append(Markup(' <span class="variant">{}</span>').format(entry.variant))
@@ -89,7 +89,7 @@ def backbone_cell(entry: Entry) -> Markup:
 
 
 def seeds_cell(entry: Entry, runs: str) -> Markup:
-    """Finished of asked seeds; where some failed or are missing a sign, with a link to their records.
+    """Finished and requested seeds; a sign marks failed or missing ones and links to their records.
 
     `page.js` links the others, as it does with every number of the row.
     """

@@ -11,7 +11,7 @@ import pandas as pd
 
 
 def protocol_conflicts(frame: pd.DataFrame) -> pd.DataFrame:
-    """Rows that may not stand in one table with the others: their index in `frame`, what is odd, and why.
+    """Rows that cannot share a table with the others: their index in `frame`, the odd column, and the reason.
 
     One table has one view and data digest per (data set, split), one split digest per seed, one group per
     category of a seed, and one recipe per metric. What most configurations have counts as right; of equally

@@ -32,7 +32,7 @@ class Cube:
     """(method, configuration digest), sorted."""
     metrics: tuple[str, ...]
     seeds: tuple[int, ...]
-    """Asked for or, where nothing was asked, seen."""
+    """Requested seeds; the seeds found if no suite requests any."""
     categories: tuple[str, ...]
     groups: npt.NDArray[np.str_]
     """(seed, category): "head", "tail" ...; "" for none."""
@@ -65,7 +65,7 @@ class Cube:
 
 
 def cubes(frame: pd.DataFrame, asked: Asked | None = None) -> Iterator[Cube]:
-    """One cube per data set and split, sorted by name; rows of seeds that nobody asked for are left out.
+    """One cube per data set and split, sorted by name; rows of seeds that no suite requests are left out.
 
     Raises ResultsError where two rows claim the same place.
     """

@@ -48,7 +48,7 @@ def inline(svg: str) -> Markup:
 
 
 def board_figures(sheet: Sheet, *, with_categories: bool = True) -> Iterator[Figure]:
-    """For the first image metric and the first pixel metric; what a board has no facts for is left out.
+    """Figures of a board for its first image metric and first pixel metric; those without data are left out.
 
     `with_categories` adds the figures of single categories: heat maps, and how scores are spread.
     """

@@ -34,7 +34,7 @@ class Entry:
     method: str
     config_digest: str
     cells: Mapping[int, StoredCell]
-    """By seed; failed cells too."""
+    """Cells by seed, failed ones included."""
     asked: tuple[int, ...]
     """Seeds that the board's suites ask for; all seeds of the board where none of those is there."""
     started: tuple[int, ...] = ()
@@ -72,12 +72,12 @@ class Entry:
 
     @property
     def label(self) -> str:
-        """Title and, where needed, what tells it from the method's other configurations."""
+        """Title and, if needed, the difference from the method's other configurations."""
         return f"{self.title} ({self.variant})" if self.variant else self.title
 
     @cached_property
     def finished(self) -> tuple[int, ...]:
-        """Seeds that count: asked for and ended well."""
+        """Seeds that count: requested, and finished without error."""
         return tuple(
             seed for seed in self.asked if seed in self.cells and self.cells[seed].status is Status.OK
         )
@@ -120,7 +120,7 @@ def entries(
 ) -> list[Entry]:
     """Entries of a board by title, the baseline last.
 
-    labels: what suites call their rows, by the name of the folder; else the fields tell rows apart.
+    labels: what suites call their rows, by the name of the folder; else the fields distinguish rows.
     """
     by_config: dict[Config, dict[int, StoredCell]] = defaultdict(dict)
     for stored in cells:
@@ -166,7 +166,7 @@ def _variants(fields: Mapping[Config, Mapping[str, Any]]) -> dict[Config, str]:
 def _differences(rivals: Mapping[Config, Mapping[str, Any]]) -> dict[Config, list[str]]:
     """ "field=value" of the fields in which configurations differ; of lists, what not all of them hold.
 
-    A field that would fill a line is left out where the others tell all apart. So are the fields of a host
+    A field that would fill a line is left out if the others distinguish all rows. So are the fields of a host
     where the hosts differ: MeDS records every one of them, and the host's name says enough.
     """
     rivals = {key: flat_fields(settings) for key, settings in rivals.items()}

@@ -52,7 +52,7 @@ class Family:
 
     @property
     def name(self) -> str:
-        """As an identifier: "mvtec-meds"."""
+        """Identifier of the family: "mvtec-meds"."""
         return re.sub(r"[^A-Za-z0-9]+", "-", f"{self.dataset}-{self.base}-{self.axis.title.split()[0]}")
 
     @property

@@ -118,7 +118,7 @@ def _ranked_numbers(board: Board, facts: Metric, group: str, images: ImageEnds) 
 
 
 def _image_ends(board: Board, ends: Ends | None) -> ImageEnds:
-    """Intervals over test images of all means; a single category stands as group "=<category>"."""
+    """Intervals over test images of all means; a single category is the group "=<category>"."""
     if not ends:
         return {}
     cells = {

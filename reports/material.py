@@ -32,7 +32,7 @@ IDENTITY_COLUMNS = (
 
 @dataclass(frozen=True)
 class Material:
-    """Cells, their values, what was asked for, and what did not finish."""
+    """Cells, their values, requested suites, and unfinished cells."""
 
     root: Place
     cells: Sequence[StoredCell]

@@ -25,7 +25,7 @@ _STRONGEST = 0.72
 
 
 def _ramp() -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """For 256 levels: share of the image that stays, and the colour times its opacity."""
+    """Colour ramp of 256 levels: share of the image that remains, and the colour times its opacity."""
     # Lightness rises all the way, so that the ramp reads without hue too.
     stops = np.array(
         [(20, 11, 60), (110, 25, 110), (188, 55, 84), (237, 105, 37), (251, 180, 30), (252, 255, 164)]
@@ -89,7 +89,7 @@ def _smoothing(cells: int, side: int, upsample: str, smoothing: Mapping[str, Any
 
 
 def maps_of(grids: Maps, size: int, post: Mapping[str, Any] | None) -> Maps:
-    """Maps at the gallery's side, made as the record says for pictures of `size` pixels; else unsmoothed."""
+    """Maps at the gallery's side, made by the record's rule for pictures of `size` pixels; else unsmoothed."""
     post = post or {}
     sigma = float(post.get("sigma", 0.0)) * SIDE / size
     radius = post.get("radius")

@@ -26,11 +26,11 @@ class Page:
     """A page of the whole site, or one per board; builds its files from results alone."""
 
     name: str
-    """As in file names: "methods"."""
+    """Name in file names: "methods"."""
     title: str
-    """As in the navigation."""
+    """Title in the navigation."""
     order: int
-    """Smaller ones stand first."""
+    """Position in the navigation; smaller numbers come first."""
     build: Callable[[Site], Iterable[File]] | None = None
     """Set for a page of the whole site."""
     exists: Callable[[Site], bool] = lambda site: True  # noqa: ARG005
@@ -64,7 +64,7 @@ class Site:
     version: str
     warnings: list[str] = field(default_factory=list)
     is_large: bool = False
-    """True where single categories stand in their tables and in summary.parquet alone: figures, panels and
+    """True if single categories are only in their tables and in summary.parquet: figures, panels and
     files of them would be most of the site."""
     _board_pages: dict[str, list[Page]] = field(default_factory=dict, repr=False)
 

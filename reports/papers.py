@@ -132,13 +132,13 @@ class PaperTable:
 
     @property
     def deltas(self) -> list[Pair]:
-        """Printed numbers that a measured one stands beside."""
+        """Number of printed values with a measured one."""
         pairs = [cell.pair for row in self.rows for cell in row.cells if cell is not None]
         return [pair for pair in pairs if pair.delta is not None]
 
     @property
     def is_plain(self) -> bool:
-        """True where nothing was measured: the paper's numbers stand alone."""
+        """Whether nothing was measured, so that the paper's numbers are alone."""
         return not self.deltas
 
 

@@ -1,4 +1,4 @@
-"""Figures from what each cell stores beside its numbers: image scores and curves of the first asked seed."""
+"""Figures from the image scores and curves that cells store, for the first requested seed."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ class Column:
     """"" = a score, kept as a fraction and printed times 100; else "s", "ms", "MB"."""
     hint: str = ""
     is_marked: bool = True
-    """True where the best is marked and shades tell the level."""
+    """Whether the best number is marked and shades show the level."""
     higher_is_better: bool = True
     test: Test | None = None
     """Significance tests behind the comparison of methods; None if methods are not compared."""
@@ -55,7 +55,7 @@ class Table:
     """Numbers of one board."""
 
     name: str
-    """As in file names: "mvtec--pareto--image_auroc"."""
+    """Name in file names: "mvtec--pareto--image_auroc"."""
     title: str
     caption: str
     columns: Sequence[Column]

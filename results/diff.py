@@ -22,7 +22,7 @@ class Difference:
     rows: pd.DataFrame
     """Columns of `ltbench.results.merge.KEYS`, value_a, value_b, difference; largest first."""
     moved: pd.DataFrame
-    """Per method and metric: pairs, mean (of b - a), p (two-sided sign test over categories x seeds)."""
+    """Pairs, mean (of b - a) and p (two-sided sign test over categories x seeds) by method and metric."""
     compared: int
     """Number of compared values."""
 

@@ -10,7 +10,7 @@ class SplitsError(Exception):
 
 
 class DataMissing(SplitsError):
-    """Images, or the acceptance of their licence, are missing; the message says how to get them."""
+    """Images, or the acceptance of their licence, are missing; the message names the way to get them."""
 
     exit_code = 4
 

@@ -29,7 +29,7 @@ class LabelledImage:
     part: Part
     """Part that the authors put the image in; recipes may train on a test image (an injected defect)."""
     defect: str = ""
-    """Name of the defect type; "" = good, UNKNOWN = only the data set's own label files tell."""
+    """Name of the defect type; "" = good, UNKNOWN = known only from the data set's own label files."""
     mask: str = ""
     """Path of the pixel mask relative to the root; "" = none."""
 
@@ -62,11 +62,11 @@ class PixelSource(Protocol):
 
 
 class ImageSet:
-    """Images as methods see them: pixels in an order that tells nothing, and what was declared as needed.
+    """Images as methods see them: pixels in random order, and the inputs that the method declared as needs.
 
     A narrow waist on purpose: no path, no label, no part, no defect type can be reached from here, so a
     method cannot use what a factory does not know. Class ids, class names and camera ids are None unless the
-    method declared the need, and then the need stands on every result.
+    method declared the need, and then every result shows the need.
     """
 
     def __init__(

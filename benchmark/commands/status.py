@@ -35,7 +35,7 @@ def status(
     every: Annotated[float, typer.Option("--every", help="Seconds between two looks.")] = 2.0,
     as_json: options.JsonOption = False,
 ) -> None:
-    """Count cells by status against the suites' requests, with rate, time left, and errors of failed cells."""
+    """Count cells by status against the suites' requests, with rate, time left and errors of failures."""
     from ltbench.results.survey import Surveyor
 
     settings = options.settings(results=results)

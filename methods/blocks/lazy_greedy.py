@@ -40,7 +40,7 @@ class LazyGreedy:
         """Squared distance to the nearest of the first counted[i] centres; -1 = is a centre."""
         self.counted = np.zeros(count, np.int64)
         self.bound = np.full(count, np.inf)
-        """At least the squared distance to the nearest of the first seen[i] centres; -1 = is a centre."""
+        """Upper bound: squared distance to the nearest of the first seen[i] centres; -1 = is a centre."""
         self.seen = np.zeros(count, np.int64)
         self.taken = 0
         self.chosen = np.empty(0, np.int64)

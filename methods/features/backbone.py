@@ -93,7 +93,7 @@ def identity(name: str, weights_root: Path | None = None, layers: tuple[str, ...
 
 
 def chosen_layers(name: str, layers: tuple[str, ...] | None, known: tuple[str, ...]) -> tuple[str, ...]:
-    """The layers asked for, or the first known one; raises BadParameter naming one that does not exist."""
+    """Requested layers, or the first known one; raises BadParameter naming a layer that does not exist."""
     for layer in layers or ():
         if layer not in known:
             raise BadParameter(

@@ -2,7 +2,7 @@
 
 Layers of a `timm:` backbone that is a vision transformer: "tokens.2-5" is the mean of the outputs of blocks
 2 to 5 (from 0, before any norm) with all prefix tokens, (B, C, T); "norm" is the map (B, C, h, w) of the last
-block after the final norm. Several of one kind may be asked for, and nothing else beside them.
+block after the final norm. All requested layers must be of one kind.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ class TokenBackbone:
         return answers
 
     def _tokens(self, images: torch.Tensor) -> tuple[dict[int, torch.Tensor], torch.Tensor]:
-        """(B, T, C) per tapped block, and after the final norm (an empty tensor where nobody asked)."""
+        """(B, T, C) per tapped block, and after the final norm (an empty tensor if it was not requested)."""
         taps = self._taps or [len(self._model.blocks) - 1]
         self._positions.fit(*images.shape[2:])
         answer = self._model.forward_intermediates(

@@ -55,7 +55,7 @@ def _is_offline() -> bool:
 
 @cache
 def _answers(endpoint: str) -> bool:
-    """Whether the hub answers at all, through the environment's proxies; asked once per process."""
+    """Whether the hub answers at all, through the environment's proxies; tested once per process."""
     request = urllib.request.Request(endpoint, method="HEAD")
     try:
         urllib.request.urlopen(request, timeout=_SECONDS).close()

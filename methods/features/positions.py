@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional
 
 OFFSET = 0.1
-"""Cells by which the asked grid is taken as larger: DINO's guard against a row lost to rounding."""
+"""Cells by which the target grid is taken as larger: DINO's guard against a row lost to rounding."""
 
 
 class Positions:

@@ -45,9 +45,9 @@ class Pretrained:
     file: Path
     sha256: str
     options: Mapping[str, Any]
-    """For `timm.create_model`, and `padding_size`."""
+    """Arguments for `timm.create_model`, and `padding_size`."""
     layers: tuple[str, ...]
-    """As the name or its JSON file asks for them; () = the default."""
+    """Layers requested by the name or its JSON file; () = the default."""
     mean: torch.Tensor
     std: torch.Tensor
 

@@ -1,4 +1,4 @@
-"""Finds pretrained weights on this machine or a hub, and says how to get them when they are nowhere."""
+"""Search for pretrained weights on this machine or a hub, and advice when they are missing."""
 
 from __future__ import annotations
 

@@ -231,7 +231,7 @@ def seen(view: View, size: int | None) -> View:
 
 
 def _spread(images: ImageSet, count: int) -> list[int]:
-    """At most so many images, evenly over the set, whose order tells nothing."""
+    """Indices of at most `count` images, evenly over the set, whose order is random."""
     found: list[int] = np.linspace(0, len(images) - 1, min(len(images), count)).astype(int).tolist()
     return found
 

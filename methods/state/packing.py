@@ -1,7 +1,7 @@
 """Objects of fitted methods as a JSON tree and named tensors, and back; no code is stored or run.
 
 Numbers, texts, arrays, tensors and containers are stored as they are; an object of a known class by the name
-of its class and its attributes. A class says more where that is not enough:
+of its class and its attributes. A class declares more where that is not enough:
 
 - `unsaved`: names of attributes that scoring does not need;
 - `state(self)` and `restored(cls, state, context)`: values to store instead of the attributes, and the object

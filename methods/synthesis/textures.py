@@ -118,7 +118,7 @@ def _hue_and_saturation(picture: Image.Image, rng: np.random.Generator) -> Image
 
 
 def _solarised(picture: Image.Image, rng: np.random.Generator) -> Image.Image:
-    """With probability 1/2, invert all values above a random threshold."""
+    """Invert all values above a random threshold, with probability 1/2."""
     return ImageOps.solarize(picture, int(rng.integers(32, 129))) if rng.random() < 0.5 else picture
 
 

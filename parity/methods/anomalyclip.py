@@ -116,7 +116,7 @@ def _texts_of(learner: Any, model: Any) -> npt.NDArray[np.float32]:
 
 
 def _their_prompts(original: Any, made: list[Any], *arguments: Any) -> Any:
-    """Their prompts with our numbers."""
+    """Prompt learner of the authors' code with our numbers."""
     learner = original(*arguments)
     with torch.no_grad():
         learner.ctx_pos.copy_(_words()[:1, None])

@@ -104,7 +104,7 @@ class _Replayed:
 
 
 def _their_blends(clone: Clone) -> Arrays:
-    """With the numbers of datasets/visa.py; its label counts from 0.3 (openllama.py)."""
+    """Blends of the authors' code with the numbers of datasets/visa.py; labels count from 0.3 (openllama.py)."""
     module = clone.load("self_sup_tasks", below="code/datasets")
     found: dict[str, npt.NDArray[Any]] = {}
     for target, source, seed in _twins():
@@ -200,7 +200,7 @@ def _their_config(clone: Clone) -> dict[str, Any]:
 
 
 def _our_constants() -> Arrays:
-    """As training is called with them."""
+    """Constants with which our training is called."""
     with mock.patch("ltbench.methods.anomalygpt.train") as train:
         method = decoder.fitted()
     (_, _, sampler, optimizer), plan = train.call_args.args, train.call_args.kwargs["plan"]
@@ -233,7 +233,7 @@ def _our_rates() -> Arrays:
 
 
 def _their_rates(clone: Clone) -> Arrays:
-    """With the numbers of AnomalyGPT's model/agent.py; the scheduler steps after the optimiser."""
+    """Learning rates with the numbers of AnomalyGPT's model/agent.py; the optimiser steps first."""
     module = clone.load("lr_schedules", below="deepspeed/runtime", stubs=("deepspeed", "deepspeed.utils"))
     found = {}
     for steps in (40, 300):

@@ -25,7 +25,7 @@ def method(**fields: Any) -> Any:
 
 
 def official_model(clone: Clone) -> nn.Module:
-    """As the script for MVTec AD builds it, on the cases' tokens."""
+    """Model as the script for MVTec AD builds it, on the cases' tokens."""
     layers = clone.load("models.vision_transformer")
     width = tokens.WIDTH
     bottleneck = nn.ModuleList([layers.bMlp(width, width * 4, width, drop=0.2)])

@@ -38,7 +38,7 @@ MVTEC_IMAGES = 3629
 
 
 def _method(**fields: Any) -> Hvq:
-    """As in MeDS' suite on MVTec AD, but narrow."""
+    """HVQ-Trans with the fields of MeDS' suite on MVTec AD, but narrow."""
     return Hvq(**{**family.suite_fields("meds-mvtec", "hvq"), "width": WIDTH, **fields})
 
 

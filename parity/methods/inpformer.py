@@ -29,7 +29,7 @@ def method(**fields: Any) -> Any:
 
 
 def official_model(clone: Clone) -> nn.Module:
-    """As the multi-class script builds it, on the cases' tokens."""
+    """Model as the multi-class script builds it, on the cases' tokens."""
     layers = clone.load("models.vision_transformer")
     width = tokens.WIDTH
     block = {

@@ -35,7 +35,7 @@ BATCH, STEPS = 2, 3
 
 
 def _method(**fields: Any) -> UniAD:
-    """As in LTAD's suite, but small."""
+    """UniAD with the fields of LTAD's suite, but small."""
     return UniAD(**{**family.suite_fields("ltad-mvtec", "uniad"), **SMALL, **fields})
 
 

@@ -174,7 +174,7 @@ def _our_scores(variant: str = "accurate", shots: int = 0) -> Arrays:
 
 
 def _their_scores(clone: Clone, shots: int = 0) -> Arrays:
-    """Their whole test: two products of the fifteen, whose answers are caught where metrics are computed."""
+    """Scores of the authors' whole test on two of the fifteen products, caught where metrics are computed."""
     module = _load(clone)
     seen: list[npt.NDArray[np.float32]] = []
 

@@ -52,7 +52,7 @@ def heading(title: str, subtitle: str, width: float) -> tuple[str, float]:
 
 
 def nothing(title: str, subtitle: str, width: float) -> str:
-    """The figure where there is nothing to draw: it says so."""
+    """Figure without data, with a sentence that explains it."""
     top, y = heading(title, subtitle, width)
     words = "There are no values to draw."
     return document(width, y + 34, title, words, [top, text(words, 4, y + 12, size=theme.SMALL, kind="soft")])
@@ -113,7 +113,7 @@ def y_axis(
 
 
 def mark(series: int, x: float, y: float, *children: str, radius: float = 3.6) -> str:
-    """A point; its shape tells the series as its colour does."""
+    """Point of a series, which shape and colour both identify."""
     shape = theme.MARKS[theme.look(series)]
     kind, fill = f"fill{series % len(theme.LIGHT)}", theme.colour(series)
     if shape == "circle":
@@ -158,7 +158,7 @@ def _outlined(series: int, x: float, y: float, children: Sequence[str], radius: 
 
 
 def stroke(series: int, width: float = 2.0) -> dict[str, str | float | None]:
-    """Attributes of a line of the series; its dashes tell the series as its colour does."""
+    """Attributes of a line of the series; dashes and colour both identify the series."""
     return {
         "stroke": theme.colour(series),
         "stroke_width": width,

@@ -21,11 +21,11 @@ _DEEPEST = 0.62
 
 @dataclass(frozen=True)
 class HeatRow:
-    """One class: its name, what stands beside it, and a fraction (or NaN) for every method."""
+    """Row of a class: its name, a note, and a fraction (or NaN) for every method."""
 
     category: str
     note: str
-    """For instance the number of training images."""
+    """Text beside the class, e.g. its number of training images."""
     values: Sequence[float]
     reasons: Sequence[str] = ()
     """Reason for a NaN, one per method."""
@@ -125,7 +125,7 @@ def _shade(value: float, low: float, high: float) -> float:
 
 
 def _key(low: float, high: float, x: float, y: float) -> str:
-    """The shades with the numbers that they stand for."""
+    """Legend of the shades with their numbers."""
     parts = [text(f"{low:.0f}", x - 6, y + 10, anchor="end", size=theme.SMALL, kind="soft")]
     for at in range(12):
         value = low + (high - low) * at / 11

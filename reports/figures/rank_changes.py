@@ -83,7 +83,7 @@ def _line(series: int, ends: Ends, *, has_moved: bool) -> str:
 
 
 def _words(name: str, change: Change, ends: Ends) -> list[str]:
-    """At both ends: the number next to the line, the name outside of it."""
+    """Labels at both ends: the number next to the line, the name outside of it."""
     parts = []
     for (x, y), value, side in zip(ends, (change.before, change.after), (-1, 1), strict=True):
         anchor = "end" if side < 0 else "start"

@@ -50,7 +50,7 @@ def score_by_size(
     order: Sequence[str] = (),
     width: float = theme.WIDTH,
 ) -> str:
-    """Points of all methods in one frame with a trend line each, whose name stands at its end.
+    """Points of all methods in one frame with a trend line each, labelled at its end.
 
     The trend is a kernel average over the logarithm of the number of training images: it is there for the
     eye, it is no model. `order` gives every method its colour and mark (default: as they come).

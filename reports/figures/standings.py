@@ -49,7 +49,7 @@ _OTHER, _UNRANKED = 6, 7
 
 
 def _mean(row: Named) -> float:
-    """In percent."""
+    """Mean score in percent."""
     return 100 * (row[1].mean or 0.0)
 
 

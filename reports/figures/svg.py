@@ -13,7 +13,7 @@ LONGEST_DESCRIPTION = 200
 
 
 def number(value: float) -> str:
-    """At most a tenth of a pixel, below 1 a hundredth (opacity); no trailing zeros."""
+    """Number as text, rounded to 0.1 pixel, below 1 to 0.01 (opacity); no trailing zeros."""
     text = f"{value:.{1 if abs(value) >= 1 else 2}f}".rstrip("0").rstrip(".")
     return "0" if text == "-0" else text
 
@@ -88,7 +88,7 @@ def path(points: Iterable[tuple[float, float]], kind: str, *children: str, **mor
 
 
 def short(words: str) -> str:
-    """Words that screen readers read out at once; what follows LONGEST_DESCRIPTION stands in the tables."""
+    """Description for screen readers, cut at LONGEST_DESCRIPTION: the tables hold the rest."""
     cut = words[:LONGEST_DESCRIPTION].rpartition(" ")[0]
     return words if len(words) <= LONGEST_DESCRIPTION else f"{cut} ..."
 

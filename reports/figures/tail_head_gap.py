@@ -39,7 +39,7 @@ def tail_head_gap(
     groups: tuple[str, str] = ("tail", "head"),
     width: float = theme.WIDTH,
 ) -> str:
-    """One row a method, the best mean of both ends first; the gap in points stands at its right.
+    """One row a method, the best mean of both ends first; the gap in points is at its right.
 
     Methods without one of the numbers are listed below the axis as missing.
     """

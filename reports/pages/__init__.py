@@ -1,4 +1,4 @@
-"""Pages of the site: modules with a `PAGE` in this folder, in installed packages or in a person's folder."""
+"""Pages of the site: modules with a `PAGE` in this folder, in installed packages or in the user's folder."""
 
 from __future__ import annotations
 

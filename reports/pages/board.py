@@ -97,7 +97,7 @@ def _rows(sheet: Sheet, runs: str, notes: Footnotes) -> Iterator[Row]:
 
 
 def which_sizes(board: Board) -> str:
-    """Whether the figure of one seed stands for all."""
+    """Whether the figure of one seed represents all."""
     seed, *others = board.seeds
     sizes = {other: {c: row.n_train_good for c, row in board.counts(other).items()} for other in board.seeds}
     same = all(sizes[other] == sizes[seed] for other in others)

@@ -48,9 +48,9 @@ class Row:
     own: bool
     """Ranked by what the method offers for it, else by the scores of its own training images."""
     overall: dict[str, Value]
-    """By measure: mean over categories, spread over categories, both averaged over seeds."""
+    """Mean and spread over categories by measure, both averaged over seeds."""
     by_category: dict[tuple[str, str], Value]
-    """By (measure, category): mean and spread over seeds; none of a category without injected defects."""
+    """Mean and spread over seeds by (measure, category); categories without injected defects are absent."""
 
 
 @dataclass(frozen=True)
@@ -151,7 +151,7 @@ def _jpeg(folder: Place, stem: str) -> bytes:
 
 
 def _mean(values: Sequence[float | None]) -> float | None:
-    """In percent; None where a value is missing."""
+    """Mean in percent; None if a value is missing."""
     known = [value for value in values if value is not None]
     return 100 * float(np.mean(known)) if known and len(known) == len(values) else None
 

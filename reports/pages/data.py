@@ -171,7 +171,7 @@ def _parquet(frame: pd.DataFrame, compression: str, level: int) -> bytes:
 
 
 def shortened(values: pd.Series[float], bits: int) -> pd.Series[float]:
-    """To so many bits after the leading one (17: 0.0004 % of the value): the others are noise to a zip."""
+    """Round to `bits` bits after the leading one (17: 0.0004 % of the value), so that a zip is smaller."""
     lost = np.uint32(1 << (23 - bits))
     whole = values.to_numpy(dtype=np.float32).view(np.uint32)
     rounded = (whole + lost // np.uint32(2)) & ~(lost - np.uint32(1))

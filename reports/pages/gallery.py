@@ -100,7 +100,7 @@ def _maps(entry: Entry) -> Maps | None:
 def _files(
     board: Board, folder: Place, pictures: Sequence[Picture], methods: Sequence[Maps]
 ) -> Iterator[tuple[File, tuple[str, str]]]:
-    """Each image, and each method's map over it; (method anchor or "", key) tells where it is shown."""
+    """Each image, and each method's map over it; (method anchor or "", key) is its place on the page."""
     images = {one.key: overlays.read_picture(_stored(folder, board, one.key)) for one in pictures}
     outlines = {
         one.key: overlays.read_outline(_stored(folder, board, one.key, "-mask.png")) for one in pictures

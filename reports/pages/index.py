@@ -26,7 +26,7 @@ class Leader:
     number: Number
     column: Column
     is_tested: bool
-    """False where no test could tell the best from the others."""
+    """Whether a test could distinguish the best from the others."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ def _progress(material: Material) -> Iterator[SuiteProgress]:
 
 
 def _across(sheets: Sequence[Sheet]) -> Iterator[Across]:
-    """Only where there is something to compare: at least two boards with such categories."""
+    """Comparisons of methods over boards, for groups of categories that at least two boards have."""
     for which, title in {ALL: "All categories", "rare": "Rare categories"}.items():
         shown = [sheet for sheet in sheets if which == ALL or _groups(sheet)[0]]
         if len(shown) < 2:

@@ -23,7 +23,7 @@ class Ranking:
     group: str
     title: str
     column: Column
-    """With its test."""
+    """Column of the scores, with its significance test."""
     rows: tuple[tuple[Entry, Number, Standing], ...]
 
 

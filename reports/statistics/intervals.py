@@ -98,7 +98,7 @@ def bca(values: Floats, point: float, jackknife: Floats, without: LeftOut, level
 
 
 def separated(auroc: float, pairs: int, level: float = LEVEL) -> Interval:
-    """Interval of an AUROC of 1 (or 0): all resamples are equal and say nothing.
+    """Interval of an AUROC of 1 (or 0): all resamples are equal, without information.
 
     `pairs` pairs of one good and one defective image that share no image are independent trials, each won
     with the probability that AUROC estimates. All were won (lost): exact one-sided binomial bound,

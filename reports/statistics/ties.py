@@ -1,4 +1,4 @@
-"""Tie groups: which methods cannot be told from the best, by a range test over categories."""
+"""Tie groups: methods not significantly worse than the best, by a range test over categories."""
 
 from __future__ import annotations
 

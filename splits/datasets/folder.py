@@ -1,4 +1,4 @@
-"""A person's own images: `folder:PATH`, in MVTec AD's layout or as a `dataset.toml` in the folder says."""
+"""The user's own images: `folder:PATH`, in MVTec AD's layout or as a `dataset.toml` in it describes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class FolderDataset(FileDataset):
         return [self.advised] if self._is_whole else super().places()
 
     def content_digest(self, image: LabelledImage) -> str:
-        """sha256 of the image file's bytes and, where these do not tell the pixels, of how they are read."""
+        """sha256 of the image file's bytes and, if reading options change the pixels, of these options."""
         if image.path not in self._digests:
             file = self.file(image.path)
             digest, changes = file_digest(file), ""

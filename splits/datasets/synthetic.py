@@ -37,7 +37,7 @@ class Amounts:
     train: int
     test_good: int
     test_defective: int
-    """In all; spread evenly over the class' defect types, rounded down."""
+    """Total number; spread evenly over the class' defect types, rounded down."""
 
 
 FULL = Amounts(train=100, test_good=30, test_defective=30)
@@ -48,7 +48,7 @@ Progress = Callable[[int, int], None]
 
 
 class SyntheticDataset:
-    """Pictures that are drawn when they are asked for and kept in a folder where that is possible."""
+    """Pictures that are drawn on demand and kept in a folder if it can be written."""
 
     title, licence, citation = FACTS.title, FACTS.licence, FACTS.citation
     address, size = FACTS.address, FACTS.size
@@ -139,7 +139,7 @@ class SyntheticDataset:
     def materialise(self, folder: Path, progress: Progress | None = None) -> int:
         """Write all images and masks below `folder` in MVTec AD's layout; the number of images.
 
-        What is there already and whole is left alone. `progress` is told (done, all) images. Raises
+        What is there already and whole is left alone. `progress` is called with (done, all) images. Raises
         SplitsError where the folder cannot be written.
         """
         shelf = Shelf(folder, self.identity)

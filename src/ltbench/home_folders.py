@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 class UnknownHome(Exception):
-    """A path begins with "~name" and there is no such user. The message is one sentence for a person."""
+    """A path begins with "~name" and there is no such user. The message is one sentence for the user."""
 
     exit_code = 2
 

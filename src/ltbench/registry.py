@@ -1,4 +1,4 @@
-"""Plug-ins by name: modules of a built-in folder, of installed packages and of a person's own folder."""
+"""Plug-ins by name: modules of a built-in folder, of installed packages and of the user's own folder."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SETTINGS_FILE = "ltbench.toml"
 
 
 class PluginError(Exception):
-    """A plug-in does not exist or cannot be loaded. The message is one sentence for a person."""
+    """A plug-in does not exist or cannot be loaded. The message is one sentence for the user."""
 
     exit_code = 2
 

@@ -27,7 +27,7 @@ DEFAULT_LAYERS = {
     "wide_resnet50_2": ("layer2", "layer3"),
     **{f"tf_efficientnet_lite{number}": ("blocks.2", "blocks.4") for number in range(3)},
 }
-"""Maps at strides 8 and 16 of networks that are often asked for: known without building them."""
+"""Maps at strides 8 and 16 of common networks, known without building them."""
 
 
 class TimmBackbone:
@@ -70,7 +70,7 @@ class TimmBackbone:
 def load(
     model: str, *, device: str, weights_root: Path | None, layers: tuple[str, ...] | None
 ) -> TimmBackbone | block_groups.TokenBackbone:
-    """The model that stands behind `timm:`; raises BadParameter, or WeightsMissing with the ways out."""
+    """Model that a name `timm:...` means; raises BadParameter, or WeightsMissing with ways to get weights."""
     timm = timm_weights.imported_timm()
     found = timm_weights.pretrained(model, weights_root)
     network = built(timm, found.name, found.file, _options(found))
@@ -138,7 +138,7 @@ def _options_of(name: str, options: Mapping[str, Any]) -> Iterator[None]:
 
 
 def depths(model: torch.nn.Module, architecture: str, asked: tuple[str, ...] | None) -> dict[str, int]:
-    """Position of each layer among timm's intermediate maps, in the order asked for.
+    """Position of each layer among timm's intermediate maps, in the requested order.
 
     "stride8" is the last map at stride 8, whatever timm calls it. By default the last maps at strides 8 and
     16, as in PatchCore; without those (a transformer) the blocks at one half and three quarters of the depth.
