@@ -56,7 +56,7 @@ class Prepared:
         return stored if stored.record.identity == same else None
 
     def require_same_images(self, store: Store) -> None:
-        """Raise UsageError if a finished cell of the user's own, since changed images would be replaced."""
+        """Raise UsageError if a finished cell was made from other images of a data set of the same name."""
         there = store.find(self.folder) if self.dataset.name.startswith("folder:") else None
         if there is None or there.status is not Status.OK:
             return

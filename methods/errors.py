@@ -16,7 +16,7 @@ class BadParameter(MethodsError):
 
 
 class WeightsMissing(MethodsError):
-    """Pretrained weights are not on this machine; the message names ways to get them and the folder for them."""
+    """Pretrained weights are not on this machine; the message names ways to get them and their folder."""
 
     exit_code = 4
 

@@ -186,7 +186,7 @@ class Mkd:
         return found.detach(), gradient.abs().sum(dim=1)
 
     def _discrepancy(self, answers: Maps, targets: Maps) -> torch.Tensor:
-        """Loss of each image (B,): over the layers, 1 - cosine of whole maps and the mean squared difference."""
+        """Loss per image (B,): over the layers, 1 - cosine of whole maps and the mean squared difference."""
         terms = []
         for answer, target in zip(answers, targets, strict=True):
             found, wanted = answer.to(target.dtype).flatten(1), target.flatten(1)

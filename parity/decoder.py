@@ -155,7 +155,7 @@ def their_loss(model: SimpleNamespace) -> torch.Tensor:
 
 
 def their_maps(clone: Clone, references: str = "") -> npt.NDArray[np.float32]:
-    """Maps of the authors' code for both judged pictures; `references` names the features of a reference image for each."""
+    """Maps of the authors' code for both judged pictures; `references` names features of reference images."""
     model = their_model(clone)
     found = []
     for number, name in enumerate(NAMES):

@@ -29,7 +29,7 @@ def measure(
     share of time lasts; a side that takes longer than that runs just once more.
 
     peak_memory: how the memory of a side is measured; None = not at all. brief: take small inputs, whose
-    times say nothing: only answers are judged.
+    times mean nothing: only answers are judged.
     """
     sides = [comparison.ours, *(peer for peer in comparison.peers if not peer.missing)]
     # Loads all code.

@@ -26,7 +26,7 @@ BOARD = (*KEY, "mean", "sd", "n_seeds", "expected_seeds", "n_categories", "ranke
 def board(frame: pd.DataFrame, asked: Asked | None = None) -> pd.DataFrame:
     """One row per number of a table; columns BOARD, sorted by data set, split, metric and group.
 
-    `frame` has columns of `ltbench.results.schema.METRICS`; `asked` tells which seeds a (data set, split)
+    `frame` has columns of `ltbench.results.schema.METRICS`; `asked` holds the seeds that a (data set, split)
     needs, by default all that any method has. The rule is that of TailedCore's tables (Jung et al., CVPR
     2025): the mean over the categories of a group within one seed (a category may change its group from seed
     to seed), then the mean over seeds.

@@ -89,7 +89,7 @@ def _smoothing(cells: int, side: int, upsample: str, smoothing: Mapping[str, Any
 
 
 def maps_of(grids: Maps, size: int, post: Mapping[str, Any] | None) -> Maps:
-    """Maps at the gallery's side, made by the record's rule for pictures of `size` pixels; else unsmoothed."""
+    """Maps at the gallery's side, by the record's rule for pictures of `size` pixels; else unsmoothed."""
     post = post or {}
     sigma = float(post.get("sigma", 0.0)) * SIDE / size
     radius = post.get("radius")

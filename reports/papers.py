@@ -132,13 +132,13 @@ class PaperTable:
 
     @property
     def deltas(self) -> list[Pair]:
-        """Number of printed values with a measured one."""
+        """Pairs of a printed and a measured number, for all cells that have both."""
         pairs = [cell.pair for row in self.rows for cell in row.cells if cell is not None]
         return [pair for pair in pairs if pair.delta is not None]
 
     @property
     def is_plain(self) -> bool:
-        """Whether nothing was measured, so that the paper's numbers are alone."""
+        """Whether the table has printed numbers only, none measured."""
         return not self.deltas
 
 

@@ -22,7 +22,7 @@ class State:
 def state_of(method: Method) -> State:
     """The state of a fitted method.
 
-    A method with `state(self)` and `restore(self, state, context)` chooses itself what is stored; of any other
+    A method with `state(self)` and `restore(self, state, context)` chooses what is stored; of any other
     all attributes are that are no fields.
 
     Raises NotStorable naming an attribute that cannot be stored.
