@@ -73,7 +73,7 @@ class Cell:
         )  # fmt: skip
 
     def command(self) -> str:
-        """The command line that makes this cell, quoted for a shell."""
+        """Command line that runs this cell, quoted for a shell."""
         return self.as_recorded().command()
 
 

@@ -10,7 +10,7 @@ class BenchmarkError(Exception):
 
 
 class UsageError(BenchmarkError):
-    """An option, suite or setting has a value that cannot be."""
+    """An option, suite or setting has an invalid value."""
 
     exit_code = 2
 

@@ -29,12 +29,12 @@ STORED = ("needs", "order", "shown", "unit", "higher_is_better", "curve")
 
 @dataclass(frozen=True)
 class CategoryValues:
-    """The values of one category."""
+    """Metric values of one category, and its PRO curve."""
 
     category: str
     values: Sequence[Value]
     pro: Points | None = None
-    """The PRO curve at a bounded size (`ltbench.benchmark.curves`); None where no metric is its area."""
+    """The PRO curve at a bounded size (`ltbench.benchmark.curves`); None unless a metric needs it."""
 
 
 def metric_facts(view: View, names: Iterable[str]) -> dict[str, dict[str, Any]]:

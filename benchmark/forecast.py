@@ -163,8 +163,8 @@ def estimate_cell(
 ) -> CellEstimate | None:
     """Estimate a cell from those of the same method and backbone on this device; None if none has run here.
 
-    Each measurement is brought to the cell's numbers of images in proportion. A fit may grow with their
-    square, and threads may bring anything between nothing and their number: the interval covers both.
+    Measurements are scaled in proportion to the number of images. The interval also covers fits that grow
+    with its square, and any speed-up by threads between none and their number.
     """
     facts, split, threads = entry.prepared.facts, entry.prepared.split, settings.threads_of(jobs)
     asked = (facts.name, facts.backbone, settings.device)

@@ -27,7 +27,7 @@ class Chance:
     """Side of the random patch score grid."""
 
     def fit(self, train: ImageSet, context: Context) -> None:
-        """Nothing is learnt; a seed is drawn, so that scoring twice gives the same answer."""
+        """Draw a seed, so that scoring twice gives the same answer; nothing is learned."""
         self._seed = int(context.rng.integers(2**63))
 
     def score(self, test: ImageSet, context: Context) -> Prediction:

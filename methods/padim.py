@@ -62,7 +62,7 @@ class PaDiM:
     channels: int = 100
     """Randomly chosen dimensions of the patch vectors."""
     ridge: float = 0.01
-    """Added to the diagonal of every covariance."""
+    """Number added to the diagonal of every covariance."""
     standardise: bool = True
     """Bring every channel to unit variance first."""
     smooth_image_score: bool = True

@@ -86,7 +86,7 @@ class RegAD:
     grid: int | None = 28
     """Side of the grid of Gaussians; none = that of the finest maps (paper)."""
     ridge: float = 0.01
-    """Added to the diagonal of every covariance."""
+    """Number added to the diagonal of every covariance."""
     standardise: bool = True
     """Bring every channel to unit variance over all products' supports first (paper: false)."""
     iterations: int = 60

@@ -26,7 +26,7 @@ class Pair:
     group: str
     """Title."""
     measured: Number | None
-    """None where the method has not been run here."""
+    """Measured value; None if the method has not been run here."""
     printed: PublishedCell
     caution: str
     """Reason to doubt the printed number; "" if there is none."""

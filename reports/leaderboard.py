@@ -98,7 +98,7 @@ def _metric_table(board: Board, facts: Metric, images: ImageEnds) -> Table:
 def _ranked_numbers(board: Board, facts: Metric, group: str, images: ImageEnds) -> tuple[list[Number], Test]:
     """Means over a group with their standings, by configuration.
 
-    The best group is marked, and the first method after it; nothing where the test shows no difference.
+    The best group and the next method are marked; none if the test shows no difference.
     """
     cube = board.cube
     metric = cube.metrics.index(facts.name)

@@ -34,11 +34,11 @@ class Page:
     build: Callable[[Site], Iterable[File]] | None = None
     """Set for a page of the whole site."""
     exists: Callable[[Site], bool] = lambda site: True  # noqa: ARG005
-    """False where the whole site has nothing to show on the page."""
+    """Whether the site has anything to show on the page."""
     build_board: Callable[[Site, Sheet], Iterable[File]] | None = None
     """Set for a page that each board has."""
     is_wanted: Callable[[Site, Sheet], bool] = lambda site, sheet: True  # noqa: ARG005
-    """False where a board has nothing to show on the page."""
+    """Whether a board has anything to show on the page."""
 
     templates: Path | None = None
     """Folder of its own templates, for a page that is not of this package; they may extend ours."""

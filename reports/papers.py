@@ -62,7 +62,7 @@ class Row:
 
     method: str
     cells: Sequence[Cell | None]
-    """None where the paper leaves the cell empty."""
+    """Printed values; None if the paper leaves a cell empty."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class PaperTable:
 
     @property
     def _has_means_alone(self) -> bool:
-        """True where a split and metric have one column: the mean over all classes."""
+        """Whether each split and metric have one column, the mean over all classes."""
         return {column.category for column in self.columns} == {"all"} and len(self.table.splits) > 1
 
     @property

@@ -212,11 +212,11 @@ class ViewLossRecord:
     defects: int
     """Defective images with a mask that marks something."""
     hidden_defects: int
-    """Those of them without a marked pixel in the view."""
+    """Number of these images without a marked pixel in the view."""
     regions: int
     """Connected regions of the masks."""
     hidden_regions: int
-    """Those of them without a pixel in the view: outside of it, or lost by resizing."""
+    """Number of these regions without a pixel in the view: outside of it, or lost by resizing."""
     pixels: float
     """Share of the marked pixels that lies outside of the view."""
 

@@ -123,7 +123,7 @@ def duration(seconds: float) -> str:
 
 
 def size_range(amount: Interval) -> str:
-    """ "1.2 GB", or "1.2 GB to 1.9 GB"."""
+    """Size range as text: "1.2 GB", or "1.2 GB to 1.9 GB"."""
     low, high = size(amount.low), size(amount.high)
     return low if low == high else f"{low} to {high}"
 

@@ -70,7 +70,7 @@ def follow(surveyor: Surveyor, every: float, sleep: Callable[[float], None]) -> 
 
 
 def is_over(survey: Survey) -> bool:
-    """Nothing is missing and nothing runs, or nothing at all is there to wait for."""
+    """Whether no requested cell is missing and none is running."""
     return not survey.missing and not any(cell.alive for cell in survey.running)
 
 

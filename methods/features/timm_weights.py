@@ -18,7 +18,7 @@ from ltbench.registry import did_you_mean
 
 RECIPE = "timm/1"
 TRANSFORMER_RECIPE = "timm/2"
-"""Since token groups resample positions without antialiasing."""
+"""Recipe of transformers; version 2 since token groups resample positions without antialiasing."""
 _TRANSFORMERS = ("vit_", "test_vit")
 
 PINNED_TAGS = {"wide_resnet50_2": "tv_in1k"}

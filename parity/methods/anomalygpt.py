@@ -104,7 +104,7 @@ class _Replayed:
 
 
 def _their_blends(clone: Clone) -> Arrays:
-    """Blends of the authors' code with the numbers of datasets/visa.py; labels start at 0.3 (openllama.py)."""
+    """Blends of the authors' code with the numbers of datasets/visa.py; masks start at 0.3 (openllama.py)."""
     module = clone.load("self_sup_tasks", below="code/datasets")
     found: dict[str, npt.NDArray[Any]] = {}
     for target, source, seed in _twins():

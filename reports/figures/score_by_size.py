@@ -38,7 +38,7 @@ class SizedScore:
     score: float
     """0..1."""
     note: str = ""
-    """Shown with the point: seed, group."""
+    """Text shown with the point: seed, group."""
 
 
 def score_by_size(

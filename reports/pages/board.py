@@ -64,7 +64,7 @@ def build_board(site: Site, sheet: Sheet) -> Iterable[File]:
 
 
 def details(sheet: Sheet) -> Facts:
-    """Details of the leaderboard's scores, see `table_details`; gaps, which follow from groups, have none."""
+    """Details of the leaderboard's scores, see `table_details`; columns of gaps between groups have none."""
     lines = sheet.metrics[0].lines
     by_table = [{line.entry.anchor: line for line in table.lines} for table in sheet.metrics]
     numbers = [[n for table in by_table for n in table[line.entry.anchor].numbers] for line in lines]

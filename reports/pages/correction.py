@@ -24,7 +24,7 @@ PICTURES = 6
 
 @dataclass(frozen=True)
 class Value:
-    """A measure in percent over seeds."""
+    """Mean and spread of a measure over seeds, in percent."""
 
     mean: float | None
     spread: float | None

@@ -26,7 +26,7 @@ def build_board(site: Site, sheet: Sheet) -> Iterable[File]:
 
 
 def is_wanted(_site: Site, sheet: Sheet) -> bool:
-    """True where there is something to compare."""
+    """Whether the board has any figure."""
     return any(True for _ in board_figures(sheet))
 
 

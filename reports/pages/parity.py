@@ -1,4 +1,4 @@
-"""Beside the authors' code: how far each stage of a method is from what the authors published."""
+"""Parity with the authors' code: difference of each stage of a method from the published code."""
 
 from __future__ import annotations
 

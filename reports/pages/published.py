@@ -10,7 +10,7 @@ from ltbench.reports.page import File, Page, Site
 
 
 def is_wanted(_site: Site, sheet: Sheet) -> bool:
-    """True where a paper has a number for a column of the board."""
+    """Whether a paper has a number for a column of the board."""
     return has_published(sheet)
 
 

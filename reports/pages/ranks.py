@@ -28,7 +28,7 @@ class Ranking:
 
 
 def is_wanted(_site: Site, sheet: Sheet) -> bool:
-    """True where at least two methods are ranked."""
+    """Whether at least two methods are ranked."""
     return sum(entry.is_ranked for entry in sheet.board.entries) > 1
 
 

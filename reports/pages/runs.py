@@ -36,7 +36,7 @@ class Run:
     machine: int
     """Number of its environment in the page's list."""
     counts: bool
-    """False where the suites do not ask for this seed."""
+    """Whether the run counts in means, i.e. the suites request its seed."""
 
     @property
     def command(self) -> str:

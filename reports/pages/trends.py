@@ -10,7 +10,7 @@ from ltbench.reports.page import File, Page, Site
 
 
 def exists(site: Site) -> bool:
-    """True where two boards differ in one number."""
+    """Whether two boards differ in one number."""
     return bool(families(site.sheets))
 
 
