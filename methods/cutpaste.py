@@ -85,7 +85,7 @@ class CutPaste:
     """Side in pixels of what the encoder sees (paper: 256); none = the view's."""
     head: tuple[int, ...] = (512,)
     """Widths of the hidden layers before the last one of 128."""
-    iterations: int = 500
+    iterations: int = 200
     """Steps of training, unless epochs are given (paper: 65536)."""
     epochs: float | None = None
     """Passes over the training images instead of iterations."""
