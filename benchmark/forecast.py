@@ -45,7 +45,7 @@ NOTHING = Interval()
 
 
 def interval(values: Sequence[float], doubt: float = 1.0) -> Interval:
-    """Median and range of measurements, opened to at least a factor `doubt` to both sides of the median."""
+    """Median and range of measurements, widened to at least a factor `doubt` on both sides of the median."""
     middle = statistics.median(values)
     factor = max(doubt, LEAST_SPREAD[min(len(values), len(LEAST_SPREAD)) - 1])
     return Interval(min(*values, middle / factor), middle, max(*values, middle * factor))

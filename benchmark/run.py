@@ -37,15 +37,15 @@ State = Literal["done", "to run", "recompute"]
 
 @dataclass(frozen=True)
 class PlannedCell:
-    """A cell and what is known of it."""
+    """Cell of a plan, with its stored results."""
 
     prepared: Prepared
     stored: StoredCell | None
-    """The finished answer to the same question, whatever its status."""
+    """Finished cell of the same identity, whatever its status."""
     outdated: StoredCell | None = None
-    """An answer that lacks metrics or has other recipes, and holds what is needed to compute them."""
+    """Finished cell that lacks metrics or has other recipes of them, but the files to compute them from."""
     lacks: str = ""
-    """Metrics that the stored answer lacks, and why they cannot be computed from it; "" = none."""
+    """Metrics that the stored cell lacks, and why they cannot be computed from its files; "" = none."""
 
     def to_run(self, *, force: bool, retry: Retry, rank_training: bool = False) -> bool:
         return self.state(force=force, retry=retry, rank_training=rank_training) != "done"

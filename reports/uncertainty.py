@@ -128,7 +128,7 @@ def category_ends(values: Floats, low: Floats, high: Floats) -> tuple[Floats, Fl
 
 
 def group_ends(values: Floats, low: Floats, high: Floats, members: Bools) -> tuple[float, float]:
-    """Ends of a mean over the categories of a group and over seeds; arrays are (seeds, categories).
+    """Interval of a mean over the categories of a group and over seeds; arrays are (seeds, categories).
 
     Categories share no image, so their distances to the ends add up as squares (MOVER: Zou and Donner,
     Statistics in Medicine 2008); seeds share the images, so their ends are averaged. NaN if one is missing.

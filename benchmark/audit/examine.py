@@ -92,8 +92,8 @@ def audit(
     Args:
         dataset: Name of the data set, such as "folder:parts".
         settings: Places and device.
-        split: Whose training images; "clean" = all that are stored as good ones. Where the data set has no
-            defect at all, nothing in it is labelled and every image is examined.
+        split: Split whose training images are audited; "clean" = all good images. If the data set has no
+            defect at all, its images are taken as unlabelled, and all of them are audited.
         seed: Seed of the split and of random references.
         view: Part of each image that is compared.
         products: Group images by "folders" or by what the "images" show; "auto" = by folders where there is
