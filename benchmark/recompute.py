@@ -29,7 +29,7 @@ NOT_KEPT = "its maps were not kept (--keep-maps all)"
 
 @dataclass(frozen=True)
 class Recomputed:
-    """The outcome for one cell."""
+    """Result of computing the metrics of one cell again."""
 
     cell: StoredCell
     changed: int

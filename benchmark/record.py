@@ -45,7 +45,7 @@ class MethodFacts:
 def method_facts(
     cell: Cell, method: Method, weights_digest: str, auxiliary: Auxiliary | None = None
 ) -> MethodFacts:
-    """Facts of the cell's method; raises BadParameter where it declares what cannot be recorded."""
+    """Facts of the cell's method; raises BadParameter if a declared value cannot be recorded."""
     fields, version, source = fields_of(method), version_of(method), source_digest(type(method))
     if cell.limit is not None:
         fields = {**fields, "limit": cell.limit}

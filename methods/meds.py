@@ -216,7 +216,7 @@ class Meds:
                 context.report(f"{moment}_selected_share", share)
 
     def _groups(self, train: ImageSet) -> npt.NDArray[np.int64]:
-        """(N,) images of one number share a threshold: a class, or what one camera sees of it."""
+        """Group of each image, (N,): images of a class, or of a class and camera, share a threshold."""
         if not self.per_view:
             return train.class_ids
         return train.class_ids * (train.camera_ids.max() + 1) + train.camera_ids

@@ -32,7 +32,7 @@ class Footnotes:
         self._letters: dict[str, str] = {}
 
     def __iter__(self) -> Iterator[tuple[str, str, str]]:
-        """(identifier, letter, reason)."""
+        """Yield (identifier, letter, reason) of every footnote."""
         for why, letter in self._letters.items():
             yield f"{self._prefix}{letter}", letter, why
 

@@ -36,7 +36,7 @@ class Entry:
     cells: Mapping[int, StoredCell]
     """Cells by seed, failed ones included."""
     asked: tuple[int, ...]
-    """Seeds that the board's suites ask for; all seeds of the board where none of those is there."""
+    """Seeds that the board's suites request; all seeds of the board if it has none of these."""
     started: tuple[int, ...] = ()
     """Seeds that were started and not finished."""
     variant: str = ""
@@ -49,12 +49,12 @@ class Entry:
 
     @property
     def record(self) -> Record:
-        """Record of the first seed: what does not depend on the seed is read from it."""
+        """Record of the first seed, for facts that do not depend on the seed."""
         return self.cells[min(self.cells)].record
 
     @property
     def facts(self) -> MethodRecord:
-        """Name, version, fields, needs, card, backbone and weights digest."""
+        """Record of the method: name, version, fields, needs, card, backbone and weights digest."""
         return self.record.method
 
     @property

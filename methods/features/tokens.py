@@ -51,8 +51,8 @@ class TokenBank:
 class TokenReader:
     """Turns images into tokens, the same way in fit and in score.
 
-    Every layer is brought to `grid` x `grid` bilinearly with the corners aligned, as UniAD does, and the
-    layers' channels are put side by side. standardise: every channel has mean 0 over the training tokens,
+    Every layer is resized bilinearly to `grid` x `grid` with aligned corners, as in UniAD, and the layers'
+    channels are concatenated. standardise: every channel has mean 0 over the training tokens,
     channels of a layer have one deviation, every layer has the same share in a squared distance, and the mean
     variance of all channels is 1; descriptors and layers that differ in scale by orders of magnitude need it.
     """
