@@ -136,7 +136,7 @@ def report(results: str | Path = "runs", out: str | Path = "site") -> SiteReport
     """Build the static site of a results folder or URL in the folder `out`, as `ltbench report` does.
 
     Returns:
-        Number of pages, bytes, and warnings of what a reader will not find.
+        Number of pages, bytes, and warnings about missing parts.
     """
     from ltbench.reports.site import build_site
 

@@ -103,7 +103,7 @@ def would(sentence: str) -> None:
 
 
 def print_failures(failed: Sequence[StoredCell]) -> None:
-    """Failed cells by reason: what was said, how often, and where to read on."""
+    """Print failed cells by reason: message, number of cells, and path of a log."""
     reasons: dict[tuple[str, str], list[StoredCell]] = {}
     for cell in failed:
         reasons.setdefault((str(cell.status), cell.record.error), []).append(cell)

@@ -1,4 +1,4 @@
-"""The feature cache that the settings ask for: a folder of this machine, or one behind a URL."""
+"""Feature cache chosen by the settings: a local folder, or a remote one behind a URL."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ class Journal:
     _written: float = field(default=float("-inf"), repr=False)
 
     def open(self, **facts: Any) -> None:
-        """The cell's process was started."""
+        """Record the start of the cell's process."""
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             if self.path.exists() and self.path.stat().st_size > MOST_BYTES:
@@ -38,13 +38,13 @@ class Journal:
         self._write("started", **facts)
 
     def step(self, stage: str, done: int, total: int) -> None:
-        """A stage has come this far: written when it begins, and a few times a minute."""
+        """Record the progress of a stage when it begins, and a few times a minute."""
         if stage != self._stage or self.clock() - self._written >= STEP_EVERY_SECONDS:
             self._stage = stage
             self._write("step", stage=stage, done=done, total=total)
 
     def beat(self) -> None:
-        """A sign of life of a cell that reports no steps: the file's time moves."""
+        """Update the file's time, as a sign of life of a cell that reports no steps."""
         if self.clock() - self._written >= STEP_EVERY_SECONDS:
             self._written = self.clock()
             try:
@@ -53,7 +53,7 @@ class Journal:
                 return
 
     def close(self, status: str, error: str, seconds: float) -> None:
-        """The cell's process is over."""
+        """Record the end of the cell's process."""
         self._write("finished", status=status, error=error, seconds=round(seconds, 3))
 
     def _write(self, event: str, **facts: Any) -> None:

@@ -1,4 +1,4 @@
-"""Anomalous pixels at the view's size, kept on disk: every cell on a split asks for the same ones."""
+"""Anomalous pixels at the view's size, kept on disk, since all cells on a split need the same ones."""
 
 from __future__ import annotations
 

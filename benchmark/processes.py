@@ -52,7 +52,7 @@ class Child:
     """Facts that the job left for its parent."""
 
     def poll(self) -> bool:
-        """Take in what the child said, enforce the limits; True while it lives."""
+        """Read the child's messages and enforce the limits; True while it runs."""
         try:
             while self.events.poll():
                 event = self.events.recv()

@@ -131,7 +131,7 @@ def _changed(before: pd.DataFrame, after: pd.DataFrame) -> int:
 
 
 def _is_without_maps(cell: StoredCell) -> bool:
-    """Whether the cell's method made no maps: its metrics of maps are there and have no value."""
+    """Whether the cell's method made no maps, so that its metrics of maps are recorded without a value."""
     needing = [name for name, facts in cell.record.metrics.items() if facts.needs == "maps"]
     rows = cell.metrics()
     values = rows.loc[rows["metric"].isin(needing), "value"]

@@ -37,7 +37,7 @@ class MethodFacts:
     weights_digest: str
     config_digest: str
     auxiliary: Mapping[str, Any] | None = None
-    """Facts of the labelled data set that it learned from; None for a method that sees none."""
+    """Facts about the labelled data set that the method learned from; None if it uses none."""
     source_digest: str = ""
     """Digest of the source of a class from outside of this package."""
 

@@ -38,7 +38,7 @@ class Prepared:
     """The labelled data set that the method learns from, if it declared the need."""
 
     def asked(self, results: Place) -> AskedCell:
-        """The cell as a results folder keeps that a suite asks for it."""
+        """Request of a suite for this cell, as a results folder stores it."""
         folder = below(self.folder, results)
         return AskedCell(folder, self.dataset.name, self.split.recipe, self.cell.seed, self.facts.name)
 

@@ -200,7 +200,7 @@ def run(
 
 
 class _Timed:
-    """Hands on what happens, and keeps how long each cell took with its process."""
+    """Watcher that forwards all events and measures the duration of each cell with its process."""
 
     def __init__(self, watcher: Watcher) -> None:
         self._watcher = watcher

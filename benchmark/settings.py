@@ -46,7 +46,7 @@ class Settings:
     ray_address: str = ""
     """Ray cluster for the engine 'ray'; "" = RAY_ADDRESS, else this machine."""
     task_cpus: int = 1
-    """Cores that a Ray task asks for, and threads of its cell."""
+    """Cores that a Ray task requests, and threads of its cell."""
 
     @property
     def data_root(self) -> Path:

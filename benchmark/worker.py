@@ -112,7 +112,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def describe(error: BaseException) -> str:
-    """One line for a result row: expected errors speak for themselves, others are named."""
+    """One line for a result row: the message of an expected error; for others, their type, too."""
     sentence = " ".join(str(error).split())
     expected = hasattr(error, "exit_code")
     return sentence if expected and sentence else f"{type(error).__name__}: {sentence}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class MethodsError(Exception):
-    """A method cannot do what was asked. The message is one sentence for the user."""
+    """A method cannot carry out a request. The message is one sentence for the user."""
 
     exit_code = 1
 

@@ -186,7 +186,7 @@ class FunAD:
         return torch.cat(found).float().cpu().numpy()
 
     def _rows_of(self, images: np.ndarray, bank: TokenBank, rng: np.random.Generator) -> torch.Tensor:
-        """Indices of the images' patches in the bank, int64; a random `bank_rows` of them if there are more."""
+        """Indices of the images' patches in the bank, int64; at most `bank_rows` of them, drawn at random."""
         patches = bank.vectors.shape[1]
         rows = (images[:, None] * patches + np.arange(patches)).ravel()
         if len(rows) > self.bank_rows:

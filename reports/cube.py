@@ -19,7 +19,7 @@ ALL = "all"
 GROUP_ORDER = ("tail", "low", "head", "high")
 """Rare categories first, as the papers' tables have it."""
 Asked = Mapping[tuple[str, str], Collection[int]]
-"""(data set, split) -> the seeds that a suite asks for."""
+"""Seeds that a suite requests, by (data set, split)."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -23,7 +23,7 @@ class Axis:
 
     title: str
     factor: float = 1.0
-    """The axis shows the parameter times this."""
+    """Factor from the parameter to the number on the axis."""
     is_log: bool = True
 
 
@@ -46,7 +46,7 @@ class Family:
 
     dataset: str
     base: str
-    """The parameters that all boards share: "step, tail_images 4"."""
+    """Parameters that all boards share: "step, tail_images 4"."""
     axis: Axis
     members: Sequence[tuple[float, Sheet]]
 
@@ -78,7 +78,7 @@ def families(sheets: Sequence[Sheet]) -> list[Family]:
 
 
 def _base(parameters: Mapping[str, Any]) -> str:
-    """Parameters in words: {"recipe": "step", "tail_images": 4} -> "step, tail_images 4"."""
+    """Parameters as text: {"recipe": "step", "tail_images": 4} -> "step, tail_images 4"."""
     others = {name: value for name, value in parameters.items() if name != "recipe"}
     words = [name if value is True else f"{name} {value}" for name, value in sorted(others.items())]
     return ", ".join([str(parameters["recipe"]), *words])

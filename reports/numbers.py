@@ -33,7 +33,7 @@ class Number:
 
 
 def number(seeds: Sequence[int], values: Iterable[float], why: str, *, is_fraction: bool = True) -> Number:
-    """A number from one value per finished seed; a NaN among them leaves no mean: a mean over holes lies."""
+    """A number from one value per finished seed; no mean if one of them is NaN, since it would mislead."""
     told = [None if math.isnan(value) else float(value) for value in values]
     by_seed = tuple(zip(seeds, told, strict=True))
     known = [value for value in told if value is not None]

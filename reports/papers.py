@@ -174,7 +174,7 @@ def paper_tables(
 ) -> Iterator[PaperTable]:
     """Tables of means and ablations, and those of single classes whose split has a board on this site.
 
-    measured: `measurements` of the sheets, where they are at hand.
+    measured: `measurements` of the sheets, if available.
     """
     measured = measurements(sheets) if measured is None else measured
     known = {(sheet.board.dataset, sheet.board.split) for sheet in sheets}

@@ -129,7 +129,7 @@ def _site(results_root: Place, title: str, progress: Progress | None) -> Site:
 
 
 def _empty(out: Path) -> None:
-    """Remove the site that lies in `out`; refuse a folder that holds anything else."""
+    """Remove the site in `out`; refuse a folder with any other content."""
     if out.exists() and not out.is_dir():
         raise ResultsError(f"'{out}' is a file: choose a folder with --out")
     if out.exists() and any(out.iterdir()) and not (out / MARKER).exists():

@@ -17,7 +17,7 @@ DECIMALS = 2
 
 
 def number_text(number: Number, column: Column) -> str:
-    """The mean as shown: "87.3", in a unit's own magnitude for costs."""
+    """Mean as text: "87.3" for a score in percent; a cost in its column's unit."""
     if number.mean is None:
         return ""
     if column.unit:

@@ -72,7 +72,7 @@ def doctor(
     data: options.DataOption = None,
     as_json: options.JsonOption = False,
 ) -> None:
-    """Compare a local copy with its inventory and say what to do; exit code 5 if it is unfit.
+    """Compare a local copy with its inventory and print what to do; exit code 5 if it is unfit.
 
     What the view leaves out of the test images is said too, unless --quick is given.
     """

@@ -115,7 +115,7 @@ def new_images(folders: list[Path]) -> Iterator[list[Image]]:
 
 
 def size_of(path: Path) -> int:
-    """Bytes of a file; 0 for one that has gone."""
+    """Size of a file in bytes; 0 if it does not exist."""
     try:
         return path.stat().st_size
     except OSError:
@@ -123,7 +123,7 @@ def size_of(path: Path) -> int:
 
 
 def row_writer(form: str) -> Callable[[dict[str, Any]], None]:
-    """Writes a row at once, so that a reader of the pipe sees it."""
+    """Writer of a row at a time, flushed for the reader of a pipe."""
     if form == "jsonl":
 
         def write(row: dict[str, Any]) -> None:

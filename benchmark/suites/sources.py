@@ -58,7 +58,7 @@ def settings(suite: suites.Suite) -> list[Setting]:
 
 
 def facts(suite: suites.Suite) -> list[dict[str, str]]:
-    """Settings of a suite as it is asked for, as JSON values; one changed by hand has no paper's source."""
+    """Settings of a requested suite as JSON values; a field changed by the user has no source in a paper."""
     asked = {(one.method, one.field): one.value for one in settings(suite)}
     if not asked:
         return []
@@ -119,7 +119,7 @@ def _at(keys: Keys) -> Any:
 
 
 def _defaults(suite: str, method: str) -> dict[str, Any]:
-    """Fields whose default the file speaks of, with their values."""
+    """Fields whose default is listed in the file, with their values."""
     names = [name for level in _levels(suite) for name in _at((*level, method, DEFAULT)) or ()]
     if not names:
         return {}

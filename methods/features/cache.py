@@ -1,6 +1,6 @@
 """Features on disk, named by what they are made of, shared by every method, split and seed.
 
-`<root>/<spec>/spec.json` says in words what determines the features besides the image, and
+`<root>/<spec>/spec.json` describes what determines the features besides the image, and
 `<root>/<spec>/ab/ab12....npy` holds those of one image: a structured array of one element that `numpy.load`
 reads, one field per layer, followed by a checksum. Records appear whole or not at all, so that any number of
 processes may read and write without locks.

@@ -1,4 +1,4 @@
-"""Files of the Hugging Face hub: from its local cache, else fetched, else said to be out of reach at once."""
+"""Files of the Hugging Face hub: from its local cache, else fetched; an unreachable hub fails at once."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _at_hand: ContextVar[bool] = ContextVar("at_hand", default=False)
 
 
 def file_of(repository: str, names: Sequence[str]) -> Path | None:
-    """The first of these files of a repository that is at hand or can be fetched; else None.
+    """First of these files of a repository that is cached or can be fetched; else None.
 
     What the local cache holds needs no network. The hub's library tries for half a minute a file before it
     gives up, and says so line by line; where the hub does not answer one plain request, it is not asked.
@@ -41,7 +41,7 @@ def file_of(repository: str, names: Sequence[str]) -> Path | None:
 
 @contextmanager
 def offline() -> Iterator[None]:
-    """Look at what is at hand alone, for as long as this lasts."""
+    """Use the local cache alone within this context."""
     before = _at_hand.set(True)
     try:
         yield

@@ -106,7 +106,7 @@ def write(path: Path, content: bytes) -> None:
 
 
 def folders(root: Path, digits: int) -> list[Path]:
-    """Folders whose name is `digits` hex digits: whatever else lies there is not ours."""
+    """Folders whose name is `digits` hex digits; all others do not belong to the cache."""
     name = re.compile(f"[0-9a-f]{{{digits}}}")
     try:
         with os.scandir(root) as found:

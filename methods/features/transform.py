@@ -1,4 +1,4 @@
-"""From an image to the pixels a backbone sees: the view of the benchmark, and its rotated copies."""
+"""Transforms from an image to a backbone's input: the view of the benchmark, and its rotated copies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Images with their defects outlined, and what each method sees in them, where the data licence allows it."""
+"""Images with outlined defects and each method's anomaly map, where the data licence allows it."""
 
 from __future__ import annotations
 

@@ -51,12 +51,12 @@ def load(
 
 
 def equalised(pixels: torch.Tensor) -> torch.Tensor:
-    """float32 (B, 3, H, W) in [0, 2] of uint8: every image brought to the same mean brightness."""
+    """Images of equal mean brightness, float32 (B, 3, H, W) in [0, 2], from uint8 pixels."""
     return brightened(pixels.to(torch.float32) / 255)
 
 
 def brightened(images: torch.Tensor) -> torch.Tensor:
-    """float32 (B, 3, H, W) in [0, 2] of images in [0, 1]: every one brought to the same mean brightness."""
+    """Images of equal mean brightness, float32 (B, 3, H, W) in [0, 2], from images in [0, 1]."""
     brightness = images.mean(dim=(1, 2, 3), keepdim=True).clamp_min(0.05)
     return (images * (_TARGET_BRIGHTNESS / brightness)).clamp_max(2)
 
