@@ -77,7 +77,7 @@ def small_auxiliary() -> AuxiliarySet:
 
 
 def check_method(name: str, **fields: Any) -> list[Check]:
-    """Every check on the method `name`; a check that raises has failed."""
+    """Run all checks on the method `name`; a check that raises has failed."""
     checks: list[Check] = []
 
     def add(what: str, rule: Callable[[], object]) -> None:

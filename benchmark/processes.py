@@ -127,7 +127,7 @@ class LogReader:
         self._thread.join(timeout=5)
 
     def tail(self, lines: int = 20) -> str:
-        """Last lines that were printed."""
+        """Last lines of the child's output."""
         return "\n".join(self._tail.decode(errors="replace").splitlines()[-lines:])
 
     def _drain(self) -> None:

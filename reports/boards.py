@@ -106,7 +106,7 @@ class Board:
 
     @property
     def group_names(self) -> tuple[str, ...]:
-        """Rare categories first, as the papers' tables have it; "all" last."""
+        """Names of the groups of categories: rare ones first, as in the papers' tables, "all" last."""
         return self.cube.group_names
 
     def counts(self, seed: int) -> dict[str, CategoryCounts]:

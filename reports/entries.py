@@ -120,7 +120,7 @@ def entries(
 ) -> list[Entry]:
     """Entries of a board by title, the baseline last.
 
-    labels: what suites call their rows, by the name of the folder; else the fields distinguish rows.
+    labels: Row labels from suites by folder name; a row without one is labelled by its fields.
     """
     by_config: dict[Config, dict[int, StoredCell]] = defaultdict(dict)
     for stored in cells:

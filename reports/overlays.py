@@ -118,7 +118,7 @@ def overlay(picture: Pixels, scores: Maps, low: float, high: float, outline: Out
 
 
 def painted(picture: Pixels, scores: Maps, low: float, high: float) -> Pixels:
-    """An image under its map, both of one size; `low` and `high` are the ends of the colour scale."""
+    """Grey image with its coloured map, both of one size; `low` and `high` are the ends of the scale."""
     level = (np.clip((scores - low) / (high - low), 0, 1) * 255).astype(np.uint8)
     # Grey below: the colours are the map's alone.
     grey = picture.mean(axis=2, keepdims=True)

@@ -30,7 +30,7 @@ Numbers of one kind lie together, since they are much alike."""
 
 
 def packed(html: str) -> Markup:
-    """Element that the page's script replaces by `html`; without scripts it points to the numbers."""
+    """Element that the page's script replaces by `html`; without scripts it links to the data page."""
     if len(html) < LEAST_LENGTH or _PLACE.search(html):
         return Markup(html)
     numbers = sorted(_NUMBER.findall(html), key=_decimals)

@@ -47,9 +47,9 @@ class Finding:
     place: int = 0
     """Rank within the product, 1 = the most suspicious."""
     is_suspicious: bool = False
-    """Among the first images of the product, as many as are probably defective."""
+    """Whether its rank is within the probable number of defects of the product."""
     notes: list[str] = field(default_factory=list)
-    """Reasons to look at it other than its score."""
+    """Reasons to inspect the image other than its score."""
     grid: npt.NDArray[np.float32] | None = None
     """Suspicion of each patch (h, w); None where a method gives none."""
 

@@ -50,9 +50,9 @@ class AskedPixels:
 
 
 def listed(images: Image | Sequence[Image]) -> list[Image]:
-    """The images themselves, a folder's files in the order of their names.
+    """List of single images, with folders replaced by their image files, sorted by name.
 
-    Raises UsageError where there is nothing.
+    Raises UsageError if there is no image.
     """
     given = [images] if isinstance(images, str | Path | np.ndarray) else list(images)
     found: list[Image] = []

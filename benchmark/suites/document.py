@@ -75,7 +75,7 @@ def _value(one: Setting) -> str:
 
 
 def main() -> None:
-    """Write the page."""
+    """Write the page of the documentation that lists all suites."""
     PAGE.write_text(document(), encoding="utf-8")
 
 

@@ -54,7 +54,7 @@ class Patches:
 
 
 class PatchEmbedder:
-    """Turns images into patch vectors, the same way in fit and in score.
+    """Turns images into patch vectors, in the same way for fit and score.
 
     embedding: "patchcore" (Roth et al. 2022), "padim" (Defard et al. 2021: channels side by side) or "auto":
     "patchcore" for a timm network with at least 128 channels in every layer, else "padim". grid: side of a

@@ -49,7 +49,7 @@ class TokenBank:
 
 
 class TokenReader:
-    """Turns images into tokens, the same way in fit and in score.
+    """Turns images into tokens, in the same way for fit and score.
 
     Every layer is resized bilinearly to `grid` x `grid` with aligned corners, as in UniAD, and the layers'
     channels are concatenated. standardise: every channel has mean 0 over the training tokens,

@@ -52,7 +52,7 @@ class TeacherSettings:
 
 
 class Teacher:
-    """Targets of images, the same way in fit and in score.
+    """Computes the targets of images, in the same way for fit and score.
 
     Standardised channels are centred and scaled by the statistics of training images. Values are rounded to
     float16 whether they are kept or not.
