@@ -34,9 +34,9 @@ def _why_not(name: str) -> str:
 
 
 def settle(name: str) -> None:
-    """Make this process compute alike every time on a GPU: float32 is float32, and sums keep their order.
+    """Make results on a GPU repeatable in this process: full float32 precision, and a fixed order of sums.
 
-    Where torch has no kernel of fixed order (some gradients of resizing and pooling), it takes the other.
+    If torch has no kernel of fixed order (some gradients of resizing and pooling), it takes another one.
     """
     import torch
 

@@ -125,9 +125,9 @@ class Resolver:
         return self._splits[asked]
 
     def weights_digest(self, method: Method) -> str:
-        """Digest of the weights that the method's fields name, "" where there are none.
+        """Digest of the weights that the method's fields name; "" if they name none.
 
-        Raises WeightsMissing; what is missing is looked for once, since a hub without network takes its time.
+        Raises WeightsMissing; missing weights are searched once only, since a hub without network is slow.
         """
         found = [self._weights_of(name) for name in catalog.pretrained(method)]
         if len(found) < 2:

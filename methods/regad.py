@@ -209,7 +209,7 @@ class RegAD:
 
 
 def spread(parts: Iterable[Rows]) -> Rows:
-    """(C,) standard deviation of every channel over all rows of (..., C) parts; 1 where it never moves."""
+    """Standard deviation of every channel over all rows of (..., C) parts, (C,); 1 for a constant one."""
     rows = np.concatenate([part.reshape(-1, part.shape[-1]) for part in parts])
     deviation = rows.std(axis=0, dtype=np.float64).astype(np.float32)
     return np.where(deviation > 0, deviation, np.float32(1))

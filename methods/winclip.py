@@ -135,7 +135,7 @@ class WinCLIP:
         return harmonic_of([*maps, whole[:, None, None].expand_as(maps[0])])
 
     def _few_shot(self, batch: FeatureBatch, row: int, name: str) -> torch.Tensor:
-        """(grid, grid): mean over windows and patches of the distance to the references, section 4.3."""
+        """Mean over windows and patches of the distance to the references (section 4.3), (grid, grid)."""
         if name not in self._references:
             raise MethodsError(
                 f"class '{name}' has no training image to refer to: expected one, or shots = 0"

@@ -41,7 +41,7 @@ def protocol_conflicts(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _most_common(frame: pd.DataFrame, column: str, within: Sequence[str]) -> npt.NDArray[np.object_]:
-    """(rows,) The value of `column` that most configurations have within the row's key."""
+    """Value of `column` that most configurations have within the row's key, (rows,)."""
     told = frame[[*within, column, "method", "config_digest"]].drop_duplicates()
     told = told[told[column].fillna("") != ""]
     votes = told.groupby([*within, column], sort=True).size().rename("votes").reset_index()

@@ -118,7 +118,7 @@ class PaperTable:
 
     @property
     def parts(self) -> list[Part]:
-        """A wide table in parts that fit a page, as the papers print single classes; else none."""
+        """Parts of a wide table that fit a page, as the papers print single classes; [] for a narrow one."""
         if len(self.columns) <= WIDE:
             return []
         found, start = list[Part](), 0

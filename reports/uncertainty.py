@@ -46,7 +46,7 @@ def image_ends(
 
 
 def of_cell(ends: Ends, cell: StoredCell) -> Mapping[tuple[str, str], tuple[float, float]]:
-    """(category, metric) -> ends; empty where no scores are stored."""
+    """Intervals by (category, metric); empty if no scores are stored."""
     return ends.get(_scores_digest(cell), {})
 
 

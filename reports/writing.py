@@ -33,9 +33,9 @@ def spread_text(number: Number, column: Column) -> str:
 
 
 def is_rounded_up(value: float, column: Column) -> bool:
-    """Whether the text of a score ends in a five that is more than there is: 64.946 is written 64.95.
+    """Whether the text of a score ends in a five that was rounded up: 64.946 is written 64.95.
 
-    Who shows one digit less must know, or 64.946 would become 65.0.
+    To show one digit less, this must be known, or 64.946 would become 65.0.
     """
     if column.unit:
         return False

@@ -106,7 +106,7 @@ def run_cells(
 
 
 def finish(outcome: Outcome, planned: Plan, command: str, as_json: bool) -> None:
-    """Print what came out; raise CellsFailed (exit code 3) if a cell failed."""
+    """Print the outcome; raise CellsFailed (exit code 3) if a cell failed."""
     if as_json:
         print_json(command, {"reused": outcome.reused, "cells": [_as_json(cell) for cell in outcome.cells]})
     else:
@@ -164,7 +164,7 @@ def _print_holes(cells: Sequence[StoredCell]) -> None:
 
 
 def _warn_of_hidden(cells: Sequence[StoredCell]) -> None:
-    """Say which views show nothing of some defects, which then count as good pixels."""
+    """Warn of views that leave out whole defects, whose pixels then do not count."""
     hidden = {
         (cell.record.dataset.name, cell.record.cell.view.text, loss.category): loss
         for cell in cells

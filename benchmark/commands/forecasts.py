@@ -42,7 +42,7 @@ def state_of(entry: PlannedCell, state: State, cached: bool) -> str:
 
 
 def totals(plan: Plan, states: Sequence[State], expected: Forecast) -> dict[str, Any]:
-    """Counts of cells, image reads and distinct images, by what will happen."""
+    """Numbers of cells by state, of image reads, and of distinct images."""
     images: set[tuple[str, str]] = set()
     reads = 0
     for entry in plan.cells:

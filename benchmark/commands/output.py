@@ -15,7 +15,7 @@ JSON_VERSION = 1
 
 
 def print_json(command: str, content: Mapping[str, Any]) -> None:
-    """One document with the command's name and the schema version; NaN is refused."""
+    """Print one JSON document with the command's name and the schema version; NaN is refused."""
     document = {"schema_version": JSON_VERSION, "command": command, **content}
     sys.stdout.write(json.dumps(document, indent=1, allow_nan=False, default=str) + "\n")
 

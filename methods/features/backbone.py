@@ -43,7 +43,7 @@ class Backbone(Protocol):
 
 @runtime_checkable
 class Differentiable(Protocol):
-    """A backbone whose maps can be followed back to the pixels."""
+    """Backbone whose maps have gradients at the pixels."""
 
     def maps_of(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
         """Maps (B, C, h, w) per layer of float32 images (B, 3, H, W) in [0, 1], with their gradients.

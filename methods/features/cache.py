@@ -69,7 +69,7 @@ class CacheStats:
 
 @dataclass(frozen=True)
 class CacheEntry:
-    """The records of one spec."""
+    """Number, size and last use of the records of one spec."""
 
     name: str
     spec: Mapping[str, Any]

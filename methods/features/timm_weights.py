@@ -152,7 +152,7 @@ def imported_timm() -> ModuleType:
 
 
 def weights_file(request: Request, config: Any, weights_root: Path | None) -> Path:
-    """The checkpoint of a request: its file, or by name from the folder with weights, a package, the hub."""
+    """Checkpoint of a request: its file, or by name from the folder with weights, a package or the hub."""
     if request.file:
         return weights.local_file(request.file, weights_root)
     tag = config.tag or ""

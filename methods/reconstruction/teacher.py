@@ -214,7 +214,7 @@ class Targets:
         return len(self._images)
 
     def __getitem__(self, indices: torch.Tensor) -> Maps:
-        """float32 (B, C, ...) of the images at (B,) indices, on the teacher's device."""
+        """Targets of the images at (B,) indices, float32 (B, C, ...), on the teacher's device."""
         if self._kept is None:
             return self._teacher.quietly(self._images, indices.tolist())
         device = self._teacher._device

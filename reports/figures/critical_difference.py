@@ -79,7 +79,7 @@ def _axis(scale: Scale, y: float, count: int) -> str:
 
 
 def _scale_bar(scale: Scale, difference: float, y: float) -> str:
-    """The critical difference in the axis' own measure, at its start."""
+    """Bar as long as the critical difference on the axis, at the axis' start."""
     end = min(scale.start + (scale.end - scale.start) * difference / (scale.high - scale.low), scale.end)
     words = f"critical difference {difference:.2f}"
     # Beside the bar if there is room, else before it.

@@ -87,7 +87,7 @@ _WIDER, _BOLDER = 1.13, 1.12
 
 
 def text_width(words: str, size: float = SIZE, *, is_bold: bool = False) -> float:
-    """Pixels that a line of text takes at most, nearly."""
+    """Approximate upper bound on the width of a line of text, in pixels."""
     size *= _BOLDER if is_bold else 1.0
     advances = (_WIDTHS[ord(sign) - 32] if 32 <= ord(sign) < 127 else 0.6 for sign in words)
     return size * _WIDER * sum(advances)

@@ -73,7 +73,7 @@ def contributions(values: Floats, members: Bools) -> Floats:
 
     values: (method, seed, category); members: (seed, category), which categories are in the group. The number
     is the mean over seeds of the mean over the group. Categories without members are left out; NaN marks a
-    hole. Seeds of one category share its test images and are no independent witnesses: one observation.
+    hole. Seeds of one category share its test images, are not independent, and make one observation.
     """
     sizes = members.sum(axis=1, keepdims=True)
     weights = members / np.maximum(sizes, 1) / len(members)
