@@ -32,7 +32,7 @@ class Advanced:
 
 @dataclass(frozen=True)
 class Noted:
-    """Facts for the parent."""
+    """Message with facts for the parent process."""
 
     facts: Mapping[str, Any]
 

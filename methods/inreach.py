@@ -26,7 +26,7 @@ ALIGNED_ABOVE = 1000.0
 
 @dataclass
 class InReaCh:
-    """Mutual nearest neighbours of seed images' patches; recurring patches are the memory of a 1-NN search."""
+    """Mutual nearest neighbours of seed images' patches; 1-NN search in a memory of the recurring ones."""
 
     card: ClassVar[Card] = Card(
         title="InReaCh",

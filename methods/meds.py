@@ -123,7 +123,7 @@ class Meds:
     criterion: Literal["distilled", "memory"] = "distilled"
     """Scores that the first selections follow: the distilled host's, or those of the memories."""
     stop_after: Literal["memory", "distillation", "selection"] = "selection"
-    """Last phase: an ablation scores with what there is by then."""
+    """Last phase; an ablation scores with the memories or the host that this phase leaves."""
     iterations: int | None = None
     """Steps of the training on selected images; none = the host's."""
     distill_iterations: int | None = None

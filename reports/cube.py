@@ -56,7 +56,7 @@ class Cube:
 
     @property
     def finished(self) -> npt.NDArray[np.bool_]:
-        """(config, seed): the cell ended well."""
+        """Whether each cell finished without error, (config, seed)."""
         return np.asarray(self.statuses == str(Status.OK), dtype=bool)
 
     def members(self, group: str) -> npt.NDArray[np.bool_]:

@@ -48,7 +48,7 @@ def number(seeds: Sequence[int], values: Iterable[float], why: str, *, is_fracti
 
 
 def gap_number(rare: Number, frequent: Number) -> Number:
-    """Frequent minus rare, seed by seed: what a method loses on the tail."""
+    """Score on frequent categories minus score on rare ones, seed by seed."""
     if rare.mean is None or frequent.mean is None:
         return Number(None, why=rare.why or frequent.why)
     pairs = [

@@ -113,7 +113,7 @@ def scale(maps: Maps) -> tuple[float, float]:
 
 
 def overlay(picture: Pixels, scores: Maps, low: float, high: float, outline: Outline | None) -> bytes:
-    """JPEG of an image under its (side, side) map; the true defect is outlined."""
+    """JPEG of an image with its (side, side) map as overlay; the true defect is outlined."""
     return _jpeg(_outlined(painted(picture, scores, low, high), outline))
 
 
@@ -138,7 +138,7 @@ def read_picture(path: Place) -> Pixels:
 
 
 def read_outline(path: Place) -> Outline | None:
-    """Lines just outside the mask; None where there is no mask."""
+    """Lines just outside the mask; None without a mask."""
     if not path.exists():
         return None
     with path.open("rb") as file, Image.open(file) as image:

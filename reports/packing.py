@@ -25,7 +25,7 @@ _NUMBER = re.compile(
     r"|(?<![\d.\w#-])[1-9]\d{1,3}(?![\d.\w])"
 )
 _PLACE = re.compile(r"[\x01-\x03]")
-"""Stands in the text for a number of no, one or two decimals: control characters, which no page has.
+"""Placeholders in the text for numbers of no, one or two decimals: control characters, which no page has.
 Numbers of one kind lie together, since they are much alike."""
 
 

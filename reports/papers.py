@@ -70,7 +70,7 @@ class Part:
     """Columns below one span of a wide table, turned: a row per class, a column per method."""
 
     title: str
-    """The span's: metric, and split where there are several."""
+    """Title of the span: metric, and split if there are several."""
     methods: Sequence[str]
     rows: Sequence[tuple[str, Sequence[Cell | None]]]
     """(class, cells by method)."""

@@ -26,7 +26,7 @@ def number_text(number: Number, column: Column) -> str:
 
 
 def spread_text(number: Number, column: Column) -> str:
-    """The standard deviation as shown: "1.2"; "" where there is none."""
+    """Standard deviation as text: "1.2"; "" if there is none."""
     if number.sd is None:
         return ""
     return amount(number.sd) if column.unit else f"{100 * number.sd:.{DECIMALS}f}"

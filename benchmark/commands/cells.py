@@ -164,7 +164,7 @@ def _print_holes(cells: Sequence[StoredCell]) -> None:
 
 
 def _warn_of_hidden(cells: Sequence[StoredCell]) -> None:
-    """Warn of views that leave out whole defects, whose pixels then do not count."""
+    """Warn of views that leave out whole defects: all pixels of these images then count as good."""
     hidden = {
         (cell.record.dataset.name, cell.record.cell.view.text, loss.category): loss
         for cell in cells

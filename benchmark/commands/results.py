@@ -131,7 +131,7 @@ def _require_folders(folders: Sequence[Place]) -> None:
 
 
 def _moved(value_b: float, difference: float) -> float | str:
-    """The difference, or on which side there is a value at all."""
+    """Difference as text, or the side that has a value if only one has."""
     if math.isinf(difference):
         return "only in a" if math.isnan(value_b) else "only in b"
     return percent(difference)

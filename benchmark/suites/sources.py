@@ -99,7 +99,7 @@ def _setting(suite: suites.Suite, method: str, field: str, value: str) -> Settin
 
 
 def _nearest(suite: str, method: str, *field: str) -> Keys | None:
-    """Keys of the entry that holds; a host's field has the host's own where MeDS has none for it."""
+    """Keys of the entry that applies; a field of MeDS' host without one takes the host's own entry."""
     for level in _levels(suite):
         if isinstance(_at((*level, method, *field)), str):
             return (*level, method, *field)

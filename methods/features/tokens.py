@@ -128,7 +128,7 @@ def on_grid(maps: tuple[torch.Tensor, ...], grid: int) -> torch.Tensor:
 def channel_scales(vectors: torch.Tensor, widths: tuple[int, ...]) -> tuple[torch.Tensor, torch.Tensor]:
     """Mean and factor of each channel of (N, T, C), float32 (C,), of layers with these channels.
 
-    (x - mean) * factor has variance C / (L C_l) in a channel of layer l, 0 in one that never moves.
+    (x - mean) * factor has variance C / (L C_l) in a channel of layer l, 0 in a constant one.
     """
     channels = vectors.shape[-1]
     total = torch.zeros(channels, dtype=torch.float64, device=vectors.device)

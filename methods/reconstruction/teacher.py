@@ -121,7 +121,7 @@ class Teacher:
     def differentiable(self, images: torch.Tensor) -> Maps:
         """Targets, with their gradients and not rounded, of float32 images (B, 3, s, s) in [0, 1].
 
-        Raises BadParameter for a backbone that cannot be followed back to the pixels.
+        Raises BadParameter for a backbone without gradients at the pixels.
         """
         backbone = self._extractor.backbone
         if not isinstance(backbone, Differentiable):

@@ -64,7 +64,7 @@ class LeftOut:
 
 
 def left_out(labels: Bools) -> LeftOut:
-    """Each image left out once; where one kind has very many, in equal groups of that kind."""
+    """Weights that leave out each image once, or equal groups of images of a kind that has very many."""
     owners = np.empty(len(labels), dtype=np.int64)
     kinds, sizes = list[bool](), list[int]()
     for kind in (False, True):
