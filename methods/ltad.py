@@ -242,7 +242,7 @@ class LTAD:
         )
 
     def _detection(self, training: TrainingSet, dim: int, device: str) -> Detection:
-        """Initial parts, drawn in one order whatever is left out, so that an ablation's rows start alike."""
+        """New networks, drawn in one order whatever is left out, so that an ablation's rows start alike."""
         reconstruction = ReconstructionTransformer(
             sum(training.channels),
             self.grid,

@@ -17,7 +17,7 @@ def store_facts(suite: Suite, results: Place, cells: Mapping[AskedCell, str], da
         suite: the suite that was run, with the data set as the user typed it.
         results: the results folder.
         cells: the suite's cells, each with the label that boards show, "" for none.
-        dataset: name of the data set in records, which differs from the argument for a folder; "" = the suite's.
+        dataset: name of the data set in records, which for a folder is not its argument; "" = the suite's.
     """
     ask(
         results,

@@ -85,8 +85,8 @@ def rank_intervals(
     """Ranks of the group's mean when categories and seeds are both drawn again with replacement.
 
     values: (method, seed, category); members: (seed, category). Methods that are not `eligible` or have a
-    hole take no part. Categories and seeds are drawn apart and crossed, so that what belongs together stays
-    together; a drawn seed whose drawn categories hold none of the group counts for nothing.
+    hole take no part. Categories and seeds are drawn independently and crossed, which keeps whole rows and
+    columns together; a drawn seed without any drawn category of the group is left out.
     """
     takes_part = ~np.isnan(np.where(members, values, 0.0)).any(axis=(1, 2)) & members.any(axis=1).all()
     if eligible is not None:

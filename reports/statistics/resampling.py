@@ -17,7 +17,7 @@ _CACHED_BYTES = 256 * 2**20
 
 @dataclass
 class Draws:
-    """Stratified resamples; the same for the same numbers of images, so that methods meet the same ones."""
+    """Stratified resamples; equal for equal numbers of images, so that all methods get the same ones."""
 
     resamples: int = 1000
     seed: int = 0

@@ -107,7 +107,7 @@ def stepped_ranges(sums: Floats, flipped: Floats) -> Floats:
 
 
 def deviations(parts: Floats) -> Floats:
-    """(method, n) contributions less each observation's mean: what all methods share has no distance."""
+    """Contributions (method, n) minus each observation's mean over methods, their common part."""
     return np.asarray(parts - parts.mean(axis=0))
 
 
