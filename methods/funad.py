@@ -72,9 +72,9 @@ class FunAD:
             "15 products as 1500 on one.",
             "backbone: the default is a smaller network; the paper's is 'timm:vit_base_patch8_224.dino' with "
             "layers = norm and grid = 28. Maps of another size are resized with their corners aligned.",
-            "image_weight: the paper puts the class token beside each patch, as wide as the patch and as it "
-            "is. Beside the patches of a convolutional network stands what its classifier would see of the "
-            "whole image, scaled to the variance of the patch, as it may be ten times as wide.",
+            "image_weight: the paper puts the class token beside each patch, as it is. By default patches stand "
+            "alone: the embedding of a whole image is mostly which product it shows, and with it labels tell "
+            "products apart (docs/baselines.md).",
             "standardise: channels of a convolutional network differ in scale and are standardised, and so "
             "is the embedding of the whole image; the paper's are not. A squared distance below 0.01 is zero "
             "in either unit.",
@@ -94,7 +94,7 @@ class FunAD:
     """Side of the grid of patches (paper: 28)."""
     standardise: bool = True
     """Whether channels have mean 0 and deviation 1 over the training set (paper: false)."""
-    image_weight: float = 1.0
+    image_weight: float = 0.0
     """Variance of the whole image's embedding in a patch, as a multiple of the patch's own where both are
     standardised; 0 = patches alone. Not standardised, 1 leaves the embedding as it is (paper)."""
     width: int | None = 128

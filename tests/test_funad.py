@@ -117,14 +117,14 @@ def variances(**fields: object) -> tuple[float, float]:
 
 def test_patch_and_whole_image_weigh_the_same_whatever_their_widths() -> None:
     """33 numbers of a patch, 66 of the image."""
-    patch, image = variances()
+    patch, image = variances(image_weight=1.0)
     assert image == pytest.approx(patch, rel=0.05)
     assert variances(image_weight=0.25)[1] == pytest.approx(patch / 4, rel=0.05)
     assert variances(image_weight=0.0)[1] == 0
 
 
 def test_features_that_are_not_standardised_stay_as_they_are() -> None:
-    method = catalog.create("funad", **SMALL, iterations=1, standardise=False)
+    method = catalog.create("funad", **SMALL, iterations=1, standardise=False, image_weight=1.0)
     method.fit(image_set(train_images()), context())
     tokens = next(method._reader.batches(image_set(train_images()), title=""))
     assert torch.equal(method._joined(tokens)[:, 0, tokens.vectors.shape[-1] :], tokens.pooled)
