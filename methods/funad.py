@@ -73,8 +73,8 @@ class FunAD:
             "backbone: the default is a smaller network; the paper's is 'timm:vit_base_patch8_224.dino' with "
             "layers = norm and grid = 28. Maps of another size are resized with their corners aligned.",
             "image_weight: the paper puts the class token beside each patch, as it is. By default patches "
-            "stand alone: the embedding of a whole image is mostly which product it shows, and with it labels "
-            "tell products apart (docs/baselines.md).",
+            "stand alone: the embedding of an image tells mostly which product it shows, and labels made "
+            "with it tell products apart (docs/baselines.md).",
             "standardise: channels of a convolutional network differ in scale and are standardised, and so "
             "is the embedding of the whole image; the paper's are not. A squared distance below 0.01 is zero "
             "in either unit.",
