@@ -135,13 +135,13 @@ def test_a_pile_without_labels_gets_products_a_ranking_and_a_page(audited: Path)
     shown = {row["product"]: set() for row in rows}
     for row in rows:
         shown[row["product"]].add(Path(row["path"]).name[:4])
-    assert sorted(shown.values(), key=len) == [{"wood"}, {"gear", "copy"}] or facts["found_products"] == 2
+    assert facts["found_products"] == 2
+    assert sorted(shown.values(), key=len) == [{"wood"}, {"gear", "copy"}]
     first = [row["path"] for row in rows if row["place"] in ("1", "2") and "missing_tooth" in row["path"]]
     assert first, "no defect is among the first two of its product"
     assert sum("same pixels as" in row["notes"] for row in rows) == 1
     page = (audited / "index.html").read_text()
     assert all(product["product"] in page for product in facts["products"])
-    assert (audited / rows[0]["path"]).exists() is False
     assert len(list((audited / "pictures").glob("*-map.jpg"))) >= 12
 
 

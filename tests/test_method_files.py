@@ -23,7 +23,7 @@ from ltbench.registry import PluginError
 
 METHOD = "mine.py:Mine"
 SOURCE = method_source("mine").replace(DEFAULT_BACKBONE, "desc")
-"""What `ltbench methods new mine` writes, on features that cost nothing."""
+"""File that `ltbench methods new mine` writes, with the weight-free backbone."""
 WORDS = ("run", "-s", "clean", "-d", "synthetic:small+washer", "--view", "32/32", "--jobs", "1")
 
 

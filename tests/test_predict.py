@@ -53,7 +53,7 @@ def environment(place: Path) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Done:
-    """What a command left behind."""
+    """Outcome of a command."""
 
     returncode: int
     stdout: str

@@ -1,4 +1,4 @@
-"""What a view leaves out is measured, stored and said: by the doctor, after a run, on the board."""
+"""Pixels and defects that a view crops are measured, stored and reported by doctor, run and board."""
 
 from __future__ import annotations
 
